@@ -1,0 +1,274 @@
+"""A run from its requests to its folder: what is left to do, progress, trial files, summary, tables, pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from lstmsim.config import Config
+from lstmsim.ensemble import Ensemble, Job, trial_path
+from lstmsim.requests import Request
+from lstmsim.trace.policy import Policy
+from lstmsim.trace.store import versions
+from lstmsim.trace.summary import BrokenFile, read_trial, summarise, write_summary
+
+_LINE_EVERY = 5.0  # seconds between progress lines where stdout is not a terminal
+
+
+def run_campaign(
+    requests: list[Request],
+    out: Path,
+    seed: int,
+    policy: Policy,
+    workers: int,
+    lanes: int | None,
+    *,
+    quiet: bool = False,
+) -> int:
+    """Run what is not yet in the folder, and write summary, tables and pictures.
+
+    Parameters
+    ----------
+    requests : list of Request
+        The rows.
+    out : Path
+        Folder of the run.
+    seed : int
+        Seed of the run.
+    policy : Policy
+        What to record.
+    workers, lanes : int
+        Threads, and trials per thread advanced together (None: chosen).
+    quiet : bool
+        Print only the folder at the end.
+
+    Returns
+    -------
+    int
+        Exit code 0.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds trials of another configuration, seed or version.
+    """
+    console = plain_console(quiet=quiet)
+    jobs, finished, broken = _what_is_left(requests, out, seed)
+    for message in broken:
+        console.print(f"[yellow]{message}; the trial is run again[/]")
+    total = sum(request.trials for request in requests)
+    left = sum(len(job.trials) for job in jobs)
+    rows = ", ".join(request.name for request in requests)
+    console.print(f"lstmsim: rows {rows}; {total} trials, {total - left} finished before; results in {out}")
+    if left:
+        ensemble = Ensemble(jobs, out, seed, policy, workers, lanes)
+        with _Display(ensemble, console, total, solved=_solved(finished)) as display:
+            for name, result in ensemble.run(display.tick):
+                display.ended(name, result)
+    attrs = {r.name: [read_trial(trial_path(out, r.name, n)) for n in range(r.trials)] for r in requests}
+    write_summary(out / "summary.nc", summarise(attrs))
+    for request in requests:
+        console.print(trial_table(request, attrs[request.name]))
+        for picture in _pictures(request, attrs[request.name], out):
+            console.print(f"picture: {picture}")
+    console.print(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}")
+    if quiet:
+        print(out)
+    return 0
+
+
+def plain_console(*, quiet: bool = False) -> Console:
+    """Console that leaves lines whole where stdout is not a terminal."""
+    return Console(quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def _solved(finished: dict[str, list[dict[str, Any]]]) -> int:
+    return sum(attrs["status"] == "solved" for group in finished.values() for attrs in group)
+
+
+def _what_is_left(
+    requests: list[Request], out: Path, seed: int
+) -> tuple[list[Job], dict[str, list[dict[str, Any]]], list[str]]:
+    """Trials not yet in the folder, those that are, and messages about files that cannot be read."""
+    jobs, finished, broken = [], {}, []
+    for request in requests:
+        missing, present = [], []
+        for trial in range(request.trials):
+            path = trial_path(out, request.name, trial)
+            if not path.exists():
+                missing.append(trial)
+                continue
+            try:
+                attrs = read_trial(path)
+            except BrokenFile as error:
+                broken.append(str(error))
+                missing.append(trial)
+                continue
+            _refuse_other(path, attrs, request.config, seed, trial)
+            present.append(attrs)
+        finished[request.name] = present
+        if missing:
+            jobs.append(Job(request.name, request.config, missing))
+    return jobs, finished, broken
+
+
+def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, trial: int) -> None:
+    """Raise ValueError if a finished trial was run with something else than is asked for now."""
+    wanted = replace(config, task=config.task.for_trial(trial)).as_dict()
+    for part, there in json.loads(attrs["config"]).items():
+        for key, value in there.items():
+            asked = json.loads(json.dumps(wanted.get(part, {}).get(key)))
+            if asked != value:
+                raise ValueError(f"{path} was run with {key}={value!r}, not {asked!r}; choose another --out")
+    for key, asked in (("seed", seed), ("version", versions()["version"])):
+        if attrs[key] != asked:
+            raise ValueError(f"{path} was run with {key}={attrs[key]!r}, not {asked!r}; choose another --out")
+
+
+class _Display:
+    """What a person sees while trials run: a bar on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, ensemble: Ensemble, console: Console, total: int, solved: int) -> None:
+        self.ensemble, self.console, self.total, self.solved = ensemble, console, total, solved
+        self.done = total - sum(len(group.waiting) for group in ensemble.groups)
+        self.started = self.line_at = time.perf_counter()
+        self.steps = self.line_steps = 0
+        self.bar: Progress | None = None
+        if console.is_terminal and not console.quiet:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn())
+            self.bar = Progress(*columns, console=console, transient=True)
+            self.task = self.bar.add_task(self.text(0.0), total=total, completed=self.done)
+
+    def __enter__(self) -> _Display:
+        if self.bar is not None:
+            self.bar.start()
+        else:
+            self.console.print(self.text(0.0))
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def text(self, rate: float) -> str:
+        """The line of figures."""
+        sequences, errors, correct = 0, [], []
+        for _, simulation in list(self.ensemble.running.values()):
+            book = simulation.lanes.book
+            for lane in list(simulation.running):
+                seen = int(book.index[lane])
+                sequences = max(sequences, seen)
+                if seen:
+                    window = min(seen, book.ring.shape[1])
+                    errors.append(book.sums[lane, 0] / window)
+                    correct.append(book.sums[lane, 2] / window)
+        names = " ".join(sorted({name for name, _ in list(self.ensemble.running.values())}))
+        means = f"error {np.mean(errors):.4f}, {np.mean(correct):.1%} correct" if errors else "error -, - correct"
+        return (
+            f"{names or 'starting'}: {sequences:,} sequences, {means}, "
+            f"{self.solved} solved, {self.done}/{self.total} ended, {rate / 1e6:.1f} M steps/s"
+        )
+
+    def tick(self) -> None:
+        """Show how things stand."""
+        now = time.perf_counter()
+        if self.bar is None and now - self.line_at < _LINE_EVERY:
+            return
+        ticks = sum(
+            int(simulation.lanes.record.tick[0]) * len(simulation.running)
+            for _, simulation in list(self.ensemble.running.values())
+        )
+        rate = max(0, ticks - self.line_steps) / max(now - self.line_at, 1e-9)
+        if self.bar is not None:
+            self.bar.update(self.task, description=self.text(rate), completed=self.done)
+            if now - self.line_at < 1.0:
+                return
+        else:
+            self.console.print(self.text(rate))
+        self.line_at, self.line_steps = now, ticks
+
+    def ended(self, name: str, result: Any) -> None:
+        """Count a trial that has ended."""
+        self.done += 1
+        self.solved += result.status == "solved"
+        if result.status == "diverged":
+            self.console.print(f"[yellow]row {name}, trial {result.trial}: diverged at sequence {result.sequences:,}[/]")
+
+
+def trial_table(request: Request, attrs: list[dict[str, Any]]) -> Table:
+    """Trials of a row, with the paper's figures beside ours."""
+    row, stages = request.row, [stage.name for stage in request.config.training.stages]
+    reading = f", reading: {request.reading}" if request.reading else ""
+    table = Table(title=f"row {row.id}: {row.title}{reading}", box=None, pad_edge=False, title_justify="left")
+    table.add_column("trial")
+    table.add_column("status")
+    for stage in stages:
+        table.add_column("sequences" if stage == "solved" else stage, justify="right")
+    for heading in ("95 % correct", "test: wrong", "MSE", "seconds"):
+        table.add_column(heading, justify="right")
+    shown = attrs if len(attrs) <= 30 else []
+    for a in shown:
+        reached = [a.get(f"sequences_to_{stage}", -1) for stage in stages]
+        cells = [f"{n:,}" if n >= 0 else "-" for n in reached]
+        level = a.get("sequences_to_correct_95", -1)
+        table.add_row(
+            str(a["trial"]),
+            str(a["status"]),
+            *cells,
+            f"{level:,}" if level >= 0 else "-",
+            f"{a['test_wrong']}/{a['test_sequences']}" if a["test_sequences"] else "-",
+            f"{a['test_squared_error']:.2g}" if a["test_sequences"] else "-",
+            f"{a['seconds']:.1f}",
+        )
+    solved = [a for a in attrs if a["status"] == "solved"]
+    means = [f"{np.mean([a[f'sequences_to_{stage}'] for a in solved]):,.0f}" if solved else "-" for stage in stages]
+    tested = sum(int(a["test_sequences"]) for a in solved)
+    wrong = f"{sum(int(a['test_wrong']) for a in solved) / tested:.2%}" if tested else "-"
+    mse = f"{np.mean([a['test_squared_error'] for a in solved]):.2g}" if tested else "-"
+    table.add_section()
+    table.add_row("ours", f"{len(solved)}/{len(attrs)} solved", *means, "", wrong, mse, "")
+    paper = row.paper
+    figures = [paper.sequences if stage == stages[-1] else paper.stages.get(stage) for stage in stages]
+    table.add_row(
+        "paper",
+        "-" if paper.solved is None else f"{paper.solved:.0%} solved",
+        *(f"{figure:,.0f}" if figure is not None else "-" for figure in figures),
+        "",
+        "-" if paper.wrong is None else f"{paper.wrong:.2%}",
+        "-" if paper.squared_error is None else f"{paper.squared_error:.2g}",
+        "",
+    )
+    return table
+
+
+def _pictures(request: Request, attrs: list[dict[str, Any]], out: Path) -> list[Path]:
+    """Picture of the row's first trial that has a test trace: cell states, gates and learning curve."""
+    import xarray as xr
+
+    for a in sorted(attrs, key=lambda a: a["status"] != "solved"):
+        path = trial_path(out, request.name, int(a["trial"]))
+        with xr.open_datatree(path) as tree:
+            if "test_trace" not in tree.children:
+                continue
+            from lstmsim import plots
+
+            trace = tree["test_trace"].to_dataset().load()
+            first = trace.isel(step=trace["sequence"].values == trace["sequence"].values[0])
+            title = f"row {request.row.id}: {request.row.title}, trial {a['trial']} ({a['status']})"
+            with plots.style():
+                figure = plots.overview(
+                    first, tree["progress"].to_dataset().load(), title=title, paper=request.row.paper.sequences
+                )
+                picture = out / request.name / "overview.png"
+                figure.savefig(picture)
+        return [picture]
+    return []

@@ -1,0 +1,190 @@
+"""Trials spread over lanes and threads: whoever is free takes the next waiting trial."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from lstmsim.config import Config
+from lstmsim.simulate import Floats, Result, Simulation
+from lstmsim.trace.policy import Policy
+from lstmsim.trace.store import TrialFile, versions
+
+
+@dataclass
+class Job:
+    """Trials of one row that still have to be run.
+
+    Attributes
+    ----------
+    name : str
+        Name of the row's folder.
+    config : Config
+        Task, learner and stopping rule.
+    trials : list of int
+        Numbers of the trials.
+    """
+
+    name: str
+    config: Config
+    trials: list[int]
+
+
+@dataclass
+class _Group:
+    """Trials of a job that share one task; an iterator of trial numbers that threads may share."""
+
+    job: Job
+    config: Config
+    waiting: list[int]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        with self.lock:
+            if not self.waiting:
+                raise StopIteration
+            return self.waiting.pop(0)
+
+
+class Stopped(Exception):
+    """The run was asked to stop."""
+
+
+class Ensemble:
+    """Runs jobs on threads; results are written by the thread that has them and announced on a queue.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        What to run.
+    out : Path
+        Folder of the run; trial files go to `<out>/<job>/trial-0000.nc`.
+    seed : int
+        Seed of the run.
+    policy : Policy
+        What to record.
+    workers : int
+        Threads.
+    lanes : int, optional
+        Trials per thread advanced together; chosen from the number of trials if not given.
+    """
+
+    def __init__(
+        self, jobs: list[Job], out: Path, seed: int, policy: Policy, workers: int, lanes: int | None = None
+    ) -> None:
+        self.out, self.seed, self.policy, self.lanes = out, seed, policy, lanes
+        self.groups: list[_Group] = []
+        for job in jobs:
+            tasks: dict[Any, list[int]] = {}
+            for trial in job.trials:
+                tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
+            for task, trials in tasks.items():
+                self.groups.append(_Group(job, replace(job.config, task=task), trials))
+        self.workers = max(1, min(workers, sum(len(job.trials) for job in jobs)))
+        self.running: dict[int, tuple[str, Simulation]] = {}
+        self.results: SimpleQueue[tuple[str, Result | None, BaseException | None]] = SimpleQueue()
+        self._stop = threading.Event()
+        self._extra = versions()
+        self._untouched = list(self.groups)
+        self._lock = threading.Lock()
+
+    def width(self, group: _Group, share: int) -> int:
+        """Lanes for a group of which `share` threads take part: the next power of two, at most 16."""
+        if self.lanes is not None:
+            return self.lanes
+        each = -(-len(group.waiting) // share)
+        return min(16, 1 << max(0, each - 1).bit_length())
+
+    def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Iterator[tuple[str, Result]]:
+        """Run all jobs; yields (job's name, result) as trials end, and calls `on_tick` now and then.
+
+        Raises
+        ------
+        Exception
+            What a thread raised, after the others have ended.
+        """
+        share = max(1, self.workers // max(1, len(self.groups)))
+        threads = [threading.Thread(target=self._work, args=(n, share), daemon=True) for n in range(self.workers)]
+        failure: BaseException | None = None
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads) or not self.results.empty():
+                while not self.results.empty():
+                    name, result, error = self.results.get()
+                    failure = failure or error
+                    if result is not None:
+                        yield name, result
+                on_tick()
+                next((thread for thread in threads if thread.is_alive()), threads[0]).join(tick)
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+        if failure is not None:
+            raise failure
+
+    def _take(self, number: int) -> _Group | None:
+        """Return a group nobody has begun, else one in which trials still wait."""
+        with self._lock:
+            if self._untouched:
+                return self._untouched.pop(0)
+            return next((group for group in self.groups if group.waiting), None)
+
+    def _work(self, number: int, share: int) -> None:
+        """Run one thread."""
+        try:
+            if number and len(self.groups) < self.workers:
+                group: _Group | None = self.groups[number % len(self.groups)]
+            else:
+                group = self._take(number)
+            while group is not None:
+                self._simulate(number, group, share)
+                group = self._take(number)
+        except Stopped:
+            pass
+        except BaseException as error:  # announced to the main thread, which raises it
+            self.results.put(("", None, error))
+        finally:
+            self.running.pop(number, None)
+
+    def _simulate(self, number: int, group: _Group, share: int) -> None:
+        """Run the trials of one group that this thread gets hold of."""
+        if not group.waiting:
+            return
+        simulation = Simulation(group.config, self.seed, self.width(group, share), self.policy)
+        self.running[number] = group.job.name, simulation
+        files: dict[int, TrialFile] = {}
+        with contextlib.ExitStack() as stack:
+
+            def file_of(trial: int) -> TrialFile:
+                if trial not in files:
+                    path = trial_path(self.out, group.job.name, trial)
+                    files[trial] = stack.enter_context(TrialFile(path, simulation.learner.layout, group.config.task))
+                return files[trial]
+
+            def stream(trial: int, rows: Floats) -> None:
+                file_of(trial).append(rows)
+
+            def check(_: Simulation) -> None:
+                if self._stop.is_set():
+                    raise Stopped
+
+            for result in simulation.run(group, stream if self.policy.every else None, check):
+                file = file_of(result.trial)
+                file.finish(group.job.name, group.config, simulation.learner, result, self._extra)
+                file.close()
+                self.results.put((group.job.name, result, None))
+
+
+def trial_path(out: Path, name: str, trial: int) -> Path:
+    """File of a trial."""
+    return out / name / f"trial-{trial:04d}.nc"

@@ -1,0 +1,120 @@
+"""The loop over time: all lanes step together, each learns, ends and restarts its own sequences."""
+
+from __future__ import annotations
+
+from lstmsim.kernels import inlined, kernel
+from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
+from lstmsim.kernels.feed import END, JUDGE, LEARN
+from lstmsim.kernels.lanes import any_lane, load, store
+from lstmsim.kernels.lstm import (
+    forward,
+    hidden_errors,
+    output_errors,
+    outputs,
+    partials,
+    reset_lane,
+    update_hidden,
+    update_outputs,
+    update_symbols,
+)
+from lstmsim.kernels.record import wanted, write_step
+
+
+@kernel
+def advance(width, shape, rule, net, state, feed, book, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
+    """Step all lanes from `clock` until `until`, or until a lane needs attention; returns the clock reached.
+
+    With `tracking` the partials are kept, with `learning` weights change too.
+
+    A lane needs attention when its book's flag leaves RUNNING, or when its progress or record rows run out.
+    """
+    recording = count_recording(record)
+    to_tick = record.tick[0] - clock
+    while clock < until:
+        now = (clock & 1) * shape.rows
+        then = shape.rows - now
+        for i in range(shape.inputs):
+            store(state.z, now + i, load(width, feed.inputs, clock * shape.inputs + i))
+        if shape.symbols:
+            store(state.symbol, 0, load(width, feed.symbol, clock))
+        forward(width, shape, rule, net, state, now, then)
+        if tracking:
+            partials(width, shape, rule, state, now)
+        events = load(width, feed.event, clock)
+        stop = False
+        if any_lane(events != 0) or recording > 0:
+            tick = to_tick + clock
+            stop = _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording)
+            recording = count_recording(record)
+        clock += 1
+        if stop:
+            break
+    record.tick[0] = to_tick + clock
+    return clock
+
+
+@inlined
+def count_recording(record):  # type: ignore[no-untyped-def]
+    """Number of lanes whose running sequence is recorded."""
+    total = 0
+    for lane in range(record.on.size):
+        total += record.on[lane]
+    return total
+
+
+@inlined
+def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording):  # type: ignore[no-untyped-def]
+    """Outputs, errors, learning, recording and sequence ends at one step; whether a lane needs attention."""
+    lanes = book.index.size
+    stop, learns = False, False
+    for lane in range(lanes):
+        event = feed.event[clock, lane]
+        if event & (LEARN | JUDGE) or record.on[lane]:
+            outputs(shape, rule, net, state, lane, now, then)
+        if event & JUDGE:
+            judge_step(shape, book, state, feed.targets, lane, feed.judge[clock, lane])
+        if event & LEARN:
+            output_errors(shape, rule, net, state, lane, feed.targets, feed.learn[clock, lane])
+            learns = True
+    if learns:
+        hidden_errors(width, shape, rule, net, state)
+        if learning:
+            for lane in range(lanes):
+                if feed.event[clock, lane] & LEARN:
+                    update_outputs(shape, net, state, lane, now, then, record.on[lane])
+                    if shape.symbols:
+                        update_symbols(shape, net, state, lane, record.on[lane])
+            mask = (load(width, feed.event, clock) & LEARN) != 0
+            update_hidden(width, shape, net, state, mask, now, recording > 0)
+    for lane in range(lanes):
+        event = feed.event[clock, lane]
+        if record.on[lane]:
+            write_step(shape, rule, state, record, feed, lane, book.index[lane], clock, tick, now, then, learning)
+        if event & END:
+            if learning and rule.update_at_end:
+                apply_changes(shape, net, lane)
+            book.steps[lane] += tick + 1 - record.begun[lane]
+            close_sequence(book, lane)
+            reset_lane(shape, state, lane)
+            record.begun[lane] = tick + 1
+            record.on[lane] = wanted(record, lane, book.index[lane])
+            full = record.used[lane] + record.room > record.rows.shape[1]
+            full |= book.progress_rows[lane] == book.progress.shape[1]
+            stop |= full or book.flag[lane] != RUNNING
+    return stop
+
+
+@inlined
+def apply_changes(shape, net, lane):  # type: ignore[no-untyped-def]
+    """Let the changes gathered over a sequence take effect in one lane."""
+    for row in range(net.w.shape[0]):
+        net.w[row, lane] = net.u[row, lane]
+    for u in range(net.w_symbol.shape[1]):
+        for i in range(net.w_symbol.shape[2]):
+            net.w_symbol[lane, u, i] = net.u_symbol[lane, u, i]
+    for m in range(net.w_output.shape[1]):
+        for k in range(net.w_output.shape[2]):
+            net.w_output[lane, m, k] = net.u_output[lane, m, k]
+    for m in range(net.w_output_symbol.shape[1]):
+        for k in range(net.w_output_symbol.shape[2]):
+            net.w_output_symbol[lane, m, k] = net.u_output_symbol[lane, m, k]

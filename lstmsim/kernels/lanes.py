@@ -1,0 +1,445 @@
+"""A Numba type whose value is one SIMD vector: one trial, or one unit, per lane.
+
+Kernels written with it read like the scalar equations and compile to full-width vector code without fastmath and without
+the auto-vectorizer. Every operation is element-wise, so the bits in a lane do not depend on how many lanes there are.
+The width is known at compile time through a `Width` argument, which carries no data.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin, lower_constant
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model, typeof_impl
+
+from lstmsim.kernels import inlined
+
+_I32, _I64, _F64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
+_SCALARS = {"float": _F64, "int": _I64, "mask": ir.IntType(1)}
+
+
+class Width:
+    """Number of lanes, as an argument of a kernel."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+
+
+class WidthType(types.Type):
+    """Numba's type of a `Width`."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"width{lanes}")
+
+
+class Lanes(types.Type):
+    """Numba's type of a vector of `lanes` values of one kind: float, int (both 64 bits) or mask."""
+
+    def __init__(self, lanes: int, kind: str = "float") -> None:
+        self.lanes, self.kind = lanes, kind
+        super().__init__(name=f"lanes{lanes}_{kind}")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The LLVM type of the value."""
+        return ir.VectorType(_SCALARS[self.kind], self.lanes)
+
+
+@register_model(WidthType)
+class _WidthModel(models.OpaqueModel):
+    pass
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Lanes) -> None:
+        super().__init__(dmm, fe_type, fe_type.llvm)
+
+
+@typeof_impl.register(Width)
+def _typeof_width(value: Width, _context: Any) -> WidthType:
+    return WidthType(value.lanes)
+
+
+@lower_constant(WidthType)
+def _constant_width(context: Any, _builder: Any, _type: Any, _value: Any) -> Any:
+    return context.get_dummy_value()
+
+
+def _unbox_width(_type: Any, _value: Any, context: Any) -> Any:
+    from numba.core.pythonapi import NativeValue
+
+    return NativeValue(context.context.get_dummy_value())
+
+
+def _register_unboxing() -> None:
+    from numba.extending import unbox
+
+    unbox(WidthType)(_unbox_width)
+
+
+_register_unboxing()
+
+UNITS = Width(8)  # units of one trial along the vector, whatever the number of lanes
+
+
+def aligned(*shape: int, dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+    """Zeros of `shape` on a 64-byte boundary, so that no full-width load crosses a cache line."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def _splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
+    zeros = ir.Constant(ir.VectorType(_I32, vector.count), [ir.Constant(_I32, 0)] * vector.count)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _as_vector(context: Any, builder: Any, value: Any, given: Any, wanted: Lanes) -> Any:
+    """The value itself if it is a vector, else the scalar in every lane."""
+    if isinstance(given, Lanes):
+        return value
+    scalar = types.float64 if wanted.kind == "float" else types.int64
+    return _splat(builder, context.cast(builder, value, given, scalar), wanted.llvm)
+
+
+def _vector_of(*given: Any) -> Lanes | None:
+    """The vector type among the arguments, if they can be combined."""
+    vectors = [g for g in given if isinstance(g, Lanes)]
+    if not vectors or any(v != vectors[0] for v in vectors):
+        return None
+    if any(not isinstance(g, Lanes | types.Number) for g in given):
+        return None
+    return vectors[0]
+
+
+def _operator(function: Any, opcodes: dict[str, Any], result: str | None = None) -> None:
+    """Teach Numba one binary operator on vectors: `opcodes` maps the kind to the instruction."""
+
+    @infer_global(function)
+    class _Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) != 2 or kws:
+                return None
+            vector = _vector_of(*args)
+            if vector is None or vector.kind not in opcodes:
+                return None
+            return signature(Lanes(vector.lanes, result) if result else vector, *args)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = _vector_of(*sig.args)
+        assert vector is not None
+        left, right = (_as_vector(context, builder, a, t, vector) for a, t in zip(args, sig.args, strict=True))
+        return opcodes[vector.kind](builder, left, right)
+
+    for pair in ((Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes)):
+        lower_builtin(function, *pair)(lower)
+
+
+def _instruction(name: str) -> Any:
+    return lambda builder, left, right: getattr(builder, name)(left, right)
+
+
+def _compare(sign: str) -> dict[str, Any]:
+    return {
+        "float": lambda builder, left, right: builder.fcmp_ordered(sign, left, right),
+        "int": lambda builder, left, right: builder.icmp_signed(sign, left, right),
+    }
+
+
+for _function, _float, _int in (
+    (operator.add, "fadd", "add"),
+    (operator.sub, "fsub", "sub"),
+    (operator.mul, "fmul", "mul"),
+):
+    _operator(_function, {"float": _instruction(_float), "int": _instruction(_int)})
+_operator(operator.and_, {"int": _instruction("and_")})
+_operator(operator.truediv, {"float": _instruction("fdiv")})
+for _function, _sign in ((operator.lt, "<"), (operator.gt, ">"), (operator.ge, ">="), (operator.ne, "!=")):
+    _operator(_function, _compare(_sign), result="mask")
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, element: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [element])
+
+
+def _is_array(array: Any) -> bool:
+    return isinstance(array, types.Array) and array.layout == "C" and array.dtype in (types.float64, types.int64)
+
+
+def _lanes_of(width: Any, array: Any) -> Lanes:
+    return Lanes(width.lanes, "float" if array.dtype == types.float64 else "int")
+
+
+def _row(builder: Any, row: Any, lanes: int) -> Any:
+    return builder.mul(row, ir.Constant(_I64, lanes))
+
+
+@intrinsic
+def load(_typing: Any, width: Any, array: Any, row: Any) -> Any:
+    """Row `row` of a contiguous array whose rows are one vector long."""
+    if not (isinstance(width, WidthType) and _is_array(array)):
+        return None
+    vector = _lanes_of(width, array)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[1], args[1], _row(builder, args[2], vector.lanes))
+        return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
+
+    return vector(width, array, types.intp), codegen
+
+
+@intrinsic
+def store(_typing: Any, array: Any, row: Any, value: Any) -> Any:
+    """Write row `row` of a contiguous array whose rows are one vector long."""
+    if not (_is_array(array) and isinstance(value, Lanes)):
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = sig.args[2]
+        pointer = _pointer(context, builder, sig.args[0], args[0], _row(builder, args[1], vector.lanes))
+        builder.store(args[2], builder.bitcast(pointer, vector.llvm.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+@intrinsic
+def load_at(_typing: Any, width: Any, array: Any, element: Any) -> Any:
+    """The `width` values of a contiguous array from flat position `element` on."""
+    if not (isinstance(width, WidthType) and _is_array(array)):
+        return None
+    vector = _lanes_of(width, array)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[1], args[1], args[2])
+        return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
+
+    return vector(width, array, types.intp), codegen
+
+
+@intrinsic
+def store_at(_typing: Any, array: Any, element: Any, value: Any) -> Any:
+    """Write a vector to a contiguous array from flat position `element` on."""
+    if not (_is_array(array) and isinstance(value, Lanes)):
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
+        builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+@intrinsic
+def store_where(_typing: Any, mask: Any, array: Any, row: Any, value: Any) -> Any:
+    """Write row `row`, only the lanes where the mask holds."""
+    if not (isinstance(mask, Lanes) and _is_array(array) and isinstance(value, Lanes)):
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = sig.args[3].llvm
+        pointer = builder.bitcast(
+            _pointer(context, builder, sig.args[1], args[1], _row(builder, args[2], vector.count)), vector.as_pointer()
+        )
+        name = f"llvm.masked.store.v{vector.count}f64.p0"
+        kind = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), _I32, sig.args[0].llvm])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, name),
+            [args[3], pointer, ir.Constant(_I32, 8), args[0]],
+        )
+        return context.get_dummy_value()
+
+    return types.void(mask, array, types.intp, value), codegen
+
+
+@intrinsic
+def gather(_typing: Any, array: Any, elements: Any) -> Any:
+    """One value per lane, from the flat positions `elements` (a vector of ints) of a contiguous float64 array."""
+    if not (_is_array(array) and isinstance(elements, Lanes) and elements.kind == "int"):
+        return None
+    vector = Lanes(elements.lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        value = ir.Constant(vector.llvm, ir.Undefined)
+        for lane in range(vector.lanes):
+            index = ir.Constant(_I32, lane)
+            element = builder.load(builder.gep(data, [builder.extract_element(args[1], index)]))
+            value = builder.insert_element(value, element, index)
+        return value
+
+    return vector(array, elements), codegen
+
+
+@intrinsic
+def scatter(_typing: Any, array: Any, elements: Any, value: Any) -> Any:
+    """Write one value per lane to the flat positions `elements` of a contiguous float64 array."""
+    if not (_is_array(array) and isinstance(elements, Lanes) and elements.kind == "int"):
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        for lane in range(sig.args[1].lanes):
+            index = ir.Constant(_I32, lane)
+            pointer = builder.gep(data, [builder.extract_element(args[1], index)])
+            builder.store(builder.extract_element(args[2], index), pointer)
+        return context.get_dummy_value()
+
+    return types.void(array, elements, value), codegen
+
+
+@intrinsic
+def fma(_typing: Any, x: Any, y: Any, z: Any) -> Any:
+    """X * y + z with one rounding; any of the three may be a scalar."""
+    vector = _vector_of(x, y, z)
+    if vector is None or vector.kind != "float":
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = [_as_vector(context, builder, a, t, vector) for a, t in zip(args, sig.args, strict=True)]
+        kind = ir.FunctionType(vector.llvm, [vector.llvm] * 3)
+        name = f"llvm.fma.v{vector.lanes}f64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+
+    return vector(x, y, z), codegen
+
+
+@intrinsic
+def splat(_typing: Any, width: Any, value: Any) -> Any:
+    """The same float in every lane."""
+    if not isinstance(width, WidthType):
+        return None
+    vector = Lanes(width.lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _as_vector(context, builder, args[1], sig.args[1], vector)
+
+    return vector(width, value), codegen
+
+
+@intrinsic
+def select(_typing: Any, mask: Any, x: Any, y: Any) -> Any:
+    """Per lane: x where the mask holds, else y; either may be a scalar."""
+    vector = _vector_of(x, y)
+    if vector is None:
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        left, right = (_as_vector(context, builder, a, t, vector) for a, t in zip(args[1:], sig.args[1:], strict=True))
+        return builder.select(args[0], left, right)
+
+    return vector(mask, x, y), codegen
+
+
+@intrinsic
+def any_lane(_typing: Any, mask: Any) -> Any:
+    """Whether the mask holds in any lane."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], ir.IntType(sig.args[0].lanes))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(mask), codegen
+
+
+@intrinsic
+def lane_sum(_typing: Any, x: Any) -> Any:
+    """Sum over the lanes, as a balanced tree: the order is fixed by the number of lanes, so use it over `UNITS` only."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        terms = [builder.extract_element(args[0], ir.Constant(_I32, lane)) for lane in range(sig.args[0].lanes)]
+        while len(terms) > 1:
+            terms = [builder.fadd(a, b) for a, b in zip(terms[::2], terms[1::2], strict=True)]
+        return terms[0]
+
+    return types.float64(x), codegen
+
+
+@intrinsic
+def _power_of_two(_typing: Any, shifted: Any) -> Any:
+    """2**n, where n + 1023 stands in the low bits of `shifted`: they become the exponent bits."""
+    ints = Lanes(shifted.lanes, "int").llvm
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.shl(builder.bitcast(args[0], ints), ir.Constant(ints, [52] * ints.count))
+        return builder.bitcast(bits, sig.args[0].llvm)
+
+    return shifted(shifted), codegen
+
+
+_MAGIC = 6755399441055744.0 + 1023.0  # 1.5 * 2**52 + 1023: adding it rounds to whole numbers and biases the exponent
+
+
+@inlined
+def _exp_parts(x):  # type: ignore[no-untyped-def]
+    """P and 2**n with exp(x) = p 2**n for -708 <= x <= 709: x = n ln 2 + r, p of degree 10 in r by Chebyshev nodes."""
+    shifted = fma(x, 1.4426950408889634, _MAGIC)
+    n = shifted - _MAGIC
+    r = fma(n, -1.90821492927058770002e-10, fma(n, -6.93147180369123816490e-01, x))
+    r2 = r * r
+    r4 = r2 * r2
+    p01 = 1.0 + r
+    p23 = fma(r, 0.1666666666664829, 0.5)
+    p45 = fma(r, 0.008333333353729397, 0.04166666666665136)
+    p67 = fma(r, 0.00019841208732536384, 0.0013888888905881542)
+    p89 = fma(r, 2.762511557828763e-06, 2.4801536388690766e-05)
+    p03 = fma(r2, p23, p01)
+    p47 = fma(r2, p67, p45)
+    p8a = fma(r2, 2.761380686153829e-07, p89)
+    return fma(r4, fma(r4, p8a, p47), p03), _power_of_two(shifted)
+
+
+@inlined
+def exp(x):  # type: ignore[no-untyped-def]
+    """Exponential, relative error below 1e-14; the limits 0 and infinity are exact, NaN stays NaN."""
+    x = select(x < -1500.0, -1500.0, x)
+    p, scale = _exp_parts(0.25 * select(x > 1500.0, 1500.0, x))
+    quarter = p * scale
+    half = quarter * quarter
+    return half * half
+
+
+@inlined
+def _one_plus_exp_minus(x):  # type: ignore[no-untyped-def]
+    """1 + exp(-x), with -x cut to -700..170: the product of four stays finite, and 1 + exp(-700) is 1."""
+    x = select(x < -170.0, -170.0, x)
+    p, scale = _exp_parts(0.0 - select(x > 700.0, 700.0, x))
+    return fma(p, scale, 1.0)
+
+
+@inlined
+def logistic(x):  # type: ignore[no-untyped-def]
+    """F of (3): 1 / (1 + exp(-x)); at least 1.5e-74, NaN stays NaN."""
+    return 1.0 / _one_plus_exp_minus(x)
+
+
+@inlined
+def logistic2(a, b):  # type: ignore[no-untyped-def]
+    """F of (3) for two vectors with one division."""
+    a, b = _one_plus_exp_minus(a), _one_plus_exp_minus(b)
+    both = 1.0 / (a * b)
+    return b * both, a * both
+
+
+@inlined
+def logistic4(a, b, c, d):  # type: ignore[no-untyped-def]
+    """F of (3) for four vectors with one division."""
+    a, b = _one_plus_exp_minus(a), _one_plus_exp_minus(b)
+    c, d = _one_plus_exp_minus(c), _one_plus_exp_minus(d)
+    ab, cd = a * b, c * d
+    all_four = 1.0 / (ab * cd)
+    ab, cd = ab * all_four, cd * all_four
+    return b * cd, a * cd, d * ab, c * ab

@@ -1,0 +1,442 @@
+"""The 1997 learning rule, one trial per lane: equations (7)-(9), (19)-(28) of Hochreiter and Schmidhuber (1997).
+
+Layout: arrays of shape (rows, lanes) hold one vector per row. Units stand in the order input gates, cells, output gates,
+hidden units; sources in the order inputs, bias, input gates, output gates, hidden units, cells (the cells last: they are
+the last to be known). Weights from one-hot inputs stand per lane, with the symbols innermost, so that a step touches one
+column and an update runs along the symbols; the output layer stands per lane with the outputs innermost.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lstmsim.kernels import inlined
+from lstmsim.kernels.lanes import (
+    UNITS,
+    fma,
+    gather,
+    lane_sum,
+    load,
+    load_at,
+    logistic,
+    logistic2,
+    logistic4,
+    scatter,
+    splat,
+    store,
+    store_at,
+    store_where,
+)
+
+Array = Any
+
+
+class Shape(NamedTuple):
+    """Sizes of a net; `sources` counts dense inputs, the bias and, in topology F, the recurrent units."""
+
+    inputs: int
+    symbols: int
+    symbol_stride: int
+    blocks: int
+    size: int
+    cells: int
+    output_gates: int
+    hidden: int
+    units: int
+    rows: int
+    sources: int
+    cell_bias: bool
+    outputs: int
+    output_stride: int
+    output_inputs: int
+    output_symbols: bool
+    output_bias: bool
+    output_sources: int
+
+
+class Rule(NamedTuple):
+    """Squashing functions and the readings of the rule that can be switched."""
+
+    g_scale: float
+    g_shift: float
+    h_scale: float
+    h_shift: float
+    h_identity: bool
+    logistic_output: bool
+    error_derivative: bool
+    factor: float
+    update_at_end: bool
+
+
+class Net(NamedTuple):
+    """Weights, and where their changes go: the same arrays when learning per step, others when updating at sequence ends."""
+
+    w: Array  # (source * unit, lane)
+    w_symbol: Array  # (lane, unit, symbol)
+    w_output: Array  # (lane, output source, output)
+    w_output_symbol: Array  # (lane, symbol, output)
+    u: Array
+    u_symbol: Array
+    u_output: Array
+    u_output_symbol: Array
+    alpha: Array  # (lane,) learning rate
+    present: Array  # (block, lane) 1.0, or 0.0 while a block has not joined the net
+    unit_mask: Array  # (output,) 1.0 for outputs, 0.0 for padding
+
+
+class State(NamedTuple):
+    """What a net carries from step to step, and what the last step left behind."""
+
+    z: Array  # (2 * row, lane): sources of even and odd steps
+    s: Array  # (cell, lane)
+    h: Array  # (cell, lane)
+    net: Array  # (unit, lane)
+    y: Array  # (unit, lane)
+    p_cell: Array  # (cell * source, lane): ds_c/dw_cm
+    p_gate: Array  # (cell * source, lane): ds_c/dw_in,m
+    p_symbol: Array  # (lane, 2 * cell, symbol): both, for one-hot inputs
+    y_k: Array  # (lane, output)
+    e_k: Array  # (lane, output)
+    back: Array  # (cell + hidden, lane): sum_k w_k. e_k
+    e_s: Array  # (cell, lane)
+    e_out: Array  # (block, lane)
+    e_hidden: Array  # (hidden, lane)
+    norm: Array  # (lane,) squared norm of the last weight change
+    symbol: Array  # (lane,) int
+    first_weight: Array  # (lane,) int: where a lane's rows of w_symbol begin
+    first_partial: Array  # (lane,) int: where a lane's rows of p_symbol begin
+
+
+@inlined
+def _net(width, shape, net, state, now, u):  # type: ignore[no-untyped-def]
+    """Net input of one unit: net_u = sum_m w_um z_m."""
+    total = splat(width, 0.0)
+    if shape.symbols:
+        total = gather(net.w_symbol, symbol_weights(width, shape, state, u))
+    for m in range(shape.sources):
+        total = fma(load(width, net.w, m * shape.units + u), load(width, state.z, now + m), total)
+    store(state.net, u, total)
+    return total
+
+
+@inlined
+def symbol_weights(width, shape, state, u):  # type: ignore[no-untyped-def]
+    """Where the weights from the lanes' symbols to unit u stand."""
+    return load(width, state.first_weight, 0) + load(width, state.symbol, 0) + u * shape.symbol_stride
+
+
+@inlined
+def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyped-def]
+    """(7), (8) y_u = f(net_u) for units first to last - 1, four at a time: one load of z_m and one division serve four."""
+    w, z, y, units = net.w, state.z, state.y, shape.units
+    u = first
+    while u + 4 <= last:
+        a, b, c, d = splat(width, 0.0), splat(width, 0.0), splat(width, 0.0), splat(width, 0.0)
+        if shape.symbols:
+            a = gather(net.w_symbol, symbol_weights(width, shape, state, u))
+            b = gather(net.w_symbol, symbol_weights(width, shape, state, u + 1))
+            c = gather(net.w_symbol, symbol_weights(width, shape, state, u + 2))
+            d = gather(net.w_symbol, symbol_weights(width, shape, state, u + 3))
+        for m in range(shape.sources):
+            z_m, row = load(width, z, now + m), m * units + u
+            a = fma(load(width, w, row), z_m, a)
+            b = fma(load(width, w, row + 1), z_m, b)
+            c = fma(load(width, w, row + 2), z_m, c)
+            d = fma(load(width, w, row + 3), z_m, d)
+        store(state.net, u, a)
+        store(state.net, u + 1, b)
+        store(state.net, u + 2, c)
+        store(state.net, u + 3, d)
+        a, b, c, d = logistic4(a, b, c, d)
+        store(y, u, a)
+        store(y, u + 1, b)
+        store(y, u + 2, c)
+        store(y, u + 3, d)
+        u += 4
+    while u + 2 <= last:
+        a, b = logistic2(_net(width, shape, net, state, now, u), _net(width, shape, net, state, now, u + 1))
+        store(y, u, a)
+        store(y, u + 1, b)
+        u += 2
+    if u < last:
+        store(y, u, logistic(_net(width, shape, net, state, now, u)))
+
+
+@inlined
+def forward(width, shape, rule, net, state, now, then):  # type: ignore[no-untyped-def]
+    """(7)-(9): one step from the sources in rows `now`; the activations become rows `then`, the next step's sources.
+
+    Input gates and cells come first: the cell states wait for them, while output gates are needed only after h(s).
+    """
+    blocks, size, cells = shape.blocks, shape.size, shape.cells
+    _units(width, shape, net, state, now, 0, blocks + cells)
+    for j in range(blocks):
+        y_in = load(width, state.y, j)
+        for c in range(j * size, (j + 1) * size):
+            g = fma(load(width, state.y, blocks + c), rule.g_scale, 0.0 - rule.g_shift)
+            store(state.s, c, fma(y_in, g, load(width, state.s, c)))
+    _units(width, shape, net, state, now, blocks + cells, shape.units)
+    _squash_states(width, shape, rule, state)
+    row_gates = then + shape.inputs + 1
+    row_hidden = row_gates + blocks + shape.output_gates
+    row_cells = row_hidden + shape.hidden
+    for j in range(blocks):
+        present = load(width, net.present, j)
+        store(state.z, row_gates + j, present * load(width, state.y, j))
+        y_out = present
+        if shape.output_gates:
+            y_out = present * load(width, state.y, blocks + cells + j)
+            store(state.z, row_gates + blocks + j, y_out)
+        for c in range(j * size, (j + 1) * size):
+            store(state.z, row_cells + c, y_out * load(width, state.h, c))
+    for i in range(shape.hidden):
+        store(state.z, row_hidden + i, load(width, state.y, blocks + cells + shape.output_gates + i))
+
+
+@inlined
+def _squash_states(width, shape, rule, state):  # type: ignore[no-untyped-def]
+    """(4) h(s_c), or the identity."""
+    cells, scale, shift = shape.cells, rule.h_scale, 0.0 - rule.h_shift
+    if rule.h_identity:
+        for c in range(cells):
+            store(state.h, c, load(width, state.s, c))
+        return
+    c = 0
+    while c + 4 <= cells:
+        p, q = load(width, state.s, c), load(width, state.s, c + 1)
+        v, w = load(width, state.s, c + 2), load(width, state.s, c + 3)
+        p, q, v, w = logistic4(p, q, v, w)
+        store(state.h, c, fma(p, scale, shift))
+        store(state.h, c + 1, fma(q, scale, shift))
+        store(state.h, c + 2, fma(v, scale, shift))
+        store(state.h, c + 3, fma(w, scale, shift))
+        c += 4
+    while c + 2 <= cells:
+        p, q = logistic2(load(width, state.s, c), load(width, state.s, c + 1))
+        store(state.h, c, fma(p, scale, shift))
+        store(state.h, c + 1, fma(q, scale, shift))
+        c += 2
+    if c < cells:
+        store(state.h, c, fma(logistic(load(width, state.s, c)), scale, shift))
+
+
+@inlined
+def partials(width, shape, rule, state, now):  # type: ignore[no-untyped-def]
+    """(27) ds_c/dw_cm += g'(net_c) y_in z_m and (25) ds_c/dw_in,m += g(net_c) f'(net_in) z_m."""
+    sources, size, stride, first_cell = shape.sources, shape.size, shape.symbol_stride, shape.blocks
+    for j in range(shape.blocks):
+        y_in = load(width, state.y, j)
+        slope_in = y_in * (1.0 - y_in)
+        for c in range(j * size, (j + 1) * size):
+            f = load(width, state.y, first_cell + c)
+            to_cell = rule.g_scale * f * (1.0 - f) * y_in
+            to_gate = fma(f, rule.g_scale, 0.0 - rule.g_shift) * slope_in
+            for m in range(sources):
+                z_m = load(width, state.z, now + m)
+                row = c * sources + m
+                store(state.p_cell, row, fma(to_cell, z_m, load(width, state.p_cell, row)))
+                store(state.p_gate, row, fma(to_gate, z_m, load(width, state.p_gate, row)))
+            if shape.symbols:
+                at = load(width, state.first_partial, 0) + load(width, state.symbol, 0) + c * stride
+                scatter(state.p_symbol, at, gather(state.p_symbol, at) + to_cell)
+                at = at + shape.cells * stride
+                scatter(state.p_symbol, at, gather(state.p_symbol, at) + to_gate)
+
+
+@inlined
+def _output_source(shape, state, m, lane, now, then):  # type: ignore[no-untyped-def]
+    """Activation of dense source m of the outputs: inputs of this step, the bias, cells and hidden units of this step."""
+    if m < shape.output_inputs:
+        return state.z[now + m, lane]
+    if m == shape.output_inputs:
+        return 1.0 if shape.output_bias else 0.0
+    k = m - shape.output_inputs - 1
+    hidden = then + shape.inputs + 1 + shape.blocks + shape.output_gates
+    if k < shape.cells:
+        return state.z[hidden + shape.hidden + k, lane]
+    return state.z[hidden + k - shape.cells, lane]
+
+
+@inlined
+def outputs(shape, rule, net, state, lane, now, then):  # type: ignore[no-untyped-def]
+    """y_k = f(net_k) of one lane, the outputs along the vector."""
+    wide = shape.output_stride
+    for k in range(0, wide, 8):
+        total = splat(UNITS, 0.0)
+        if shape.output_symbols:
+            total = load_at(UNITS, net.w_output_symbol, (lane * shape.symbols + state.symbol[lane]) * wide + k)
+        for m in range(shape.output_sources):
+            weight = load_at(UNITS, net.w_output, (lane * shape.output_sources + m) * wide + k)
+            total = fma(weight, _output_source(shape, state, m, lane, now, then), total)
+        if rule.logistic_output:
+            total = logistic(total)
+        store_at(state.y_k, lane * wide + k, total)
+
+
+@inlined
+def output_errors(shape, rule, net, state, lane, targets, row):  # type: ignore[no-untyped-def]
+    """(19) e_k = f'(net_k)(d_k - y_k), and what reaches cells and hidden units: sum_k w_k. e_k."""
+    wide, first = shape.output_stride, shape.output_inputs + 1
+    for k in range(0, wide, 8):
+        y_k = load_at(UNITS, state.y_k, lane * wide + k)
+        e_k = rule.factor * (load_at(UNITS, targets, row * wide + k) - y_k) * load_at(UNITS, net.unit_mask, k)
+        if rule.logistic_output and rule.error_derivative:
+            e_k = y_k * (1.0 - y_k) * e_k
+        store_at(state.e_k, lane * wide + k, e_k)
+    for c in range(shape.cells + shape.hidden):
+        total = splat(UNITS, 0.0)
+        for k in range(0, wide, 8):
+            weight = load_at(UNITS, net.w_output, (lane * shape.output_sources + first + c) * wide + k)
+            total = fma(weight, load_at(UNITS, state.e_k, lane * wide + k), total)
+        state.back[c, lane] = lane_sum(total)
+
+
+@inlined
+def update_outputs(shape, net, state, lane, now, then, measure):  # type: ignore[no-untyped-def]
+    """(22) for the output units of one lane: dw_km = alpha e_k y_m."""
+    wide, alpha = shape.output_stride, net.alpha[lane]
+    squares = splat(UNITS, 0.0)
+    for k in range(0, wide, 8):
+        e_k = alpha * load_at(UNITS, state.e_k, lane * wide + k)
+        for m in range(shape.output_sources):
+            y_m = _output_source(shape, state, m, lane, now, then)
+            at = (lane * shape.output_sources + m) * wide + k
+            store_at(net.u_output, at, fma(e_k, y_m, load_at(UNITS, net.u_output, at)))
+            if measure:
+                squares = fma(e_k * y_m, e_k * y_m, squares)
+        if shape.output_symbols:
+            at = (lane * shape.symbols + state.symbol[lane]) * wide + k
+            store_at(net.u_output_symbol, at, load_at(UNITS, net.u_output_symbol, at) + e_k)
+            if measure:
+                squares = fma(e_k, e_k, squares)
+    if measure:
+        state.norm[lane] = lane_sum(squares)
+
+
+@inlined
+def hidden_errors(width, shape, rule, net, state):  # type: ignore[no-untyped-def]
+    """(21) e_out = f'(net_out) sum_v h(s_v) back_v, (23) e_s = y_out h'(s) back, (20) e_i = f'(net_i) back_i."""
+    blocks, size, cells = shape.blocks, shape.size, shape.cells
+    first_hidden = blocks + shape.output_gates + cells
+    for j in range(blocks):
+        y_out = load(width, net.present, j)
+        slope_out = splat(width, 0.0)
+        if shape.output_gates:
+            y = load(width, state.y, blocks + cells + j)
+            slope_out = y_out * y * (1.0 - y)
+            y_out = y_out * y
+        total = splat(width, 0.0)
+        for c in range(j * size, (j + 1) * size):
+            h, back = load(width, state.h, c), load(width, state.back, c)
+            total = fma(h, back, total)
+            if rule.h_identity:
+                store(state.e_s, c, y_out * back)
+            else:
+                # h = a f - b, so h' = a f (1 - f) = (h + b)(a - b - h) / a
+                slope = (h + rule.h_shift) * ((rule.h_scale - rule.h_shift) - h) * (1.0 / rule.h_scale)
+                store(state.e_s, c, y_out * slope * back)
+        store(state.e_out, j, slope_out * total)
+    for i in range(shape.hidden):
+        y = load(width, state.y, first_hidden + i)
+        store(state.e_hidden, i, y * (1.0 - y) * load(width, state.back, cells + i))
+
+
+@inlined
+def update_hidden(width, shape, net, state, mask, now, measure):  # type: ignore[no-untyped-def]
+    """(22), (26), (28) for gates, cells and hidden units, in the lanes where the mask holds."""
+    blocks, size, cells, sources, units = shape.blocks, shape.size, shape.cells, shape.sources, shape.units
+    first_cell, first_gate = blocks, blocks + cells
+    first_hidden = first_gate + shape.output_gates
+    alpha = load(width, net.alpha, 0)
+    squares = load(width, state.norm, 0)
+    for m in range(sources):
+        z_m = load(width, state.z, now + m)
+        for j in range(blocks):
+            change = splat(width, 0.0)
+            for c in range(j * size, (j + 1) * size):
+                change = fma(load(width, state.e_s, c), load(width, state.p_gate, c * sources + m), change)
+            change = alpha * change
+            store_where(mask, net.u, m * units + j, load(width, net.u, m * units + j) + change)
+            if measure:
+                squares = fma(change, change, squares)
+        for j in range(shape.output_gates):
+            change = alpha * load(width, state.e_out, j) * z_m
+            row = m * units + first_gate + j
+            store_where(mask, net.u, row, load(width, net.u, row) + change)
+            if measure:
+                squares = fma(change, change, squares)
+        if m == shape.inputs and not shape.cell_bias:
+            continue
+        for c in range(cells):
+            change = alpha * load(width, state.e_s, c) * load(width, state.p_cell, c * sources + m)
+            row = m * units + first_cell + c
+            store_where(mask, net.u, row, load(width, net.u, row) + change)
+            if measure:
+                squares = fma(change, change, squares)
+        for i in range(shape.hidden):
+            change = alpha * load(width, state.e_hidden, i) * z_m
+            row = m * units + first_hidden + i
+            store_where(mask, net.u, row, load(width, net.u, row) + change)
+            if measure:
+                squares = fma(change, change, squares)
+    if measure:
+        store_where(mask, state.norm, 0, squares)
+
+
+@inlined
+def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
+    """(22), (26), (28) for the weights from one-hot inputs of one lane, the symbols along the vector."""
+    blocks, size, cells, stride = shape.blocks, shape.size, shape.cells, shape.symbol_stride
+    first_cell, first_gate = blocks, blocks + cells
+    first_hidden = first_gate + shape.output_gates
+    weight, partial = lane * shape.units * stride, lane * 2 * cells * stride
+    alpha = net.alpha[lane]
+    squares = splat(UNITS, 0.0)
+    for i in range(0, stride, 8):
+        for j in range(blocks):
+            change = splat(UNITS, 0.0)
+            for c in range(j * size, (j + 1) * size):
+                change = fma(state.e_s[c, lane], load_at(UNITS, state.p_symbol, partial + (cells + c) * stride + i), change)
+            change = alpha * change
+            at = weight + j * stride + i
+            store_at(net.u_symbol, at, load_at(UNITS, net.u_symbol, at) + change)
+            if measure:
+                squares = fma(change, change, squares)
+        for c in range(cells):
+            change = alpha * state.e_s[c, lane] * load_at(UNITS, state.p_symbol, partial + c * stride + i)
+            at = weight + (first_cell + c) * stride + i
+            store_at(net.u_symbol, at, load_at(UNITS, net.u_symbol, at) + change)
+            if measure:
+                squares = fma(change, change, squares)
+    total = lane_sum(squares)
+    symbol = state.symbol[lane]
+    for j in range(shape.output_gates):
+        change = alpha * state.e_out[j, lane]
+        net.u_symbol[lane, first_gate + j, symbol] += change
+        total += change * change
+    for i in range(shape.hidden):
+        change = alpha * state.e_hidden[i, lane]
+        net.u_symbol[lane, first_hidden + i, symbol] += change
+        total += change * change
+    if measure:
+        state.norm[lane] += total
+
+
+@inlined
+def reset_lane(shape, state, lane):  # type: ignore[no-untyped-def]
+    """Activations, cell states and partials of one lane to zero, as before every sequence."""
+    for half in range(2):
+        first = half * shape.rows
+        for row in range(first, first + shape.rows):
+            if row != first + shape.inputs:
+                state.z[row, lane] = 0.0
+    for c in range(shape.cells):
+        state.s[c, lane] = 0.0
+        state.h[c, lane] = 0.0
+    for row in range(shape.cells * shape.sources):
+        state.p_cell[row, lane] = 0.0
+        state.p_gate[row, lane] = 0.0
+    if shape.symbols:
+        for row in range(2 * shape.cells):
+            for i in range(shape.symbol_stride):
+                state.p_symbol[lane, row, i] = 0.0

@@ -1,0 +1,84 @@
+"""Counter-based random numbers: draw n of a key is a pure function of both, so every sequence can be made alone.
+
+SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): the key plus n times an
+odd constant, mixed. Normal deviates by a ziggurat of 256 layers (Marsaglia and Tsang, J. Stat. Software 5(8), 2000).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lstmsim.kernels import inlined
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31, _S11, _S8 = (np.uint64(n) for n in (30, 27, 31, 11, 8))
+_ONE = np.uint64(1)
+
+_LAYERS, _TAIL, _AREA = 256, 3.6541528853610088, 0.00492867323399
+
+
+def _ziggurat() -> tuple[np.ndarray, np.ndarray]:
+    """Right edges x_i of the layers, x_0 that of the base with its tail, and the density exp(-x**2 / 2) at each."""
+    edges = np.zeros(_LAYERS + 1)
+    edges[0], edges[1] = _AREA / math.exp(-0.5 * _TAIL**2), _TAIL
+    for i in range(2, _LAYERS):
+        edges[i] = math.sqrt(-2.0 * math.log(_AREA / edges[i - 1] + math.exp(-0.5 * edges[i - 1] ** 2)))
+    return edges, np.exp(-0.5 * edges**2)
+
+
+_EDGES, _DENSITY = _ziggurat()
+
+
+@inlined
+def bits(key, n):  # type: ignore[no-untyped-def]
+    """Draw n of a key: 64 random bits."""
+    z = key + (np.uint64(n) + _ONE) * _GOLDEN
+    z = (z ^ (z >> _S30)) * _MIX_1
+    z = (z ^ (z >> _S27)) * _MIX_2
+    return z ^ (z >> _S31)
+
+
+@inlined
+def subkey(key, n):  # type: ignore[no-untyped-def]
+    """Key number n below a key: a sequence's key below its trial's."""
+    return bits(key ^ _MIX_2, n)
+
+
+@inlined
+def uniform(key, n):  # type: ignore[no-untyped-def]
+    """Draw n of a key, uniform in [0, 1) in steps of 2**-53."""
+    return np.float64(np.int64(bits(key, n) >> _S11)) * (1.0 / 9007199254740992.0)
+
+
+@inlined
+def below(key, n, count):  # type: ignore[no-untyped-def]
+    """Draw n of a key, a whole number from 0 to count - 1."""
+    return int(uniform(key, n) * count)
+
+
+@inlined
+def normal(key, n):  # type: ignore[no-untyped-def]
+    """Draw n of a key, Gaussian with mean 0 and variance 1."""
+    word = bits(key, n)
+    retry = np.uint64(0)
+    while True:
+        layer = np.int64(word & np.uint64(255))
+        side = 1.0 if word & np.uint64(256) else -1.0
+        x = np.float64(np.int64(word >> _S11)) * (1.0 / 9007199254740992.0) * _EDGES[layer]
+        if x < _EDGES[layer + 1]:
+            return side * x
+        again = subkey(word, retry)
+        if layer == 0:
+            while True:
+                far = -math.log(1.0 - uniform(again, 0)) / _TAIL
+                if -2.0 * math.log(1.0 - uniform(again, 1)) > far * far:
+                    return side * (_TAIL + far)
+                again = subkey(again, 2)
+        low, high = _DENSITY[layer], _DENSITY[layer + 1]
+        if low + uniform(again, 0) * (high - low) < math.exp(-0.5 * x * x):
+            return side * x
+        word = bits(again, 1)
+        retry += _ONE

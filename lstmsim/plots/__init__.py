@@ -1,0 +1,29 @@
+"""Pictures of traces and of learning, from labelled data alone; the only package that imports matplotlib.
+
+Every function draws into the Axes it is given, or into a new pyplot figure when ``ax`` is None, and returns the Axes.
+With an Axes of a `matplotlib.figure.Figure` no global figure state is touched, so pictures can be drawn in threads.
+"""
+
+from lstmsim.plots._flow import backflow, credit_map, scaling, weights
+from lstmsim.plots._learning import lag_scaling, learning_curve, success_curve
+from lstmsim.plots._sheet import overview
+from lstmsim.plots._style import PALETTE, STYLE, style
+from lstmsim.plots._trace import cell_states, errors, gate_histogram, gates
+
+__all__ = [
+    "PALETTE",
+    "STYLE",
+    "backflow",
+    "cell_states",
+    "credit_map",
+    "errors",
+    "gate_histogram",
+    "gates",
+    "lag_scaling",
+    "learning_curve",
+    "overview",
+    "scaling",
+    "style",
+    "success_curve",
+    "weights",
+]

@@ -1,0 +1,139 @@
+"""The command line: python -m lstmsim.run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lstmsim.config import parse_assignment
+from lstmsim.experiments import Row, rows
+from lstmsim.requests import from_file, from_rows
+
+EXAMPLES = """examples:
+  python -m lstmsim.run                                     row 4-1 (adding, T=100), 8 trials
+  python -m lstmsim.run --list                              all rows of the paper
+  python -m lstmsim.run 4-3 6a --trials 10 --set learning_rate=0.7 --out DIR
+  python -m lstmsim.run runs/quick.toml                     a campaign
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command line."""
+    parse = argparse.ArgumentParser(
+        prog="python -m lstmsim.run",
+        description="Run rows of Hochreiter and Schmidhuber (1997): training, traces, pictures, tables.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parse.add_argument("rows", nargs="*", metavar="ROW", help="row ids (see --list), or one run file (*.toml); default 4-1")
+    parse.add_argument("--list", action="store_true", help="list all rows: id, task, learner, weights, the paper's result")
+    parse.add_argument("--trials", metavar="N", help="trials per row (default: the paper's number; 8 without rows)")
+    parse.add_argument("--seed", metavar="N", help="seed of the run (default 0)")
+    parse.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
+    parse.add_argument("--out", metavar="DIR", help="folder for the results (default: below runs/)")
+    parse.add_argument("--max-sequences", metavar="N", help="sequences after which a trial gives up")
+    parse.add_argument("--workers", metavar="N", help="threads (default: all cores)")
+    parse.add_argument("--lanes", metavar="N", help="trials advanced together on one core: 1, 2, 4, 8 or 16")
+    parse.add_argument(
+        "--record", default="default", metavar="POLICY", help="none, default, all, first:N, last:N, every:N, or several"
+    )
+    parse.add_argument("--quiet", action="store_true", help="print only the path of the results")
+    return parse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    try:
+        return _main(parser().parse_args(arguments))
+    except (ValueError, OSError) as error:
+        print(f"lstmsim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lstmsim: stopped; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+def _main(options: argparse.Namespace) -> int:
+    if options.list:
+        return _list()
+    from lstmsim.trace.policy import Policy
+
+    policy = Policy.parse(options.record)
+    seed = _number("--seed", options.seed, 0, 0)
+    workers = _number("--workers", options.workers, os.cpu_count() or 1, 1, 1024)
+    lanes = _number("--lanes", options.lanes, None, 1, 16)
+    if lanes is not None and lanes not in (1, 2, 4, 8, 16):
+        raise ValueError(f"--lanes is {lanes}; allowed: 1, 2, 4, 8 or 16")
+    trials = _number("--trials", options.trials, None, 1, 10_000)
+    changes = dict(parse_assignment(text) for text in options.set)
+    if options.max_sequences is not None:
+        changes["max_sequences"] = _number("--max-sequences", options.max_sequences, None, 1)
+    if any(name.endswith(".toml") for name in options.rows):
+        if len(options.rows) > 1:
+            raise ValueError(f"rows are {' '.join(options.rows)}; allowed: row ids, or one run file alone")
+        name, requests = from_file(Path(options.rows[0]), trials, changes)
+    else:
+        name, requests = from_rows(options.rows or ["4-1"], trials or (None if options.rows else 8), changes)
+    if options.out is None and (changes or seed):
+        said = repr((sorted(changes.items(), key=str), seed))
+        name += "-" + hashlib.sha256(said.encode()).hexdigest()[:8]
+    out = Path(options.out) if options.out is not None else Path("runs") / name
+    from lstmsim.campaign import run_campaign
+
+    return run_campaign(requests, out, seed, policy, workers, lanes, quiet=options.quiet)
+
+
+def _number(name: str, text: str | None, default: Any, low: int, high: int = 10**15) -> Any:
+    """A whole number of the command line.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or out of its range.
+    """
+    if text is None:
+        return default
+    with contextlib.suppress(ValueError):
+        if low <= int(text) <= high:
+            return int(text)
+    raise ValueError(f"{name} is {text!r}; allowed: a whole number from {low} to {high}")
+
+
+def _list() -> int:
+    """Print all rows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+
+    table = Table(title="Rows of Hochreiter and Schmidhuber (1997)", box=None, pad_edge=False)
+    for heading in ("row", "task", "learner", "weights", "trials", "the paper: solved", "after sequences"):
+        table.add_column(heading, justify="left" if heading in ("row", "task", "learner") else "right", no_wrap=True)
+    for row in rows().values():
+        table.add_row(
+            row.id,
+            row.title,
+            row.config.learner,
+            f"{row.config.settings.n_weights:,}",
+            str(row.trials),
+            *paper_cells(row),
+        )
+    console.print(table)
+    return 0
+
+
+def paper_cells(row: Row) -> tuple[str, str]:
+    """The paper's fraction solved and its mean number of sequences, as text."""
+    paper = row.paper
+    solved = "-" if paper.solved is None else f"{paper.solved:.0%}"
+    return solved, "-" if paper.sequences is None else f"{paper.sequences:,.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,407 @@
+"""The trial loop: lanes of one learner on one task, from the first sequence to the stopping rule and the final test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.config import Config, Stage
+from lstmsim.kernels import book as books
+from lstmsim.kernels.feed import new_feed, rewind
+from lstmsim.kernels.record import new_record
+from lstmsim.learners import LEARNERS
+from lstmsim.tasks import Task, trial_keys
+from lstmsim.trace.policy import Policy
+
+Floats = npt.NDArray[np.float64]
+Weights = dict[str, Floats]
+
+_BLOCK = 4096  # steps written ahead for every lane
+_BOUNDARY = 500_000  # steps, about, after which a trial's weights are kept for replay
+
+MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
+
+
+@dataclass
+class Test:
+    """Result of test sequences: largest |e|, mean |e|, mean e**2, correct; shape (sequence, 4)."""
+
+    results: Floats
+
+    @property
+    def wrong(self) -> int:
+        """Sequences that are not correct."""
+        return int((self.results[:, 3] == 0).sum())
+
+    def passes(self, stage: Stage, *, squared: bool) -> bool:
+        """Whether a stage's condition holds."""
+        error = self.results[:, 2 if squared else 1].mean()
+        return self.wrong < stage.fewer_wrong and (stage.error is None or error < stage.error)
+
+
+@dataclass
+class Result:
+    """All that is kept of a trial."""
+
+    trial: int
+    seed: int
+    status: str = "running"
+    sequences: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    stages: dict[str, int] = field(default_factory=dict)
+    milestones: dict[str, int] = field(default_factory=dict)
+    progress: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    initial: Weights = field(default_factory=dict)
+    final: Weights = field(default_factory=dict)
+    snapshots: list[tuple[int, Weights]] = field(default_factory=list)
+    rows: list[Floats] = field(default_factory=list)
+    test: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    test_rows: Floats | None = None
+    joined: list[int] = field(default_factory=list)
+
+
+class Lanes:
+    """One learner on one task: the feed it reads, the book it keeps, the clock common to its lanes."""
+
+    def __init__(self, task: Task, learner: Any, *, record: Any, results: int = 0, training: Any = None) -> None:
+        self.task, self.learner = task, learner
+        fixed = task.fixed_rows()
+        table = np.zeros((len(fixed), -(-task.n_outputs // 8) * 8))
+        table[:, : task.n_outputs] = fixed
+        self.block = max(_BLOCK, 2 * task.max_length)
+        clocks = self.block + task.max_length + 1
+        inputs = 0 if task.symbols else task.n_inputs
+        self.feed = new_feed(learner.lanes, clocks, inputs, table, clocks // task.min_length + 2)
+        options = (
+            {}
+            if training is None
+            else {
+                "window": training.window,
+                "error_bound": training.error_bound,
+                "squared_error": training.squared_error,
+            }
+        )
+        self.book = books.new_book(learner.lanes, tolerance=task.tolerance, ranking=task.ranking, results=results, **options)
+        self.record = record
+        self.start = np.zeros(learner.lanes, np.int64)
+        self.clock = 0
+
+    def begin(self, lane: int, key: int, index: int = 0) -> None:
+        """Put a lane before sequence number `index` of the stream that `key` names."""
+        feed, record = self.feed, self.record
+        feed.event[self.clock :, lane] = 0
+        feed.write[lane], feed.index[lane], feed.key[lane], feed.active[lane] = self.clock, index, key, True
+        self.start[lane] = index
+        books.clear(self.book, lane, index)
+        record.used[lane] = record.place[lane] = 0
+        record.begun[lane] = record.tick[0]
+        first = index in record.plan or index < record.first or (record.every > 0 and index % record.every == 0)
+        record.on[lane] = first
+        self.learner.reset(lane)
+
+    def end(self, lane: int) -> None:
+        """Take a lane out of use."""
+        self.feed.event[self.clock :, lane] = 0
+        self.feed.active[lane] = False
+        self.book.flag[lane] = books.RUNNING
+        self.record.on[lane] = False
+
+    def advance(self, *, learn: bool) -> None:
+        """Go on until a lane needs attention or what is written ahead is used up."""
+        if not self.feed.active.any():
+            return
+        if self.clock >= self.feed.write[self.feed.active].min():
+            odd = self.clock & 1  # even and odd steps alternate between two halves of the activations
+            rewind(self.feed, self.clock - odd)
+            self.clock = odd
+            self.task.fill(self.feed, self.block)
+        until = int(self.feed.write[self.feed.active].min())
+        feed, book, record = self.feed, self.book, self.record
+        self.clock = self.learner.advance(feed, book, record, self.clock, until, learn=learn, track=learn)
+
+    def wrong(self, lane: int) -> int:
+        """Finished sequences of a lane that are not correct, where results are kept."""
+        done = self.book.results[lane, self.start[lane] : self.book.index[lane], 3]
+        return int((done == 0).sum())
+
+    def take_rows(self, lane: int) -> Floats:
+        """Recorded steps of a lane since the last call."""
+        rows: Floats = self.record.rows[lane, : self.record.used[lane]].copy()
+        self.record.used[lane] = 0
+        return rows
+
+
+class Simulation:
+    """Trials of one configuration on the lanes of one core.
+
+    Parameters
+    ----------
+    config : Config
+        Task, learner and stopping rule.
+    seed : int
+        Seed of the run; a trial's random numbers come from (seed, trial).
+    lanes : int
+        Trials advanced together; the results do not depend on it.
+    policy : Policy
+        What to record.
+    """
+
+    def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
+        self.config, self.seed, self.policy = config, seed, policy
+        self.training, task = config.training, config.task
+        self.learner = LEARNERS[config.learner](config.settings, lanes, symbols=task.symbols)
+        lanes = self.learner.lanes
+        self.plan = policy.plan(self.training.max_sequences)
+        room = task.max_length
+        recording = self.plan.size or policy.first or policy.every
+        record = new_record(
+            lanes,
+            (max(2 * room, _BLOCK if policy.every == 1 else 0) if recording else 1),
+            self.learner.layout.width,
+            room if recording else 0,
+            self.plan,
+            first=policy.first,
+            every=policy.every,
+        )
+        self.lanes = Lanes(task, self.learner, record=record, training=self.training)
+        self.running: dict[int, _Trial] = {}
+        self.spare: Any = None
+
+    def run(
+        self,
+        trials: Iterator[int],
+        on_rows: Callable[[int, Floats], None] | None = None,
+        on_progress: Callable[[Simulation], None] | None = None,
+    ) -> Iterator[Result]:
+        """Advance the trials that the iterator names until it is empty; each is yielded when it has ended.
+
+        Parameters
+        ----------
+        trials : iterator of int
+            Trial numbers; may be shared between threads.
+        on_rows : callable, optional
+            Takes (trial, recorded rows) as they come; kept in the result otherwise.
+        on_progress : callable, optional
+            Called after every stretch of steps.
+        """
+        for lane in range(self.learner.lanes):
+            self._start(lane, trials)
+        while self.running:
+            self.lanes.advance(learn=True)
+            for lane in list(self.running):
+                result = self._attend(lane, on_rows)
+                if result is not None:
+                    yield result
+                    self._start(lane, trials)
+            if on_progress is not None:
+                on_progress(self)
+
+    def _start(self, lane: int, trials: Iterator[int]) -> None:
+        """Give a lane the next waiting trial, if there is one."""
+        number = next(trials, None)
+        if number is None:
+            return
+        keys = trial_keys(self.seed, number)
+        self.learner.start(lane, (self.seed, number))
+        self.lanes.begin(lane, int(keys[0]))
+        weights = self.learner.weights(lane)
+        trial = _Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), weights)
+        if self.policy.spread:
+            trial.result.snapshots.append((0, weights))
+        self.running[lane] = trial
+        self._arm(lane, trial)
+
+    def _arm(self, lane: int, trial: _Trial) -> None:
+        """Set the lane's book for the trial's next stage and the next sequence number at which it pauses."""
+        book, training, index = self.lanes.book, self.training, int(self.lanes.book.index[lane])
+        stage = training.stages[trial.stage]
+        judged_in_training = stage.test == 0
+        book.fewer_wrong[lane] = stage.fewer_wrong if judged_in_training else 0
+        book.error_limit[lane] = np.inf if stage.error is None else stage.error
+        later = self.plan[np.searchsorted(self.plan, index, side="right") :]
+        boundary = max(50, _BOUNDARY // self.config.task.max_length)
+        pauses = [training.max_sequences, index - index % boundary + boundary, *later[:1]]
+        if not judged_in_training:
+            pauses.append(index - index % training.test_every + training.test_every)
+        if self.learner.grows(lane):
+            pauses.append(index + self.config.settings.join_window)
+        book.pause_at[lane] = min(pauses)
+        book.flag[lane] = books.RUNNING
+
+    def _attend(self, lane: int, on_rows: Callable[[int, Floats], None] | None) -> Result | None:
+        """Collect what a lane has left, and act on its flag; the result if its trial has ended."""
+        book, trial = self.lanes.book, self.running[lane]
+        result, flag, index = trial.result, int(book.flag[lane]), int(book.index[lane])
+        if book.progress_rows[lane]:
+            trial.progress.append(book.progress[lane, : book.progress_rows[lane]].copy())
+            book.progress_rows[lane] = 0
+        record = self.lanes.record
+        if record.begun[lane] == record.tick[0] and record.used[lane] + record.room > record.rows.shape[1]:
+            self._keep(result, self.lanes.take_rows(lane), on_rows)
+        if flag == books.RUNNING:
+            return None
+        status = ""
+        if flag == books.REACHED:
+            status = self._reach(trial, index)
+        elif flag == books.DIVERGED:
+            status = "diverged"
+        elif flag == books.PAUSED:
+            status = self._pause(lane, trial, index)
+        if status:
+            return self._finish(lane, trial, status, on_rows)
+        self._arm(lane, trial)
+        return None
+
+    @staticmethod
+    def _keep(result: Result, rows: Floats, on_rows: Callable[[int, Floats], None] | None) -> None:
+        if on_rows is None:
+            result.rows.append(rows)
+        else:
+            on_rows(result.trial, rows)
+
+    def _reach(self, trial: _Trial, index: int) -> str:
+        """Note that the trial's stage is reached; "solved" if it was the last."""
+        trial.result.stages[self.training.stages[trial.stage].name] = index
+        trial.stage += 1
+        return "solved" if trial.stage == len(self.training.stages) else ""
+
+    def _pause(self, lane: int, trial: _Trial, index: int) -> str:
+        """Snapshot, growth and test, whatever is due at this number of sequences; the status if the trial has ended."""
+        training = self.training
+        weights = self.learner.weights(lane)
+        if not all(np.isfinite(group).all() for group in weights.values()):
+            return "diverged"
+        if index in self.plan:
+            trial.result.snapshots.append((index, weights))
+        if self.learner.grows(lane):
+            self._grow(lane, trial, index)
+        trial.boundary, trial.boundary_weights = index, weights
+        trial.boundary_present = self.learner.present(lane)
+        stage = training.stages[trial.stage]
+        if stage.test and index % training.test_every == 0:
+            test = self._test(weights, trial, stage.test, stage.fewer_wrong)
+            while test.passes(stage, squared=training.squared_error):
+                if self._reach(trial, index):
+                    return "solved"
+                stage = training.stages[trial.stage]
+        return "gave_up" if index >= training.max_sequences else ""
+
+    def _grow(self, lane: int, trial: _Trial, index: int) -> None:
+        """Sequential construction: a memory cell block joins when the mean error has stopped falling.
+
+        The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
+        `join_window` sequences before them.
+        """
+        settings, ring = self.config.settings, self.lanes.book.ring[lane]
+        n = settings.join_window
+        since = index - (trial.result.joined[-1] if trial.result.joined else 0)
+        if since < 2 * n:
+            return
+        places = np.arange(index - 2 * n, index) % len(ring)
+        before, latest = ring[places[:n], 0].mean(), ring[places[n:], 0].mean()
+        if not latest < settings.join_ratio * before:
+            self.learner.join(lane)
+            trial.result.joined.append(index)
+
+    def _finish(self, lane: int, trial: _Trial, status: str, on_rows: Callable[[int, Floats], None] | None) -> Result:
+        """Final test and replay of the last sequences; the lane is free afterwards."""
+        book, result = self.lanes.book, trial.result
+        result.status = status
+        result.sequences, result.steps = int(book.index[lane]), int(book.steps[lane])
+        result.milestones = dict(zip(MILESTONES, map(int, book.milestones[lane]), strict=True))
+        result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])
+        result.final = self.learner.weights(lane)
+        present = self.learner.present(lane)
+        self._keep(result, self.lanes.take_rows(lane), on_rows)
+        self.lanes.end(lane)
+        del self.running[lane]
+        if status != "diverged":
+            if self.policy.last:
+                self._replay(trial, result.sequences, on_rows)
+            if self.training.final_test:
+                test = self._test(result.final, trial, self.training.final_test, present=present, tests=self.policy.tests)
+                result.test = test.results
+        result.seconds = time.perf_counter() - trial.started
+        return result
+
+    def _borrow(self, task: Task, *, count: int, rows: int = 0, first: int = 0, plan: Any = ()) -> Lanes:
+        """Lanes of a second learner, for tests and replays, on any task."""
+        if self.spare is None:
+            config = self.config
+            self.spare = LEARNERS[config.learner](config.settings, self.learner.lanes, symbols=config.task.symbols)
+        record = new_record(
+            self.spare.lanes, max(rows, 1), self.spare.layout.width, task.max_length if rows else 0, plan, first=first
+        )
+        return Lanes(task, self.spare, record=record, results=count)
+
+    def _test(
+        self, weights: Weights, trial: _Trial, count: int, fewer_wrong: int = 0, *, present: Any = None, tests: int = 0
+    ) -> Test:
+        """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
+        exams = self.config.task.exams()
+        key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
+        trial.tests += 1
+        results, wrong = [], 0
+        for exam in exams:
+            share = count // len(exams)
+            lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
+            per = -(-share // lanes.learner.lanes)
+            for lane in range(lanes.learner.lanes):
+                lanes.learner.set_weights(lane, weights)
+                lanes.learner.set_present(lane, trial.boundary_present if present is None else present)
+                if lane * per < share:
+                    lanes.begin(lane, key, lane * per)
+                    lanes.book.pause_at[lane] = min((lane + 1) * per, share)
+            while lanes.feed.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
+                lanes.advance(learn=False)
+                lanes.book.progress_rows[:] = 0
+                for ended in np.flatnonzero(lanes.book.flag):
+                    lanes.end(int(ended))
+                if fewer_wrong:
+                    wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
+            if tests and exam is exams[-1]:
+                trial.result.test_rows = lanes.take_rows(0)
+            number = np.arange(share)
+            results.append(lanes.book.results[number // per, number])
+        return Test(np.concatenate(results))
+
+    def _replay(self, trial: _Trial, end: int, on_rows: Callable[[int, Floats], None] | None) -> None:
+        """Repeat the trial from its last boundary and record its last sequences: the bits are the same."""
+        task, policy = self.config.task, self.policy
+        last = np.arange(max(trial.boundary, end - policy.last), end)
+        wanted = last[(last >= policy.first) & ~np.isin(last, self.plan)]
+        if policy.every:
+            wanted = wanted[wanted % policy.every != 0]
+        if not wanted.size:
+            return
+        lanes = self._borrow(task, count=0, rows=task.max_length * (wanted.size + 1), plan=wanted)
+        lanes.learner.set_weights(0, trial.boundary_weights)
+        lanes.learner.set_present(0, trial.boundary_present)
+        lanes.begin(0, trial.key, trial.boundary)
+        lanes.book.pause_at[0] = end
+        while lanes.book.flag[0] == books.RUNNING:
+            lanes.advance(learn=True)
+            lanes.book.progress_rows[:] = 0
+        self._keep(trial.result, lanes.take_rows(0), on_rows)
+
+
+@dataclass
+class _Trial:
+    """A trial under way: its result so far, its keys, and its latest boundary between sequences."""
+
+    result: Result
+    key: int
+    test_key: int
+    boundary_weights: Weights
+    boundary: int = 0
+    boundary_present: Any = None
+    stage: int = 0
+    tests: int = 0
+    progress: list[Floats] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)

@@ -1,0 +1,39 @@
+"""Experiment 4, adding: keep two marked values over long lags and give their scaled sum at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lstmsim.kernels import kernel
+from lstmsim.kernels.feed import begin, end, learn_and_judge, wants
+from lstmsim.tasks.marked_pairs import MarkedPairs, write_pairs
+
+
+@kernel
+def fill(feed, horizon, lag_parameter):  # type: ignore[no-untyped-def]
+    """Write pairs with values in [-1, 1); target 0.5 + (X1 + X2) / 4 at the last, a marked first pair is 0."""
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, row = begin(feed, lane)
+            length, x_1, x_2 = write_pairs(feed, lane, key, start, lag_parameter, -1.0, 0.0)
+            feed.targets[row, 0] = 0.5 + (x_1 + x_2) / 4.0
+            learn_and_judge(feed, lane, start + length - 1, row, row)
+            end(feed, lane, length)
+
+
+@dataclass(frozen=True)
+class Adding(MarkedPairs):
+    """Pairs (value, marker); the target is 0.5 + (X1 + X2) / 4, correct within 0.04.
+
+    Parameters
+    ----------
+    T : int
+        Shortest length of a sequence in steps, at least 20; lengths are uniform in T..T + T/10, the minimal lag is T/2.
+    """
+
+    name: ClassVar[str] = "adding"
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill(feed, horizon, self.T)

@@ -1,0 +1,92 @@
+"""Experiment 2c: a symbol at the start counts, any number of distractors follow, e asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lstmsim.kernels import kernel
+from lstmsim.kernels.feed import begin, end, learn_and_judge, wants
+from lstmsim.kernels.random import below, uniform
+from lstmsim.tasks.base import Floats, Steps, Task
+
+MORE = 0.9  # probability of each further distractor
+EXTRA = 263  # most of them; a sequence is cut there with probability 0.9**263 < 1e-12
+
+
+@kernel
+def fill(feed, horizon, q, p):  # type: ignore[no-untyped-def]
+    """Write b, x or y, q and more distractors, e; x or y is learned and judged at e.
+
+    Draw 2t of the key is the symbol at step t, draw 2t + 1 whether one more distractor follows it.
+    """
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, _row = begin(feed, lane)
+            y = below(key, 2, 2)
+            feed.symbol[start, lane] = p + 1
+            feed.symbol[start + 1, lane] = p + 2 + y
+            t = 2
+            while t < q + 2 or (t < q + 2 + EXTRA and uniform(key, 2 * t - 1) < MORE):
+                feed.symbol[start + t, lane] = below(key, 2 * t, p)
+                t += 1
+            feed.symbol[start + t, lane] = p
+            learn_and_judge(feed, lane, start + t, y, y)
+            end(feed, lane, t + 1)
+
+
+@dataclass(frozen=True)
+class Distractors(Task):
+    """After b, x or y, at least q distractors and e, say whether it was x or y; correct within 0.2.
+
+    The paper counts the sequence's last symbol, x or y again, which is predicted at e and which the net need not see:
+    its shortest sequence has q + 4 symbols and is q + 3 steps here. Symbol numbers: a_1..a_p from 0, e, b, x, y.
+
+    Parameters
+    ----------
+    q : int
+        Fewest distractors in a sequence, at least 1; each further one comes with probability 0.9, at most 263 do.
+    p : int
+        Number of distractor symbols, at least 1.
+    """
+
+    q: int = 50
+    p: int = 50
+
+    name: ClassVar[str] = "distractors"
+    n_outputs: ClassVar[int] = 2
+    symbols: ClassVar[bool] = True
+    tolerance: ClassVar[float] = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        self.require(q=(self.q, 1, 1_000_000), p=(self.p, 1, 100_000))
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of symbols."""
+        return self.p + 4
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in steps."""
+        return self.min_length + EXTRA
+
+    @property
+    def min_length(self) -> int:
+        """Shortest sequence in steps."""
+        return self.q + 3
+
+    def fixed_rows(self) -> Floats:
+        """Targets for x and y."""
+        return np.eye(2)
+
+    def events(self, inputs: Floats) -> Steps:
+        """Find the steps at which x or y, and at which e is seen."""
+        return np.array([1, len(inputs) - 1])
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill(feed, horizon, self.q, self.p)

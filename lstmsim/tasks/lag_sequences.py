@@ -1,0 +1,142 @@
+"""Experiments 2a and 2b: the first symbol comes back p steps later, after p - 1 others, fixed or random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lstmsim.kernels import kernel
+from lstmsim.kernels.feed import LEARN, begin, end, learn_and_judge, wants
+from lstmsim.kernels.random import below
+from lstmsim.tasks.base import Floats, Steps, Task
+
+
+@kernel
+def fill_fixed(feed, horizon, p):  # type: ignore[no-untyped-def]
+    """Write x or y and a_1..a_{p-1}; at every step the next symbol is learned and judged, at the last x or y again."""
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, _row = begin(feed, lane)
+            key_symbol = p - 1 + below(key, 0, 2)
+            for t in range(p - 1):
+                feed.symbol[start + t + 1, lane] = t
+                learn_and_judge(feed, lane, start + t, t, t)
+            feed.symbol[start, lane] = key_symbol
+            learn_and_judge(feed, lane, start + p - 1, key_symbol, key_symbol)
+            end(feed, lane, p)
+
+
+@kernel
+def fill_random(feed, horizon, p, every):  # type: ignore[no-untyped-def]
+    """Write x or y and p - 1 draws from a_1..a_{p-1}; x or y again is learned and judged at the last step.
+
+    With `every` the next symbol is learned at all steps.
+    """
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, _row = begin(feed, lane)
+            key_symbol = p - 1 + below(key, 0, 2)
+            feed.symbol[start, lane] = key_symbol
+            for t in range(p - 1):
+                symbol = below(key, t + 1, p - 1)
+                feed.symbol[start + t + 1, lane] = symbol
+                if every:
+                    feed.event[start + t, lane] |= LEARN
+                    feed.learn[start + t, lane] = symbol
+            learn_and_judge(feed, lane, start + p - 1, key_symbol, key_symbol)
+            end(feed, lane, p)
+
+
+@dataclass(frozen=True)
+class LagSequences(Task):
+    """Predict the next of p + 1 symbols, the last of which equals the first.
+
+    The net sees the first p symbols: the last has no next one. Symbol numbers: a_1..a_{p-1} from 0, then x, then y.
+
+    Parameters
+    ----------
+    p : int
+        Time lag in steps, and length of a sequence as the net sees it; at least 2.
+    """
+
+    p: int = 100
+
+    symbols: ClassVar[bool] = True
+    tolerance: ClassVar[float] = 0.25
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        self.require(p=(self.p, 2, 100_000))
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of symbols."""
+        return self.p + 1
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of symbols."""
+        return self.p + 1
+
+    @property
+    def max_length(self) -> int:
+        """Length of every sequence in steps."""
+        return self.p
+
+    @property
+    def min_length(self) -> int:
+        """Length of every sequence in steps."""
+        return self.p
+
+    def fixed_rows(self) -> Floats:
+        """One row per symbol to be predicted."""
+        return np.eye(self.n_outputs)
+
+    def events(self, inputs: Floats) -> Steps:
+        """Find the step at which x or y is seen: the first."""
+        return np.array([0])
+
+
+@dataclass(frozen=True)
+class NoiseFree(LagSequences):
+    """Experiment 2a: (x, a_1..a_{p-1}, x) or (y, a_1..a_{p-1}, y); all predictions must be correct within 0.25.
+
+    Parameters
+    ----------
+    p : int
+        Time lag in steps, and length of a sequence as the net sees it; at least 2.
+    """
+
+    name: ClassVar[str] = "noise_free"
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill_fixed(feed, horizon, self.p)
+
+
+@dataclass(frozen=True)
+class LocalRegularities(LagSequences):
+    """Experiment 2b: as 2a with p - 1 random symbols between; the last prediction must be correct within 0.25.
+
+    Parameters
+    ----------
+    p : int
+        Time lag in steps, and length of a sequence as the net sees it; at least 2.
+    targets : {"every", "end"}
+        The next symbol is learned at every step, or the last symbol only.
+    """
+
+    targets: str = "every"
+
+    name: ClassVar[str] = "local_regularities"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        super().__post_init__()
+        self.require_choice(targets=(self.targets, ("every", "end")))
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill_random(feed, horizon, self.p, self.targets == "every")

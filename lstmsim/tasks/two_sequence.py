@@ -1,0 +1,115 @@
+"""Experiments 3a, 3b and 3c: the first N elements tell the class, the rest is noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lstmsim.kernels import kernel
+from lstmsim.kernels.feed import begin, end, learn_and_judge, wants
+from lstmsim.kernels.random import below, normal
+from lstmsim.tasks.base import Floats, Steps, Task
+
+INPUT_DEVIATION = math.sqrt(0.2)
+TARGET_DEVIATION = math.sqrt(0.1)
+
+
+@kernel
+def fill(feed, horizon, lag_parameter, N, information_noise, target_noise):  # type: ignore[no-untyped-def]
+    """Write T to T + T/10 elements: N times 1 or -1, then noise; the class's target at the last.
+
+    A noisy target is learned from the sequence's own row, the clean one is judged.
+    """
+    T = lag_parameter
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, row = begin(feed, lane)
+            length = T + below(key, 0, T // 10 + 1)
+            clean = below(key, 1, 2)
+            for t in range(N):
+                feed.inputs[start + t, 0, lane] = 1.0 - 2.0 * clean
+                if information_noise:
+                    feed.inputs[start + t, 0, lane] += INPUT_DEVIATION * normal(key, t + 3)
+            for t in range(N, length):
+                feed.inputs[start + t, 0, lane] = INPUT_DEVIATION * normal(key, t + 3)
+            learned = clean
+            if target_noise:
+                learned = row
+                feed.targets[row, 0] = feed.targets[clean, 0] + TARGET_DEVIATION * normal(key, 2)
+            learn_and_judge(feed, lane, start + length - 1, learned, clean)
+            end(feed, lane, length)
+
+
+@dataclass(frozen=True)
+class TwoSequence(Task):
+    """Tell two classes apart by their first N elements, at the end of T to T + T/10.
+
+    Correct within 0.2, with `target_noise` within 0.1 of the clean target.
+
+    Parameters
+    ----------
+    T : int
+        Shortest length of a sequence in steps; lengths are uniform in T..T + T/10.
+    N : int
+        Number of elements that tell the class, 1.0 or -1.0; the others are Gaussian with mean 0 and variance 0.2.
+    information_noise : bool
+        The same noise on the first N elements too (3b).
+    target_noise : bool
+        Gaussian noise of variance 0.1 on what is learned (3c).
+    targets : tuple of two floats
+        Targets of class 1 (elements 1.0) and class 2; (0.2, 0.8) in 3c.
+    """
+
+    T: int = 100
+    N: int = 3
+    information_noise: bool = False
+    target_noise: bool = False
+    targets: tuple[float, float] = (1.0, 0.0)
+
+    name: ClassVar[str] = "two_sequence"
+    n_inputs: ClassVar[int] = 1
+    n_outputs: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        self.require(T=(self.T, 1, 1_000_000))
+        self.require(N=(self.N, 1, self.T))
+        for field in ("information_noise", "target_noise"):
+            self.require_choice(**{field: (getattr(self, field), (False, True))})
+        try:
+            first, second = map(float, self.targets)
+        except (TypeError, ValueError):
+            first = second = math.nan
+        if not abs(first - second) > 0.0 or math.isinf(first - second):
+            raise ValueError(f"targets is {self.targets!r}; task {self.name!r} allows two different finite numbers")
+        object.__setattr__(self, "targets", (first, second))
+
+    @property
+    def tolerance(self) -> float:
+        """Largest |error| of a correct sequence, exclusive."""
+        return 0.1 if self.target_noise else 0.2
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in steps."""
+        return self.T + self.T // 10
+
+    @property
+    def min_length(self) -> int:
+        """Shortest sequence in steps."""
+        return self.T
+
+    def fixed_rows(self) -> Floats:
+        """Clean targets of the two classes."""
+        return np.array(self.targets)[:, None]
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill(feed, horizon, self.T, self.N, self.information_noise, self.target_noise)
+
+    def events(self, inputs: Floats) -> Steps:
+        """Find the steps at which the class is seen: the first N."""
+        return np.arange(self.N)

@@ -1,0 +1,1 @@
+"""Traces: what is recorded, how it is written, how it is opened."""

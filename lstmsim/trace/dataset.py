@@ -1,0 +1,39 @@
+"""Recorded rows as labelled datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from lstmsim.kernels.record import HEAD, Layout
+from lstmsim.trace.schema import COORDINATES, STEP
+
+Floats = npt.NDArray[np.float64]
+
+
+def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
+    """Variables of recorded rows, shape (step, column), each with the step first and one-hot inputs spelt out."""
+    result, at = {}, HEAD
+    for name, width in layout.columns:
+        columns = rows[:, at : at + width]
+        at += width
+        if name == "input" and layout.one_hot:
+            columns = (columns == np.arange(layout.sizes["input"])).astype(np.float64)
+        result[name] = columns[:, 0] if STEP[name].dims == ("step",) else columns
+    return result
+
+
+def steps(layout: Layout, rows: Floats) -> xr.Dataset:
+    """Recorded rows, shape (step, column), as a dataset of the per-step trace variables (float64)."""
+    variables = {name: (STEP[name].dims, columns.copy(), STEP[name].attrs) for name, columns in values(layout, rows).items()}
+    coords: dict[str, Any] = {}
+    for name, size in {"step": len(rows), **layout.sizes}.items():
+        if name in COORDINATES:
+            coords[name] = ((name,), np.arange(size), COORDINATES[name].attrs)
+    if "cell" in layout.sizes:
+        attrs = COORDINATES["cell_block"].attrs
+        coords["cell_block"] = (("cell",), np.arange(layout.sizes["cell"]) // layout.block_size, attrs)
+    return xr.Dataset(variables, coords)

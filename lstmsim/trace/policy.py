@@ -1,0 +1,66 @@
+"""Which training sequences of a trial are recorded in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_ALLOWED = "none, default, all, first:N, last:N, every:N, or several of them joined by commas"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to record of each trial.
+
+    Attributes
+    ----------
+    spread : bool
+        About eight sequences per decade of training, with a snapshot of the weights before each.
+    first, last : int
+        The first and the last so many sequences.
+    every : int
+        Every so many sequences; 1 is all of them, 0 none.
+    tests : int
+        Sequences of the final test.
+    """
+
+    spread: bool = True
+    first: int = 0
+    last: int = 5
+    every: int = 0
+    tests: int = 3
+
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """The policy that `--record` names.
+
+        Raises
+        ------
+        ValueError
+            For anything but the policies above.
+        """
+        fields: dict[str, Any] = {"spread": False, "first": 0, "last": 0, "every": 0, "tests": 0}
+        for part in text.split(","):
+            name, colon, number = part.strip().partition(":")
+            if not colon and name == "none":
+                continue
+            fields["tests"] = cls.tests
+            if not colon and name == "default":
+                fields |= {"spread": True, "last": max(fields["last"], cls.last)}
+            elif not colon and name == "all":
+                fields["every"] = 1
+            elif name in ("first", "last", "every") and number.isascii() and number.isdigit() and 0 < int(number) < 10**9:
+                fields[name] = int(number)
+            else:
+                raise ValueError(f"--record {text!r}; allowed: {_ALLOWED} (N at least 1)")
+        return cls(**fields)
+
+    def plan(self, max_sequences: int) -> npt.NDArray[np.int64]:
+        """Numbers of the sequences spread over training, ascending: 0, 1, 2, 3, 4, 6, 7, 10, 13, 18, 24, ..."""
+        if not self.spread:
+            return np.zeros(0, np.int64)
+        steps = np.arange(int(8 * np.log10(max(max_sequences, 2))) + 1)
+        return np.unique(np.concatenate([[0], np.round(10 ** (steps / 8)).astype(np.int64)]))

@@ -1,0 +1,225 @@
+"""Trial files: one netCDF-4 file per trial, whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import platform
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numba
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+import lstmsim
+from lstmsim.kernels.record import Layout
+from lstmsim.trace.dataset import values
+from lstmsim.trace.schema import COORDINATES, PROGRESS, STEP, TEST, WEIGHT_DIMS, Variable
+
+Floats = npt.NDArray[np.float64]
+
+LOCK = threading.RLock()  # the HDF5 library is not thread-safe
+
+_CHUNK = 1 << 20  # bytes of one variable written together, about
+
+
+@contextlib.contextmanager
+def whole_or_absent(path: Path) -> Iterator[Path]:
+    """Name of a file to write beside `path`; it takes that name when complete, and vanishes if writing fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class TrialFile:
+    """A trial file under way: recorded rows are appended as they come, the rest is written at the end.
+
+    Parameters
+    ----------
+    path : Path
+        Final name of the file; until it is whole, the file stands beside it under a hidden name.
+    layout : Layout
+        What the recorded rows hold.
+    task : Task
+        For the marks of relevant steps.
+    """
+
+    def __init__(self, path: Path, layout: Layout, task: Any) -> None:
+        self.layout, self.task = layout, task
+        self._stack = contextlib.ExitStack()
+        part = self._stack.enter_context(whole_or_absent(path))
+        with LOCK:
+            self._file = netCDF4.Dataset(part, "w", format="NETCDF4")
+
+    def __enter__(self) -> TrialFile:
+        """Return the open file."""
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        """Close the file; it gets its name only if nothing went wrong."""
+        if self._file.isopen():
+            with LOCK:
+                self._file.close()
+            self._stack.__exit__(*exception)
+
+    def close(self) -> None:
+        """Close the file and give it its name."""
+        self.__exit__(None, None, None)
+
+    def append(self, rows: Floats, group: str = "trace") -> None:
+        """Append recorded steps, shape (step, column), to a group, which is made at the first call."""
+        if not len(rows):
+            return
+        with LOCK:
+            steps = self._file.groups.get(group) or self._new_steps(group)
+            start = len(steps.dimensions["step"])
+            place = slice(start, start + len(rows))
+            variables = values(self.layout, rows)
+            steps["step"][place] = np.arange(place.start, place.stop)
+            steps["sequence"][place], steps["t"][place] = rows[:, 0], rows[:, 1]
+            steps["event"][place] = marks(self.task, variables["input"], rows[:, 1])
+            for name, columns in variables.items():
+                steps[name][place] = columns
+
+    def _new_steps(self, name: str) -> Any:
+        """Empty variables of a group of steps."""
+        group, sizes = self._file.createGroup(name), self.layout.sizes
+        group.createDimension("step", None)
+        for dim, size in sizes.items():
+            group.createDimension(dim, size)
+        for coordinate, variable in COORDINATES.items():
+            if set(variable.dims) <= {"step", *sizes}:
+                _create(group, coordinate, variable, variable.disk, sizes)
+                if coordinate in sizes:
+                    group[coordinate][:] = np.arange(sizes[coordinate])
+        if "cell" in sizes:
+            group["cell_block"][:] = np.arange(sizes["cell"]) // self.layout.block_size
+        for column, _ in self.layout.columns:
+            variable = STEP[column]
+            one_hot = column == "input" and self.layout.one_hot
+            made = _create(group, column, variable, "i1" if one_hot else variable.disk, sizes, zlib=one_hot)
+            made.coordinates = "sequence t event" + (" cell_block" if "cell" in variable.dims else "")
+        return group
+
+    def finish(self, row: str, config: Any, learner: Any, result: Any, extra: dict[str, Any]) -> None:
+        """Write all of an ended trial but the rows that were appended before; `extra` becomes attributes too."""
+        for rows in sorted((rows for rows in result.rows if len(rows)), key=lambda rows: rows[0, 0]):
+            self.append(rows)
+        if result.test_rows is not None:
+            self.append(result.test_rows, "test_trace")
+        solved = result.status == "solved"
+        attrs = {
+            "title": f"lstmsim: trial {result.trial} of row {row}",
+            "Conventions": "CF-1.8",
+            "row": row,
+            "trial": result.trial,
+            "seed": result.seed,
+            "status": result.status,
+            "sequences": result.sequences,
+            "sequences_to_success": result.sequences if solved else -1,
+            **{f"sequences_to_{name}": number for name, number in (result.stages | result.milestones).items()},
+            "joined": np.array(result.joined, np.int64),
+            "steps": result.steps,
+            "seconds": result.seconds,
+            "config": config.as_json(),
+            **extra,
+        }
+        with LOCK:
+            columns = zip(PROGRESS.items(), result.progress.T, strict=True)
+            self._write("progress", {name: (v, column) for (name, v), column in columns})
+            self._write("test", {name: (v, result.test[:, i]) for i, (name, v) in enumerate(TEST.items())})
+            self._write("weights", _weights(learner, result))
+            self._file.setncatts(attrs)
+
+    def _write(self, name: str, variables: dict[str, tuple[Variable, Any]]) -> None:
+        """Write a group of variables."""
+        group = self._file.createGroup(name)
+        for variable, array in variables.values():
+            for dim, size in zip(variable.dims, np.shape(array), strict=True):
+                if dim not in group.dimensions:
+                    group.createDimension(dim, size)
+        for key, (variable, array) in variables.items():
+            if variable.disk == "str":
+                made = group.createVariable(key, str, variable.dims)
+                made[:] = np.array(array, dtype=object)
+            else:
+                made = group.createVariable(key, variable.disk, variable.dims, fill_value=False)
+                made[...] = array
+            made.setncatts(variable.attrs)
+
+
+def marks(task: Any, inputs: Floats, t: Floats) -> npt.NDArray[np.int8]:
+    """1 at the steps that the task calls relevant; `t` is 0 where a sequence begins."""
+    result = np.zeros(len(inputs), np.int8)
+    begins = np.flatnonzero(t == 0)
+    for first, last in zip(begins, [*begins[1:], len(inputs)], strict=True):
+        result[first + np.asarray(task.events(inputs[first:last]), np.intp)] = 1
+    return result
+
+
+def _create(group: Any, name: str, variable: Variable, disk: str, sizes: dict[str, int], *, zlib: bool = False) -> Any:
+    """Variable of a group of steps, with chunks of about a megabyte along the steps."""
+    options: dict[str, Any] = {"zlib": True, "complevel": 1} if zlib else {}
+    if "step" in variable.dims:
+        width = math.prod(sizes[dim] for dim in variable.dims if dim != "step")
+        length = max(1, min(4096, _CHUNK // (8 * width)))
+        options["chunksizes"] = [length if dim == "step" else sizes[dim] for dim in variable.dims]
+    made = group.createVariable(name, disk, variable.dims, fill_value=False, **options)
+    made.setncatts(variable.attrs)
+    return made
+
+
+def _weights(learner: Any, result: Any) -> dict[str, tuple[Variable, Any]]:
+    """Initial and final weights and the snapshots, with the names of the sources."""
+    variables: dict[str, tuple[Variable, Any]] = {}
+    for kind, weights in (("initial", result.initial), ("final", result.final)):
+        for name, group in weights.items():
+            variables[f"{kind}_{name}"] = Variable(WEIGHT_DIMS[name], f"{kind} weights: {name}", disk="f8"), group
+    if result.snapshots:
+        numbers = [number for number, _ in result.snapshots]
+        seen = Variable(("snapshot",), "training sequences seen at the snapshot", units="sequences", disk="i8")
+        variables["snapshot_sequence"] = seen, numbers
+        for name in result.initial:
+            stack = np.stack([weights[name] for _, weights in result.snapshots])
+            text = f"weights during training: {name}"
+            variables[f"snapshot_{name}"] = Variable(("snapshot", *WEIGHT_DIMS[name]), text, disk="f8"), stack
+    for dim, labels in learner.weight_labels.items():
+        variables[dim] = Variable((dim,), "names of the sources", disk="str"), labels
+    return variables
+
+
+def versions() -> dict[str, str]:
+    """Versions of what can change a result, and the machine's processor."""
+    return {
+        "version": lstmsim.__version__,
+        "numba": numba.__version__,
+        "numpy": np.__version__,
+        "xarray": xr.__version__,
+        "netCDF4": netCDF4.__version__,
+        "cpu": _processor(),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

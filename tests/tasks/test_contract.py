@@ -1,0 +1,215 @@
+"""What every task in the table must do."""
+
+import dataclasses
+import pickle
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstmsim.tasks import TASKS, Task, trial_keys
+from tests.tasks.reading import make_feed, read, read_lanes, same, steps_with
+
+NAMES = (
+    "adding",
+    "multiplication",
+    "reber",
+    "noise_free",
+    "local_regularities",
+    "distractors",
+    "two_sequence",
+    "temporal_order",
+)
+VARIANTS = (
+    *(task() for task in TASKS.values()),
+    TASKS["adding"](T=20),
+    TASKS["reber"](set=2, test=True),
+    TASKS["reber"](embedded=False, first_branch=0.7),
+    TASKS["noise_free"](p=2),
+    TASKS["local_regularities"](p=7, targets="end"),
+    TASKS["distractors"](q=1, p=1),
+    TASKS["two_sequence"](T=9, N=9, information_noise=True, target_noise=True, targets=(0.2, 0.8)),
+    TASKS["temporal_order"](n_relevant=3),
+)
+every_task = pytest.mark.parametrize("task", VARIANTS, ids=str)
+
+
+def test_table_holds_the_papers_tasks():
+    assert sorted(TASKS) == sorted(NAMES)
+    assert all(task.name == name for name, task in TASKS.items())
+
+
+@every_task
+def test_same_sequences_whatever_lanes_and_blocks(task):
+    count = 40
+    three = read_lanes(task, count, lanes=3, block=1000, seed=5, trial=2)
+    for lane, sequences in enumerate(three):
+        assert same(sequences, read(task, count, block=333, seed=5, trial=2 + lane))
+    assert same(three[0], read_lanes(task, count, lanes=8, block=5000, seed=5, trial=2)[0])
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(block=st.integers(1, 700), lanes=st.integers(1, 5))
+@pytest.mark.parametrize("name", ["adding", "distractors", "two_sequence"])
+def test_same_sequences_for_any_cut(name, block, lanes):
+    task = TASKS[name](target_noise=True) if name == "two_sequence" else TASKS[name]()
+    whole = read(task, 4, block=5000)
+    assert same(whole, read_lanes(task, 4, lanes=lanes, block=block)[0])
+
+
+@every_task
+def test_a_sequence_can_be_made_alone(task):
+    stream = read(task, 30, seed=3, trial=1)
+    for index in (29, 0, 7):
+        inputs, targets = task.sequence(3, 1, index)
+        seen = np.eye(task.n_inputs)[stream[index].inputs] if task.symbols else stream[index].inputs
+        assert np.array_equal(inputs, seen)
+        assert np.array_equal(targets, stream[index].learned, equal_nan=True)
+
+
+@every_task
+def test_trials_seeds_and_tests_differ(task):
+    streams = [read(task, 40, **how) for how in ({}, {"trial": 1}, {"seed": 1}, {"testing": True})]
+    in_order = getattr(task, "test", False)
+    for one in range(4):
+        for other in range(one):
+            assert same(streams[one], streams[other]) == in_order
+
+
+def test_testing_sequences_come_from_key_1():
+    task = TASKS["adding"]()
+    inputs, _ = task.sequence(4, 2, 9, testing=True)
+    assert np.array_equal(inputs, read(task, 10, seed=4, trial=2, testing=True)[9].inputs)
+
+
+@every_task
+def test_sizes_and_marks(task):
+    assert 1 <= task.min_length <= task.max_length
+    for sequence in read(task, 60):
+        assert task.min_length <= sequence.length <= task.max_length
+        if task.symbols:
+            assert np.isin(sequence.inputs, np.arange(task.n_inputs)).all()
+        else:
+            assert sequence.inputs.shape[1] == task.n_inputs
+            assert np.isfinite(sequence.inputs).all()
+        assert sequence.learned.shape == (sequence.length, task.n_outputs)
+        assert sequence.length - 1 in steps_with(sequence.learned)
+        assert sequence.length - 1 in steps_with(sequence.judged)
+        assert set(steps_with(sequence.judged)) <= set(steps_with(sequence.learned))
+
+
+@every_task
+def test_judged_as_learned_unless_said_otherwise(task):
+    for sequence in read(task, 20):
+        judged = steps_with(sequence.judged)
+        clean = np.array_equal(sequence.judged[judged], sequence.learned[judged])
+        assert clean or task.ranking or getattr(task, "target_noise", False)
+
+
+@every_task
+def test_events_are_steps_of_the_sequence(task):
+    inputs, _ = task.sequence(0, 0, 0)
+    events = task.events(inputs)
+    assert events.ndim == 1
+    assert np.isin(events, np.arange(len(inputs))).all()
+    assert len(events) > 0 or not task.embedded
+
+
+@every_task
+def test_lanes_without_a_trial_stay_untouched(task):
+    feed = make_feed(task, 3, 500)
+    feed.active[1] = False
+    task.fill(feed, 500)
+    assert feed.write[1] == feed.index[1] == 0
+    assert not feed.event[:, 1].any()
+    assert (feed.symbol[:, 1] == -1).all()
+    assert np.isnan(feed.inputs[:, :, 1]).all()
+    assert (feed.write[[0, 2]] >= 500).all()
+
+
+@every_task
+def test_nothing_is_written_beyond_the_longest_sequence(task):
+    feed = make_feed(task, 2, 300)
+    task.fill(feed, 300)
+    task.fill(feed, 300)  # a lane at its horizon gets no more
+    for lane in range(2):
+        assert 300 <= feed.write[lane] < 300 + task.max_length
+        assert (feed.symbol[feed.write[lane] :, lane] == -1).all()
+        assert np.isnan(feed.inputs[feed.write[lane] :, :, lane]).all()
+        assert not feed.event[feed.write[lane] :, lane].any()
+
+
+@every_task
+def test_tasks_are_values(task):
+    twin = pickle.loads(pickle.dumps(task))
+    assert twin == task
+    assert hash(twin) == hash(task)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        task.p = 3
+    assert same(read(twin, 3), read(task, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "told"),
+    [
+        ("adding", {"T": 19}, "T is 19; task 'adding' allows whole numbers from 20"),
+        ("adding", {"T": 100.0}, "T is 100.0; task 'adding' allows whole numbers"),
+        ("adding", {"T": "100"}, "T is '100'; task 'adding'"),
+        ("adding", {"T": True}, "T is True; task 'adding'"),
+        ("multiplication", {"T": -1}, "T is -1; task 'multiplication'"),
+        ("noise_free", {"p": 1}, "p is 1; task 'noise_free' allows whole numbers from 2"),
+        ("local_regularities", {"p": 0}, "p is 0; task 'local_regularities'"),
+        ("local_regularities", {"targets": "all"}, "targets is 'all'; task 'local_regularities' allows 'every', 'end'"),
+        ("distractors", {"q": 0}, "q is 0; task 'distractors'"),
+        ("distractors", {"p": 0}, "p is 0; task 'distractors'"),
+        ("two_sequence", {"T": 0}, "T is 0; task 'two_sequence'"),
+        ("two_sequence", {"N": 101}, "N is 101; task 'two_sequence' allows whole numbers from 1 to 100"),
+        ("two_sequence", {"target_noise": 1}, "target_noise is 1; task 'two_sequence' allows False, True"),
+        ("two_sequence", {"information_noise": "no"}, "information_noise is 'no'; task 'two_sequence'"),
+        ("two_sequence", {"targets": (0.5, 0.5)}, "targets is (0.5, 0.5); task 'two_sequence' allows two different"),
+        ("two_sequence", {"targets": (0.0, np.nan)}, "targets is (0.0, nan)"),
+        ("two_sequence", {"targets": (0.0, np.inf)}, "targets is (0.0, inf)"),
+        ("two_sequence", {"targets": (1, 2, 3)}, "targets is (1, 2, 3)"),
+        ("two_sequence", {"targets": 0.2}, "targets is 0.2"),
+        (
+            "temporal_order",
+            {"n_relevant": 4},
+            "n_relevant is 4; task 'temporal_order' allows whole numbers from 2 to 3",
+        ),
+        ("reber", {"set": -1}, "set is -1; task 'reber'"),
+        ("reber", {"n_train": 0}, "n_train is 0; task 'reber'"),
+        ("reber", {"n_test": 10**6}, "n_test is 1000000; task 'reber'"),
+        ("reber", {"test": 1}, "test is 1; task 'reber'"),
+        ("reber", {"embedded": None}, "embedded is None; task 'reber'"),
+        ("reber", {"first_branch": 0.0}, "first_branch is 0.0; task 'reber' allows numbers from 0.1 to 0.9"),
+        ("reber", {"first_branch": np.nan}, "first_branch is nan; task 'reber'"),
+    ],
+)
+def test_illegal_parameters_are_named(name, parameters, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        TASKS[name](**parameters)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [((-1, 0, 0), "seed is -1"), ((0, 0.5, 0), "trial is 0.5"), ((0, 0, -3), "index is -3")],
+)
+def test_illegal_numbers_of_a_sequence_are_named(arguments, told):
+    with pytest.raises(ValueError, match=told):
+        TASKS["adding"]().sequence(*arguments)
+
+
+def test_trial_keys_are_those_of_a_seed_sequence():
+    keys = trial_keys(7, 3)
+    assert np.array_equal(keys, np.random.SeedSequence((7, 3)).generate_state(4, np.uint64))
+    assert len({*keys, *trial_keys(3, 7), *trial_keys(7, 4)}) == 12
+
+
+def test_a_task_needs_a_fill():
+    class Nothing(Task):
+        name = "nothing"
+
+    with pytest.raises(TypeError, match="fill"):
+        Nothing()

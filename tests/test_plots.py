@@ -1,0 +1,598 @@
+"""Pictures: what is drawn, where the marks are, and that nothing global is touched."""
+
+import io
+import itertools
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from lstmsim import plots
+
+EVENTS = [7, 44]
+
+
+def new_axes():
+    with plots.style():
+        return Figure().add_subplot()
+
+
+def shown(ax):
+    """Lines of data: marks and the zero line hold two points, data more."""
+    return [line for line in ax.lines if len(line.get_xdata()) > 2]
+
+
+def marks(ax):
+    return [line.get_xdata()[0] for line in ax.lines if list(line.get_ydata()) == [0, 1]]
+
+
+def legend_texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def right_of(ax):
+    return next(other for other in ax.figure.axes if other is not ax)
+
+
+def variable(dims, values, long_name, symbol):
+    return dims, values, {"long_name": long_name, "units": "1", "symbol": symbol}
+
+
+def make_trace(steps=110, blocks=2, size=2, sequence=3, events=EVENTS):
+    random = np.random.default_rng(steps)
+    cell, block = ("step", "cell"), ("step", "block")
+    cells = blocks * size
+
+    def at_end(units, scale):
+        values = np.zeros((steps, units))
+        values[-1] = scale * random.uniform(0.5, 1.0, units)
+        return values
+
+    target = np.full((steps, 1), np.nan)
+    target[-1] = 0.71
+    event = np.zeros(steps, dtype=np.int64)
+    event[events] = 1
+    return xr.Dataset(
+        {
+            "target": variable(("step", "output"), target, "target", "d"),
+            "output": variable(("step", "output"), np.full((steps, 1), 0.7), "output", "y_k"),
+            "cell_state": variable(cell, random.normal(size=(steps, cells)).cumsum(axis=0), "cell state", "s"),
+            "state_error": variable(cell, at_end(cells, 1e-2), "cell state error", "e_s"),
+            "cell_error": variable(cell, at_end(cells, 1e-3), "cell error", "e_c"),
+            "input_gate": variable(block, random.uniform(size=(steps, blocks)), "input gate", "y_in"),
+            "output_gate": variable(block, random.uniform(size=(steps, blocks)), "output gate", "y_out"),
+            "input_gate_error": variable(block, at_end(blocks, 1e-4), "input gate error", "e_in"),
+            "output_gate_error": variable(block, -at_end(blocks, 1e-3), "output gate error", "e_out"),
+            "event": ("step", event),
+        },
+        coords={
+            "step": np.arange(1000, 1000 + steps),
+            "t": ("step", np.arange(steps)),
+            "sequence": ("step", np.full(steps, sequence)),
+            "block": np.arange(blocks),
+            "cell": np.arange(cells),
+            "cell_block": ("cell", np.repeat(np.arange(blocks), size)),
+        },
+    )
+
+
+def make_progress(trials=None, windows=20):
+    random = np.random.default_rng(5)
+    shape, dims = (trials or 1, windows), ("trial", "window")
+    error = 0.2 * 0.8 ** np.arange(windows) * random.uniform(0.9, 1.1, shape)
+    seen = np.broadcast_to(1000.0 * np.arange(1, windows + 1), shape)
+    progress = xr.Dataset(
+        {
+            "sequences": variable(dims, seen, "sequences seen", ""),
+            "mean_absolute_error": variable(dims, error, "mean absolute error", ""),
+            "mean_squared_error": variable(dims, error**2, "mean squared error", ""),
+            "fraction_correct": variable(dims, 1 - error / error.max(), "fraction correct", ""),
+        }
+    )
+    return progress if trials else progress.isel(trial=0)
+
+
+@pytest.fixture
+def trace():
+    return make_trace()
+
+
+@pytest.fixture
+def stream(trace):
+    return xr.concat([trace, make_trace(100, sequence=4).assign_coords(step=np.arange(1110, 1210))], "step")
+
+
+def test_cell_states_draws_each_cell_over_t(trace):
+    ax = new_axes()
+    assert plots.cell_states(trace, ax=ax) is ax
+    lines = shown(ax)
+    assert len(lines) == 4
+    for column, line in enumerate(lines):
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(110))
+        np.testing.assert_array_equal(line.get_ydata(), trace["cell_state"][:, column])
+    assert ax.get_ylabel() == "cell state $s$"
+    assert ax.get_xlabel() == "time (steps)"
+    assert legend_texts(ax) == [f"cell {c}, block {c // 2}" for c in range(4)] + ["relevant input"]
+    colours = [line.get_color() for line in lines]
+    assert colours == [plots.PALETTE[0]] * 2 + [plots.PALETTE[1]] * 2
+    assert lines[0].get_linestyle() != lines[1].get_linestyle()
+
+
+def test_order_of_dimensions_does_not_matter(trace):
+    ax = plots.cell_states(trace.transpose("cell", "output", "block", "step"), ax=new_axes())
+    np.testing.assert_array_equal(shown(ax)[3].get_ydata(), trace["cell_state"][:, 3])
+
+
+def test_units_other_than_one_are_shown(trace):
+    trace["cell_state"].attrs["units"] = "mV"
+    trace["cell_state"].attrs["long_name"] = "a description far too long for the height of any axis " * 3
+    trace["t"].attrs["units"] = "1"
+    ax = plots.cell_states(trace, ax=new_axes())
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("cell state $s$ (mV)", "time (steps)")
+
+
+def test_x_axis_is_step_without_t(trace):
+    ax = plots.cell_states(trace.drop_vars(["t", "sequence"]), ax=new_axes())
+    np.testing.assert_array_equal(shown(ax)[0].get_xdata(), trace["step"])
+    assert marks(ax) == [1007, 1044]
+
+
+def test_long_sequences_keep_every_step_and_get_thin_lines(trace):
+    long = plots.cell_states(make_trace(2000, events=[9, 900]), ax=new_axes())
+    assert shown(long)[0].get_xdata().size == 2000
+    assert shown(long)[0].get_linewidth() < shown(plots.cell_states(trace, ax=new_axes()))[0].get_linewidth()
+    assert marks(long) == [9, 900]
+
+
+@pytest.mark.parametrize("draw", [plots.cell_states, plots.gates])
+def test_marks_by_precedence(draw, trace):
+    assert marks(draw(trace, ax=new_axes(), events=[3, 5.0, 109])) == [3, 5, 109]
+    assert marks(draw(trace, ax=new_axes(), events=[])) == []
+    trace.attrs["events"] = [20, 30]
+    assert marks(draw(trace, ax=new_axes())) == EVENTS
+    without = trace.drop_vars("event")
+    assert marks(draw(without, ax=new_axes())) == [20, 30]
+    del without.attrs["events"]
+    ax = draw(without, ax=new_axes())
+    assert marks(ax) == [109]
+    assert "target" in legend_texts(ax)
+    assert marks(draw(without.fillna({"target": 0.0}), ax=new_axes())) == []
+    assert marks(draw(without.drop_vars("target"), ax=new_axes())) == []
+
+
+@pytest.mark.parametrize("events", [[110], [-1, 5], [np.nan]])
+def test_events_outside_the_sequence_raise_and_draw_nothing(trace, events):
+    ax = new_axes()
+    with pytest.raises(ValueError, match="events must lie within the steps 0 to 109"):
+        plots.cell_states(trace, ax=ax, events=events)
+    assert not ax.lines
+
+
+def test_gates_are_drawn_between_0_and_1(trace):
+    ax = plots.gates(trace, ax=new_axes())
+    lines = shown(ax)
+    expected = np.hstack([trace["input_gate"], trace["output_gate"]])
+    np.testing.assert_array_equal(np.column_stack([line.get_ydata() for line in lines]), expected)
+    low, high = ax.get_ylim()
+    assert -0.1 < low < 0
+    assert 1 < high < 1.1
+    assert ax.get_ylabel() == "gate activation"
+    assert legend_texts(ax)[:4] == ["input gate 0", "input gate 1", "output gate 0", "output gate 1"]
+    assert all(line.get_zorder() < lines[0].get_zorder() for line in lines[2:])
+
+
+def test_a_net_without_output_gates_has_input_gates_only(trace):
+    for bare in (trace.drop_vars("output_gate"), trace.assign(output_gate=trace["output_gate"] * np.nan)):
+        assert len(shown(plots.gates(bare, ax=new_axes()))) == 2
+        assert len(plots.gate_histogram(bare, ax=new_axes()).patches) == 2
+
+
+def test_errors_at_one_step_are_dots_on_a_signed_logarithmic_axis(trace):
+    ax = plots.errors(trace, ax=new_axes())
+    lines = shown(ax)
+    names = ["state_error", "cell_error", "input_gate_error", "output_gate_error"]
+    expected = np.hstack([trace[name][-1] for name in names])
+    np.testing.assert_array_equal([line.get_ydata()[-1] for line in lines], expected)
+    assert all(np.isnan(line.get_ydata()[:-1]).all() for line in lines)
+    assert {line.get_linestyle() for line in lines} == {"None"}
+    assert ax.get_yscale() == "symlog"
+    assert legend_texts(ax) == ["cell state $e_s$ (23)", "cell input (36)", "input gate (37)", "output gate (21)"]
+    assert len({line.get_color() for line in lines}) == 4
+
+
+def test_errors_at_every_step_are_lines(trace):
+    trace["state_error"][:] = np.random.default_rng(0).normal(size=(110, 4))
+    ax = plots.errors(trace, ax=new_axes())
+    np.testing.assert_array_equal(shown(ax)[2].get_ydata(), trace["state_error"][:, 2])
+    assert shown(ax)[2].get_linestyle() == "-"
+    assert marks(ax) == []
+
+
+def test_errors_that_are_all_zero_can_be_drawn(trace):
+    names = [name for name in trace.data_vars if name.endswith("_error")]
+    ax = plots.errors(trace.assign({name: trace[name] * 0 for name in names}), ax=new_axes())
+    assert ax.get_yscale() == "linear"
+
+
+@pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors])
+def test_one_sequence_must_be_selected(draw, stream):
+    ax = new_axes()
+    with pytest.raises(ValueError, match=r"2 sequences; select one: trace.where\(trace.sequence == 3, drop=True\)"):
+        draw(stream, ax=ax)
+    assert not ax.lines
+    draw(stream.where(stream.sequence == 4, drop=True), ax=ax)
+    np.testing.assert_array_equal(shown(ax)[0].get_xdata(), np.arange(100))
+
+
+def test_streams_without_sequence_numbers_and_trials_are_refused(stream, trace):
+    with pytest.raises(ValueError, match="one sequence with rising steps"):
+        plots.cell_states(stream.drop_vars("sequence"), ax=new_axes())
+    with pytest.raises(ValueError, match="one sequence with rising steps, got 0 steps"):
+        plots.cell_states(trace.isel(step=slice(0)), ax=new_axes())
+    with pytest.raises(ValueError, match="2 trials; select one"):
+        plots.cell_states(xr.concat([trace, trace], "trial"), ax=new_axes())
+
+
+def test_missing_variables_are_named(trace):
+    with pytest.raises(ValueError, match=r"trace must hold cell_state; it has .*cell_error"):
+        plots.cell_states(trace.drop_vars("cell_state"), ax=new_axes())
+    with pytest.raises(ValueError, match="trace must hold cell_error;"):
+        plots.errors(trace.drop_vars("cell_error"), ax=new_axes())
+    with pytest.raises(ValueError, match="progress must hold sequences;"):
+        plots.learning_curve(make_progress().drop_vars("sequences"), ax=new_axes())
+    with pytest.raises(ValueError, match="summary must hold sequences_to_success; it has none"):
+        plots.success_curve(xr.Dataset(), ax=new_axes())
+
+
+def test_gate_histogram_counts_all_sequences(stream):
+    ax = plots.gate_histogram(stream, ax=new_axes())
+    assert len(ax.patches) == 4
+    heights, edges, _ = ax.patches[1].get_data()
+    gate = stream["input_gate"][:, 1].values
+    np.testing.assert_allclose(edges, np.linspace(0, 1, 51))
+    np.testing.assert_allclose(heights, np.histogram(gate, 50, (0, 1))[0] / 210)
+    assert ax.get_xlabel() == "gate activation"
+    assert ax.get_xlim() == (0, 1)
+
+
+def make_credit(lags=40):
+    random = np.random.default_rng(1)
+    units = {"input_gate": ("block", 2), "output_gate": ("block", 2), "cell": ("cell", 4), "output": ("output", 1)}
+    credit = {}
+    for name, (unit, count) in units.items():
+        values = random.normal(size=(3, lags, count, 11))
+        if name in ("output_gate", "output"):
+            values[:, 1:] = 0
+        credit[name] = (("step", "lag", unit, "output_source" if name == "output" else "source"), values)
+    coords = {"lag": np.arange(lags), "step": [40, 50, 60]}
+    # As read from a file, `cell` and `output` are coordinates here; in memory they may be plain variables.
+    return xr.Dataset(credit, coords=coords)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_credit_map_shows_group_means(reset):
+    credit = make_credit()
+    raw = {name: np.abs(credit[name].values).mean(axis=(0, 2, 3)) for name in ("input_gate", "cell", "output")}
+    credit = credit.reset_coords(["cell", "output"]) if reset else credit
+    ax = plots.credit_map(credit, ax=new_axes())
+    rows = [label.get_text() for label in ax.get_yticklabels()]
+    assert sorted(rows) == ["cell", "input gate", "output", "output gate"]
+    mesh = ax.collections[0]
+    table = mesh.get_array().reshape(4, 40)
+    np.testing.assert_allclose(table[rows.index("input gate")], raw["input_gate"])
+    np.testing.assert_allclose(table[rows.index("cell")], raw["cell"])
+    assert table[rows.index("output"), 0] == pytest.approx(raw["output"][0])
+    assert table.mask[rows.index("output"), 1:].all()
+    assert isinstance(mesh.norm, mpl.colors.LogNorm)
+    assert ax.get_xlabel() == "lag (steps)"
+    assert right_of(ax).get_ylabel() == "mean |contribution|"
+    corners = mesh.get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(corners, np.arange(41) - 0.5)
+
+
+def test_credit_map_spans_at_most_eight_decades_and_takes_a_single_lag():
+    lags = xr.DataArray(10.0 ** -np.arange(0, 100, 10), dims="lag", coords={"lag": np.arange(10)})
+    norm = plots.credit_map(xr.Dataset({"input_gate": lags}), ax=new_axes()).collections[0].norm
+    assert norm.vmax / norm.vmin == pytest.approx(1e8)
+    single = plots.credit_map(xr.Dataset({"input_gate": lags[:1]}), ax=new_axes())
+    assert single.get_xlim() == (-0.5, 0.5)
+
+
+def test_credit_map_refuses_what_it_cannot_show():
+    with pytest.raises(ValueError, match="credit must hold a contribution other than zero"):
+        plots.credit_map(make_credit().reset_coords(["cell", "output"]) * 0, ax=new_axes())
+    with pytest.raises(ValueError, match="credit must have variables with the dimension 'lag', got a"):
+        plots.credit_map(xr.Dataset({"a": ("step", [1.0])}), ax=new_axes())
+
+
+def make_backflow(lags=50):
+    flow = np.tile(np.eye(4), (lags, 1, 1))
+    flow[1:, 0, 1] = -(0.5 ** np.arange(1, lags))
+    coords = {"lag": np.arange(lags), "cell": np.arange(4), "cell_block": ("cell", [0, 0, 1, 1])}
+    return xr.DataArray(flow, dims=("lag", "cell", "cell_from"), coords=coords)
+
+
+def test_backflow_draws_own_cross_and_ordinary_derivatives():
+    flow = make_backflow()
+    rnn = xr.DataArray(0.1 ** np.arange(50), dims="lag", coords={"lag": np.arange(50)})
+    ax = plots.backflow(flow, rnn, ax=new_axes())
+    own, cross, ordinary = ax.lines[:4], ax.lines[4], ax.lines[5]
+    assert len(ax.lines) == 6
+    assert all((line.get_ydata() == 1).all() for line in own)
+    assert len({line.get_linewidth() for line in own}) == 4
+    np.testing.assert_array_equal(cross.get_ydata()[1:], -flow[1:, 0, 1])
+    assert np.isnan(cross.get_ydata()[0])
+    np.testing.assert_array_equal(ordinary.get_ydata(), rnn)
+    assert ax.get_yscale() == "log"
+    assert ax.get_ylim()[0] == pytest.approx(1e-20)
+    assert ax.get_xlabel() == "lag q (steps)"
+    assert "partial s" in ax.get_ylabel()
+    assert legend_texts(ax)[-2:] == ["between cells", "ordinary recurrent net"]
+    assert len(plots.backflow(flow, ax=new_axes()).lines) == 5
+
+
+def test_backflow_needs_its_dimensions():
+    with pytest.raises(
+        ValueError, match=r"lstm must have the dimensions \(lag, cell, cell_from\), got \('lag', 'cell'"
+    ):
+        plots.backflow(make_backflow()[:, :, 0], ax=new_axes())
+    with pytest.raises(ValueError, match=r"rnn must have the dimensions \(lag\)"):
+        plots.backflow(make_backflow(), make_backflow(), ax=new_axes())
+
+
+def test_scaling_draws_magnitudes_and_the_bound():
+    lags = np.arange(30)
+    factors = (-0.3) ** lags[:, None, None] * np.ones((30, 2, 3))
+    measured = xr.DataArray(factors, dims=("lag", "unit", "unit_from"), coords={"lag": lags})
+    bound = xr.DataArray(6 * 0.5**lags, dims="lag", coords={"lag": lags})
+    ax = plots.scaling(measured, bound, ax=new_axes())
+    assert len(ax.lines) == 7
+    np.testing.assert_allclose(ax.lines[5].get_ydata(), 0.3**lags)
+    np.testing.assert_array_equal(ax.lines[6].get_ydata(), bound)
+    assert legend_texts(ax) == ["measured", "upper bound"]
+    assert (ax.get_yscale(), ax.get_xlabel()) == ("log", "lag q (steps)")
+    with pytest.raises(ValueError, match="measured must have the dimension 'lag'"):
+        plots.scaling(xr.DataArray([1.0], dims="q"), bound, ax=new_axes())
+    with pytest.raises(ValueError, match=r"bound must have the dimensions \(lag\)"):
+        plots.scaling(measured, measured, ax=new_axes())
+
+
+def test_learning_curve_of_one_trial():
+    progress = make_progress()
+    ax = plots.learning_curve(progress, ax=new_axes(), bound=0.01, paper=74_000)
+    right = right_of(ax)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), progress["sequences"])
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), progress["mean_absolute_error"])
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), progress["fraction_correct"])
+    assert len(right.lines) == 1
+    assert (ax.get_yscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "sequences seen", "mean absolute error")
+    assert right.get_ylabel() == "fraction correct"
+    assert ax.lines[0].get_color() != right.lines[0].get_color()
+    assert list(ax.lines[1].get_ydata()) == [0.01, 0.01]
+    assert marks(ax) == [74_000]
+    assert legend_texts(ax) == ["bound 0.01", "paper's mean 74,000"]
+    assert ax.xaxis.get_major_formatter()(20_000) == "20,000"
+
+
+def test_learning_curve_of_many_trials_of_unequal_length():
+    progress = make_progress(trials=6)
+    progress = progress.where((progress["trial"] != 2) | (progress["window"] < 5))
+    ax = plots.learning_curve(progress.transpose("window", "trial"), ax=new_axes())
+    assert len(ax.lines) == len(right_of(ax).lines) == 6
+    np.testing.assert_array_equal(ax.lines[2].get_ydata(), progress["mean_absolute_error"][2])
+    assert np.isfinite(ax.lines[2].get_ydata()).sum() == 5
+    assert ax.lines[0].get_alpha() < 1
+
+
+def test_learning_curve_without_fractions_has_one_axes():
+    ax = plots.learning_curve(make_progress().drop_vars("fraction_correct"), ax=new_axes())
+    assert ax.figure.axes == [ax]
+    with pytest.raises(ValueError, match=r"progress must have the dimensions \(window\) or \(trial, window\)"):
+        plots.learning_curve(make_progress(trials=2).rename(trial="row"), ax=new_axes())
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.31, 0.38), (0.02, 0.4), (1e-5, 1.0)])
+def test_error_axis_has_a_readable_number_of_labels(low, high):
+    progress = make_progress()
+    progress["mean_absolute_error"][:] = np.geomspace(high, low, 20)
+    ax = plots.learning_curve(progress, ax=new_axes())
+    bottom, top = ax.get_ylim()
+    assert 2 <= sum(bottom <= tick <= top for tick in ax.get_yticks()) <= 8
+
+
+def test_success_curve_steps_at_each_solved_trial():
+    summary = xr.Dataset({"sequences_to_success": ("trial", [5e4, np.nan, 3e4, 1e5])})
+    ax = plots.success_curve(summary, ax=new_axes(), paper=74_000, cap=200_000)
+    curve = ax.lines[0]
+    np.testing.assert_array_equal(curve.get_xdata(), [0, 3e4, 5e4, 1e5, 2e5])
+    np.testing.assert_array_equal(curve.get_ydata(), [0, 0.25, 0.5, 0.75, 0.75])
+    assert curve.get_drawstyle() == "steps-post"
+    assert marks(ax) == [6e4, 74_000]
+    assert legend_texts(ax) == ["3 of 4 trials solved", "mean of solved 60,000", "paper's mean 74,000"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("sequences until solved", "fraction of trials solved")
+
+
+def test_success_curve_of_no_success_is_flat():
+    ax = plots.success_curve(xr.Dataset({"sequences_to_success": ("trial", [np.nan] * 3)}), ax=new_axes(), cap=1000)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0, 1000])
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0, 0])
+    assert plots.success_curve(xr.Dataset({"sequences_to_success": ("trial", [np.nan])}), ax=new_axes()).lines
+
+
+def test_success_curve_refuses_rows_and_a_cap_too_low():
+    rows = xr.Dataset({"sequences_to_success": (("row", "trial"), [[5.0, 6.0]])})
+    with pytest.raises(ValueError, match=r"trials along \(trial\), got {'row': 1, 'trial': 2}"):
+        plots.success_curve(rows, ax=new_axes())
+    with pytest.raises(ValueError, match=r"slowest solved trial \(6 sequences\), got 5"):
+        plots.success_curve(rows.isel(row=0), ax=new_axes(), cap=5)
+
+
+def test_lag_scaling_joins_means_of_solved_trials():
+    paper_lags, paper = [50, 100, 200], [30_000, 31_000, 33_000]
+    trials = [[40_000, 60_000], [70_000, np.nan], [np.nan, np.nan]]
+    ax = plots.lag_scaling(paper_lags, trials, paper_lags, paper, ax=new_axes())
+    measured, theirs = ax.lines[-2:]
+    np.testing.assert_array_equal(measured.get_ydata(), [50_000, 70_000, np.nan])
+    np.testing.assert_array_equal(theirs.get_xdata(), paper_lags)
+    np.testing.assert_array_equal(theirs.get_ydata(), paper)
+    assert len(ax.lines) == 4
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("minimal time lag (steps)", "sequences until solved")
+    assert list(ax.get_xticks()) == paper_lags
+    flat = plots.lag_scaling([50], [40_000], paper_lags, paper, ax=new_axes())
+    assert len(flat.lines) == 2
+    with pytest.raises(ValueError, match=r"\(lag, trial\) with 2 lags, got \(3,\)"):
+        plots.lag_scaling([1, 2], [1, 2, 3], paper_lags, paper, ax=new_axes())
+    with pytest.raises(ValueError, match=r"paper_sequences must have the shape of paper_lags \(3,\), got \(2,\)"):
+        plots.lag_scaling([1], [1], paper_lags, paper[:2], ax=new_axes())
+
+
+def make_weights():
+    values = np.random.default_rng(2).normal(size=(5, 2, 3))
+    coords = {"source": ["input 0", "cell 0", "bias"], "block": [0, 1]}
+    attrs = {"long_name": "input gate weight", "units": "1"}
+    return xr.DataArray(values, dims=("snapshot", "block", "source"), coords=coords, attrs=attrs)
+
+
+def test_weights_of_one_moment():
+    matrix = make_weights()[-1]
+    ax = plots.weights(matrix, ax=new_axes())
+    mesh = ax.collections[0]
+    np.testing.assert_array_equal(mesh.get_array().reshape(2, 3), matrix)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["input 0", "cell 0", "bias"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["block 0", "block 1"]
+    assert mesh.norm.vmax == -mesh.norm.vmin == np.abs(matrix).max()
+    assert right_of(ax).get_ylabel() == "weight"
+    assert ax.yaxis_inverted()
+
+
+def test_weights_over_snapshots_have_a_row_each():
+    weights = make_weights()
+    ax = plots.weights(weights, ax=new_axes())
+    table = ax.collections[0].get_array().reshape(6, 5)
+    np.testing.assert_array_equal(table[4], weights[:, 1, 1])
+    assert ax.get_yticklabels()[4].get_text() == "block 1 ← cell 0"
+    assert ax.get_xlabel() == "snapshot"
+    with pytest.raises(ValueError, match=r"got \('trial', 'block', 'source'\)"):
+        plots.weights(weights.rename(snapshot="trial"), ax=new_axes())
+
+
+def test_overview_puts_states_over_gates_beside_learning(trace):
+    figure = plots.overview(trace, make_progress(), title="Row 4-1", paper=74_000)
+    states, gates, learning, fraction = figure.axes
+    assert marks(states) == marks(gates) == EVENTS
+    assert len(shown(states)) == len(shown(gates)) == 4
+    assert states.get_xlim() == gates.get_xlim()
+    assert states.get_shared_x_axes().joined(states, gates)
+    assert (states.get_xlabel(), gates.get_xlabel()) == ("", "time (steps)")
+    assert marks(learning) == [74_000]
+    assert fraction.get_ylabel() == "fraction correct"
+    assert figure.get_suptitle() == "Row 4-1"
+    assert states.get_legend().get_title().get_text() == "Test sequence: target 0.710, output 0.700"
+    FigureCanvasAgg(figure).draw()
+    above, below, beside = (ax.get_position() for ax in (states, gates, learning))
+    assert above.y0 > below.y1
+    assert beside.x0 > above.x1
+    assert above.height > 0.2
+    for ax in (states, gates, learning):
+        box = ax.get_tightbbox()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y1 <= figure.bbox.y1
+
+
+def test_overview_without_legends_or_title_still_has_headings(trace):
+    many = make_trace(blocks=8)
+    figure = plots.overview(many, make_progress(trials=3))
+    assert figure.axes[0].get_legend().get_title().get_text().startswith("Test sequence")
+    assert figure.axes[2].get_legend().get_title().get_text() == "Training"
+    assert len(figure.axes[2].lines) == 3
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def lab(colours, vision):
+    """CIE L*a*b* (D65) of sRGB colours as seen with one kind of colour vision."""
+    srgb = np.array([to_rgb(colour) for colour in colours])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(VISION[vision]).T, 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = seen @ to_xyz.T / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.column_stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])])
+
+
+def nearest(colours, vision):
+    return min(np.linalg.norm(a - b) for a, b in itertools.combinations(lab(colours, vision), 2))
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colours_are_told_apart_with_every_colour_vision(vision):
+    # Differences in lightness and hue; 2.3 is just noticeable. The first four serve up to four blocks.
+    assert nearest(plots.PALETTE, vision) > 10
+    assert nearest(plots.PALETTE[:4], vision) > 15
+
+
+def test_the_check_of_colours_refuses_matplotlibs_own():
+    own = mpl.rcParamsDefault["axes.prop_cycle"].by_key()["color"]
+    assert nearest(own, "deuteranopia") < 10
+
+
+def test_given_axes_need_no_pyplot_and_no_window_system():
+    code = """
+import sys
+from matplotlib.figure import Figure
+import numpy as np, xarray as xr
+from lstmsim import plots
+trace = xr.Dataset({"cell_state": (("step", "cell"), np.ones((9, 2)))})
+ax = Figure().add_subplot()
+assert plots.cell_states(trace, ax=ax) is ax
+ax.figure.savefig(sys.stdout.buffer, format="png")
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.startswith(b"\x89PNG")
+
+
+def test_a_new_figure_comes_from_pyplot_in_the_style(trace):
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    ax = plots.cell_states(trace)
+    try:
+        assert len(pyplot.get_fignums()) == len(before) + 1
+        assert tuple(ax.figure.get_size_inches()) == plots.STYLE["figure.figsize"]
+        assert not ax.spines["top"].get_visible()
+    finally:
+        pyplot.close(ax.figure)
+
+
+def test_threads_draw_alike_and_leave_no_style_behind(trace):
+    before = dict(mpl.rcParams)
+    progress = make_progress()
+
+    def png(_):
+        with plots.style():
+            plots.overview(trace, progress, title="threads").savefig(buffer := io.BytesIO(), dpi=40)
+        return buffer.getvalue()
+
+    with ThreadPoolExecutor(3) as pool:
+        pictures = set(pool.map(png, range(3)))
+    assert len(pictures) == 1
+    assert dict(mpl.rcParams) == before
