@@ -14,11 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+import lstmsim
+from lstmsim._results import Reached, read_row
 from lstmsim.config import Config
 from lstmsim.ensemble import Ensemble, Job, trial_path
+from lstmsim.manifest import remember
 from lstmsim.requests import Request
 from lstmsim.trace.policy import Policy
-from lstmsim.trace.store import versions
 from lstmsim.trace.summary import BrokenFile, read_trial, summarise, write_summary
 
 _LINE_EVERY = 5.0  # seconds between progress lines where stdout is not a terminal
@@ -34,7 +36,7 @@ def run_campaign(
     *,
     quiet: bool = False,
 ) -> int:
-    """Run what is not yet in the folder, and write summary, tables and pictures.
+    """Run what is not yet in the folder, and write summary, tables, pictures and report.
 
     Parameters
     ----------
@@ -65,6 +67,7 @@ def run_campaign(
     jobs, finished, broken = _what_is_left(requests, out, seed)
     for message in broken:
         console.print(f"[yellow]{message}; the trial is run again[/]")
+    manifest = remember(out, requests, seed)
     total = sum(request.trials for request in requests)
     left = sum(len(job.trials) for job in jobs)
     rows = ", ".join(request.name for request in requests)
@@ -74,13 +77,17 @@ def run_campaign(
         with _Display(ensemble, console, total, solved=_solved(finished)) as display:
             for name, result in ensemble.run(display.tick):
                 display.ended(name, result)
-    attrs = {r.name: [read_trial(trial_path(out, r.name, n)) for n in range(r.trials)] for r in requests}
+    # What was asked of the folder before belongs to its summary and report as well.
+    results = [read_row(out, request) for request in manifest.requests]
+    attrs = {result.request.name: result.attrs for result in results if result.attrs}
     write_summary(out / "summary.nc", summarise(attrs))
     for request in requests:
-        console.print(trial_table(request, attrs[request.name]))
+        console.print(trial_table(request, attrs[request.name][: request.trials]))
         for picture in _pictures(request, attrs[request.name], out):
             console.print(f"picture: {picture}")
-    console.print(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}")
+    from lstmsim.report import write_report
+
+    console.print(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}; report: {write_report(out, results)}")
     if quiet:
         print(out)
     return 0
@@ -129,7 +136,7 @@ def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, 
             asked = json.loads(json.dumps(wanted.get(part, {}).get(key)))
             if asked != value:
                 raise ValueError(f"{path} was run with {key}={value!r}, not {asked!r}; choose another --out")
-    for key, asked in (("seed", seed), ("version", versions()["version"])):
+    for key, asked in (("seed", seed), ("version", lstmsim.__version__)):
         if attrs[key] != asked:
             raise ValueError(f"{path} was run with {key}={attrs[key]!r}, not {asked!r}; choose another --out")
 
@@ -230,7 +237,7 @@ def trial_table(request: Request, attrs: list[dict[str, Any]]) -> Table:
             f"{a['seconds']:.1f}",
         )
     solved = [a for a in attrs if a["status"] == "solved"]
-    means = [f"{np.mean([a[f'sequences_to_{stage}'] for a in solved]):,.0f}" if solved else "-" for stage in stages]
+    means = [f"{mean:,.0f}" if (mean := Reached.of(attrs, stage).mean) is not None else "-" for stage in stages]
     tested = sum(int(a["test_sequences"]) for a in solved)
     wrong = f"{sum(int(a['test_wrong']) for a in solved) / tested:.2%}" if tested else "-"
     mse = f"{np.mean([a['test_squared_error'] for a in solved]):.2g}" if tested else "-"
@@ -259,6 +266,8 @@ def _pictures(request: Request, attrs: list[dict[str, Any]], out: Path) -> list[
         with xr.open_datatree(path) as tree:
             if "test_trace" not in tree.children:
                 continue
+            if "cell_state" not in tree["test_trace"]:
+                return []
             from lstmsim import plots
 
             trace = tree["test_trace"].to_dataset().load()

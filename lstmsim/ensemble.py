@@ -11,9 +11,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from lstmsim.config import Config
+from lstmsim.learners import LEARNERS
 from lstmsim.simulate import Floats, Result, Simulation
 from lstmsim.trace.policy import Policy
-from lstmsim.trace.store import TrialFile, versions
+from lstmsim.trace.store import TrialFile, provenance
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Ensemble:
         self.running: dict[int, tuple[str, Simulation]] = {}
         self.results: SimpleQueue[tuple[str, Result | None, BaseException | None]] = SimpleQueue()
         self._stop = threading.Event()
-        self._extra = versions()
+        self._extra = provenance()
         self._untouched = list(self.groups)
         self._lock = threading.Lock()
 
@@ -160,7 +161,8 @@ class Ensemble:
         """Run the trials of one group that this thread gets hold of."""
         if not group.waiting:
             return
-        simulation = Simulation(group.config, self.seed, self.width(group, share), self.policy)
+        driver = getattr(LEARNERS[group.config.learner], "driver", Simulation)
+        simulation = driver(group.config, self.seed, self.width(group, share), self.policy)
         self.running[number] = group.job.name, simulation
         files: dict[int, TrialFile] = {}
         with contextlib.ExitStack() as stack:

@@ -204,8 +204,11 @@ _GROUPS = (_reber, _long_lags, _distractors, _two_sequence, _adding, _multiplica
 
 @cache
 def rows() -> dict[str, Row]:
-    """All rows by id, in the order of the paper's tables."""
-    return {row.id: row for group in _GROUPS for row in group()}
+    """All rows by id, in the order of the paper's tables, then the rivals."""
+    from lstmsim.rivals import gradient_rivals
+
+    table = {row.id: row for group in _GROUPS for row in group()}
+    return table | {row.id: row for row in gradient_rivals(table)}
 
 
 def row(name: str) -> Row:

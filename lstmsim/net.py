@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lstmsim.kernels.book import new_book
 from lstmsim.kernels.feed import LEARN, new_feed
 from lstmsim.kernels.record import new_record
-from lstmsim.learners.architecture import Architecture
+from lstmsim.learners.architecture import READINGS, Architecture
 from lstmsim.learners.lstm import LaneNets
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LSTM:
         Seed of the initial weights.
     readings
         Departures from the paper's text, by name: `output_bias`, `recurrent_init_range`, `g_range`, `h_range`,
-        `error_derivative`, `error_factor`, `update`; see `docs/decisions.md`.
+        `error_derivative`, `error_factor`, `recurrence`, `update`; see `docs/decisions.md`.
 
     Raises
     ------
@@ -94,15 +94,7 @@ class LSTM:
         seed: int | Sequence[int] = 0,
         **readings: Any,
     ) -> None:
-        known = {
-            "output_bias",
-            "recurrent_init_range",
-            "g_range",
-            "h_range",
-            "error_derivative",
-            "error_factor",
-            "update",
-        }
+        known = READINGS
         if unknown := sorted(set(readings) - known):
             raise ValueError(f"{unknown[0]} is not an argument of LSTM; allowed readings: {', '.join(sorted(known))}")
         architecture = Architecture(
@@ -125,6 +117,8 @@ class LSTM:
             **readings,
         )
         try:
+            if seed is None:
+                raise TypeError("NumPy would draw a seed from the system")
             weights = architecture.initial_weights(seed)
         except (TypeError, ValueError):
             raise ValueError(f"seed is {seed!r}; allowed: a whole number of at least 0, or a sequence of them") from None
@@ -283,7 +277,7 @@ def _array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: bo
     wanted = "(" + ", ".join("step" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
     try:
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} is {value!r:.60}; allowed: an array of numbers of shape {wanted}") from None
     if array.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{name} has shape {array.shape}; allowed: {wanted}")

@@ -69,12 +69,14 @@ class Result:
 class Lanes:
     """One learner on one task: the feed it reads, the book it keeps, the clock common to its lanes."""
 
-    def __init__(self, task: Task, learner: Any, *, record: Any, results: int = 0, training: Any = None) -> None:
+    def __init__(
+        self, task: Task, learner: Any, *, record: Any, results: int = 0, training: Any = None, block: int = _BLOCK
+    ) -> None:
         self.task, self.learner = task, learner
         fixed = task.fixed_rows()
         table = np.zeros((len(fixed), -(-task.n_outputs // 8) * 8))
         table[:, : task.n_outputs] = fixed
-        self.block = max(_BLOCK, 2 * task.max_length)
+        self.block = max(block, 2 * task.max_length)
         clocks = self.block + task.max_length + 1
         inputs = 0 if task.symbols else task.n_inputs
         self.feed = new_feed(learner.lanes, clocks, inputs, table, clocks // task.min_length + 2)
@@ -155,6 +157,9 @@ class Simulation:
     def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
         self.config, self.seed, self.policy = config, seed, policy
         self.training, task = config.training, config.task
+        if getattr(config.settings, "sequential", False) and 2 * config.settings.join_window > config.training.window:
+            given = f"join_window is {config.settings.join_window}, window {config.training.window}"
+            raise ValueError(f"{given}; allowed: a window of at least twice join_window")
         self.learner = LEARNERS[config.learner](config.settings, lanes, symbols=task.symbols)
         lanes = self.learner.lanes
         self.plan = policy.plan(self.training.max_sequences)
@@ -211,7 +216,8 @@ class Simulation:
         self.learner.start(lane, (self.seed, number))
         self.lanes.begin(lane, int(keys[0]))
         weights = self.learner.weights(lane)
-        trial = _Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), weights)
+        boundary = (0, weights, self.learner.present(lane))
+        trial = _Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), [boundary])
         if self.policy.spread:
             trial.result.snapshots.append((0, weights))
         self.running[lane] = trial
@@ -230,7 +236,8 @@ class Simulation:
         if not judged_in_training:
             pauses.append(index - index % training.test_every + training.test_every)
         if self.learner.grows(lane):
-            pauses.append(index + self.config.settings.join_window)
+            n = self.config.settings.join_window
+            pauses.append(index - index % n + n)
         book.pause_at[lane] = min(pauses)
         book.flag[lane] = books.RUNNING
 
@@ -247,11 +254,11 @@ class Simulation:
         if flag == books.RUNNING:
             return None
         status = ""
-        if flag == books.REACHED:
-            status = self._reach(trial, index)
-        elif flag == books.DIVERGED:
+        if flag == books.DIVERGED:
             status = "diverged"
-        elif flag == books.PAUSED:
+        elif flag == books.REACHED:
+            status = self._reach(trial, index)
+        if not status and index >= book.pause_at[lane]:  # a stage may be reached where a pause is due
             status = self._pause(lane, trial, index)
         if status:
             return self._finish(lane, trial, status, on_rows)
@@ -279,13 +286,14 @@ class Simulation:
             return "diverged"
         if index in self.plan:
             trial.result.snapshots.append((index, weights))
-        if self.learner.grows(lane):
+        if self.learner.grows(lane) and index % self.config.settings.join_window == 0:
             self._grow(lane, trial, index)
-        trial.boundary, trial.boundary_weights = index, weights
-        trial.boundary_present = self.learner.present(lane)
+        present = self.learner.present(lane)
+        if self.policy.last and index - trial.boundaries[-1][0] >= self.policy.last:
+            trial.boundaries = [trial.boundaries[-1], (index, weights, present)]
         stage = training.stages[trial.stage]
         if stage.test and index % training.test_every == 0:
-            test = self._test(weights, trial, stage.test, stage.fewer_wrong)
+            test = self._test(weights, present, trial, stage.test, stage.fewer_wrong)
             while test.passes(stage, squared=training.squared_error):
                 if self._reach(trial, index):
                     return "solved"
@@ -325,7 +333,7 @@ class Simulation:
             if self.policy.last:
                 self._replay(trial, result.sequences, on_rows)
             if self.training.final_test:
-                test = self._test(result.final, trial, self.training.final_test, present=present, tests=self.policy.tests)
+                test = self._test(result.final, present, trial, self.training.final_test, tests=self.policy.tests)
                 result.test = test.results
         result.seconds = time.perf_counter() - trial.started
         return result
@@ -338,10 +346,10 @@ class Simulation:
         record = new_record(
             self.spare.lanes, max(rows, 1), self.spare.layout.width, task.max_length if rows else 0, plan, first=first
         )
-        return Lanes(task, self.spare, record=record, results=count)
+        return Lanes(task, self.spare, record=record, results=count, block=_BLOCK // 16)
 
     def _test(
-        self, weights: Weights, trial: _Trial, count: int, fewer_wrong: int = 0, *, present: Any = None, tests: int = 0
+        self, weights: Weights, present: Any, trial: _Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
     ) -> Test:
         """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
         exams = self.config.task.exams()
@@ -354,7 +362,7 @@ class Simulation:
             per = -(-share // lanes.learner.lanes)
             for lane in range(lanes.learner.lanes):
                 lanes.learner.set_weights(lane, weights)
-                lanes.learner.set_present(lane, trial.boundary_present if present is None else present)
+                lanes.learner.set_present(lane, present)
                 if lane * per < share:
                     lanes.begin(lane, key, lane * per)
                     lanes.book.pause_at[lane] = min((lane + 1) * per, share)
@@ -366,41 +374,49 @@ class Simulation:
                 if fewer_wrong:
                     wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
             if tests and exam is exams[-1]:
-                trial.result.test_rows = lanes.take_rows(0)
+                trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
             number = np.arange(share)
             results.append(lanes.book.results[number // per, number])
         return Test(np.concatenate(results))
 
     def _replay(self, trial: _Trial, end: int, on_rows: Callable[[int, Floats], None] | None) -> None:
-        """Repeat the trial from its last boundary and record its last sequences: the bits are the same."""
+        """Repeat the trial from a boundary and record its last sequences: the bits are the same."""
         task, policy = self.config.task, self.policy
-        last = np.arange(max(trial.boundary, end - policy.last), end)
+        last = np.arange(max(end - policy.last, 0), end)
         wanted = last[(last >= policy.first) & ~np.isin(last, self.plan)]
         if policy.every:
             wanted = wanted[wanted % policy.every != 0]
         if not wanted.size:
             return
-        lanes = self._borrow(task, count=0, rows=task.max_length * (wanted.size + 1), plan=wanted)
-        lanes.learner.set_weights(0, trial.boundary_weights)
-        lanes.learner.set_present(0, trial.boundary_present)
-        lanes.begin(0, trial.key, trial.boundary)
-        lanes.book.pause_at[0] = end
-        while lanes.book.flag[0] == books.RUNNING:
-            lanes.advance(learn=True)
-            lanes.book.progress_rows[:] = 0
-        self._keep(trial.result, lanes.take_rows(0), on_rows)
+        rows = min(task.max_length * (wanted.size + 1), max(2 * task.max_length, _BLOCK))
+        lanes = self._borrow(task, count=0, rows=rows, plan=wanted)
+        start, weights, present = [b for b in trial.boundaries if b[0] <= last[0]][-1]
+        lanes.learner.set_weights(0, weights)
+        lanes.learner.set_present(0, present)
+        lanes.begin(0, trial.key, start)
+        for stop in (*(joined for joined in trial.result.joined if joined > start), end):
+            lanes.book.pause_at[0], lanes.book.flag[0] = stop, books.RUNNING
+            while lanes.book.flag[0] == books.RUNNING:
+                lanes.advance(learn=True)
+                lanes.book.progress_rows[:] = 0
+                if lanes.record.used[0]:
+                    self._keep(trial.result, lanes.take_rows(0), on_rows)
+            if stop < end:
+                lanes.learner.join(0)
 
 
 @dataclass
 class _Trial:
-    """A trial under way: its result so far, its keys, and its latest boundary between sequences."""
+    """A trial under way: its result so far, its keys, and where it can be taken up again.
+
+    Boundaries hold sequences done, weights and the blocks that are present; the last two, so far apart that one of them
+    lies before all sequences that a replay is to record.
+    """
 
     result: Result
     key: int
     test_key: int
-    boundary_weights: Weights
-    boundary: int = 0
-    boundary_present: Any = None
+    boundaries: list[tuple[int, Weights, Any]]
     stage: int = 0
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)

@@ -295,12 +295,8 @@ def test_factor_is_the_sum_over_all_paths() -> None:
         for lag in range(1, 5):
             expected = sum_over_paths(w, y * (1.0 - y), lag, u, v)
             assert float(along.factor.sel(lag=lag, **at)) == pytest.approx(expected, rel=1e-12)
-        assert float(maximal.factor.sel(lag=2, **at)) == pytest.approx(
-            sum_over_paths(w, np.full((3, 3), 0.25), 2, u, v)
-        )
-        assert float(per_unit.factor.sel(lag=4, **at)) == pytest.approx(
-            sum_over_paths(w, np.tile(y[0], (5, 1)), 4, u, v)
-        )
+        assert float(maximal.factor.sel(lag=2, **at)) == pytest.approx(sum_over_paths(w, np.full((3, 3), 0.25), 2, u, v))
+        assert float(per_unit.factor.sel(lag=4, **at)) == pytest.approx(sum_over_paths(w, np.tile(y[0], (5, 1)), 4, u, v))
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
@@ -386,9 +382,7 @@ def test_drift_of_a_hand_made_trace() -> None:
     assert np.all(drift(hand_made_trace(), cell_output="identity").saturation == 0.0)
     assert np.all(drift(hand_made_trace(), saturated_below=1e-9).saturation == 0.0)
     joined = drift(hand_made_trace().drop_vars(["sequence", "t"]))
-    assert float(joined.state_growth[0]) == pytest.approx(
-        np.polyfit(range(10), -hand_made_trace().cell_state[:, 0], 1)[0]
-    )
+    assert float(joined.state_growth[0]) == pytest.approx(np.polyfit(range(10), -hand_made_trace().cell_state[:, 0], 1)[0])
     assert np.all(np.isnan(drift(hand_made_trace().isel(step=[3])).state_growth))
 
 

@@ -339,9 +339,7 @@ def test_backflow_draws_own_cross_and_ordinary_derivatives():
 
 
 def test_backflow_needs_its_dimensions():
-    with pytest.raises(
-        ValueError, match=r"lstm must have the dimensions \(lag, cell, cell_from\), got \('lag', 'cell'"
-    ):
+    with pytest.raises(ValueError, match=r"lstm must have the dimensions \(lag, cell, cell_from\), got \('lag', 'cell'"):
         plots.backflow(make_backflow()[:, :, 0], ax=new_axes())
     with pytest.raises(ValueError, match=r"rnn must have the dimensions \(lag\)"):
         plots.backflow(make_backflow(), make_backflow(), ax=new_axes())

@@ -152,8 +152,9 @@ def _instruction(name: str) -> Any:
 
 
 def _compare(sign: str) -> dict[str, Any]:
+    compare = "fcmp_unordered" if sign == "!=" else "fcmp_ordered"  # NaN != NaN, every other comparison is false
     return {
-        "float": lambda builder, left, right: builder.fcmp_ordered(sign, left, right),
+        "float": lambda builder, left, right: getattr(builder, compare)(sign, left, right),
         "int": lambda builder, left, right: builder.icmp_signed(sign, left, right),
     }
 

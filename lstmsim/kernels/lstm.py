@@ -43,6 +43,7 @@ class Shape(NamedTuple):
     output_gates: int
     hidden: int
     units: int
+    gate_rows: int
     rows: int
     sources: int
     cell_bias: bool
@@ -178,14 +179,16 @@ def forward(width, shape, rule, net, state, now, then):  # type: ignore[no-untyp
     _units(width, shape, net, state, now, blocks + cells, shape.units)
     _squash_states(width, shape, rule, state)
     row_gates = then + shape.inputs + 1
-    row_hidden = row_gates + blocks + shape.output_gates
+    row_hidden = row_gates + shape.gate_rows
     row_cells = row_hidden + shape.hidden
     for j in range(blocks):
         present = load(width, net.present, j)
-        store(state.z, row_gates + j, present * load(width, state.y, j))
         y_out = present
         if shape.output_gates:
             y_out = present * load(width, state.y, blocks + cells + j)
+        if shape.gate_rows:
+            store(state.z, row_gates + j, present * load(width, state.y, j))
+        if shape.gate_rows > blocks:
             store(state.z, row_gates + blocks + j, y_out)
         for c in range(j * size, (j + 1) * size):
             store(state.z, row_cells + c, y_out * load(width, state.h, c))
@@ -251,7 +254,7 @@ def _output_source(shape, state, m, lane, now, then):  # type: ignore[no-untyped
     if m == shape.output_inputs:
         return 1.0 if shape.output_bias else 0.0
     k = m - shape.output_inputs - 1
-    hidden = then + shape.inputs + 1 + shape.blocks + shape.output_gates
+    hidden = then + shape.inputs + 1 + shape.gate_rows
     if k < shape.cells:
         return state.z[hidden + shape.hidden + k, lane]
     return state.z[hidden + k - shape.cells, lane]

@@ -112,7 +112,7 @@ def write_step(shape, rule, state, record, feed, lane, index, clock, tick, now, 
     at += 3 * shape.outputs
     blocks, size, cells = shape.blocks, shape.size, shape.cells
     first_cell = blocks
-    row_cells = then + shape.inputs + 1 + blocks + shape.output_gates + shape.hidden
+    row_cells = then + shape.inputs + 1 + shape.gate_rows + shape.hidden
     gate_at = at + 5 * cells
     for j in range(blocks):
         y_in, total = state.y[j, lane], 0.0

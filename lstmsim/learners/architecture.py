@@ -12,37 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.lstm import Rule, Shape
+from lstmsim.learners.settings import MAX_WEIGHTS, checked_weights, flag, one_of, positive, refuse, whole
 
 Floats = npt.NDArray[np.float64]
 
-MAX_WEIGHTS = 20_000_000
+READINGS = frozenset(
+    ("output_bias", "recurrent_init_range", "g_range", "h_range", "error_derivative", "error_factor", "recurrence", "update")
+)
 
 
-def _refuse(name: str, value: Any, allowed: str) -> ValueError:
-    return ValueError(f"{name} is {value!r}; allowed: {allowed}")
-
-
-def _whole(name: str, value: Any, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise _refuse(name, value, f"a whole number of at least {low}")
-    return int(value)
-
-
-def _positive(name: str, value: Any, *, zero: bool = False) -> float:
-    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise _refuse(name, value, f"a finite number {'of at least' if zero else 'above'} 0")
-    return float(value)
-
-
-def _one_of(name: str, value: Any, *allowed: str) -> None:
-    if value not in allowed:
-        raise _refuse(name, value, ", ".join(map(repr, allowed)))
-
-
-def _flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool | np.bool_):
-        raise _refuse(name, value, "True, False")
+def _check_range(name: str, value: Any) -> None:
+    if value is None:
+        return
+    try:
+        scale, shift = value
+        right = math.isfinite(scale) and math.isfinite(shift) and scale != 0
+    except (TypeError, ValueError, OverflowError):
+        right = False
+    if not right:
+        raise refuse(name, value, "None or two finite numbers (scale, shift), scale not 0")
 
 
 def _biases(name: str, value: Any, n_blocks: int) -> tuple[float, ...] | None:
@@ -50,10 +38,10 @@ def _biases(name: str, value: Any, n_blocks: int) -> tuple[float, ...] | None:
         return None
     try:
         given = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise _refuse(name, value, f"None, a finite number, or {n_blocks} of them") from None
+    except (TypeError, ValueError, OverflowError):
+        raise refuse(name, value, f"None, a finite number, or {n_blocks} of them") from None
     if given.ndim != 1 or given.size not in (1, n_blocks) or not np.isfinite(given).all():
-        raise _refuse(name, value, f"None, a finite number, or {n_blocks} of them (one per memory cell block)")
+        raise refuse(name, value, f"None, a finite number, or {n_blocks} of them (one per memory cell block)")
     return tuple(float(b) for b in np.broadcast_to(given, (n_blocks,)))
 
 
@@ -90,42 +78,42 @@ class Architecture:
     error_derivative: bool = True
     error_factor: float = 1.0
     update: str = "step"
+    recurrence: str = "all"
     sequential: bool = False
     join_window: int = 100
     join_ratio: float = 0.99
 
     def __post_init__(self) -> None:
         for name, low in (("n_inputs", 1), ("n_outputs", 1), ("n_blocks", 1), ("block_size", 1), ("n_hidden", 0)):
-            object.__setattr__(self, name, _whole(name, getattr(self, name), low))
-        _one_of("topology", self.topology, "F", "B")
-        _one_of("bias", self.bias, "all", "b1", "ga", "none")
-        _one_of("cell_input", self.cell_input, "g", "f")
-        _one_of("cell_output", self.cell_output, "h", "identity")
-        _one_of("output", self.output, "logistic", "identity")
-        _one_of("update", self.update, "step", "sequence")
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        one_of("topology", self.topology, "F", "B")
+        one_of("bias", self.bias, "all", "b1", "ga", "none")
+        one_of("cell_input", self.cell_input, "g", "f")
+        one_of("cell_output", self.cell_output, "h", "identity")
+        one_of("output", self.output, "logistic", "identity")
+        one_of("update", self.update, "step", "sequence")
+        one_of("recurrence", self.recurrence, "all", "cells", "none")
         for name in ("shortcuts", "output_gates", "error_derivative", "sequential"):
-            _flag(name, getattr(self, name))
+            flag(name, getattr(self, name))
         if self.output_bias is not None:
-            _flag("output_bias", self.output_bias)
-        for name in ("input_gate_bias", "output_gate_bias"):
-            object.__setattr__(self, name, _biases(name, getattr(self, name), self.n_blocks))
-        object.__setattr__(self, "init_range", _positive("init_range", self.init_range, zero=True))
+            flag("output_bias", self.output_bias)
+        object.__setattr__(self, "init_range", positive("init_range", self.init_range, zero=True))
         if self.recurrent_init_range is not None:
-            _positive("recurrent_init_range", self.recurrent_init_range, zero=True)
-        object.__setattr__(self, "learning_rate", _positive("learning_rate", self.learning_rate))
-        _positive("error_factor", self.error_factor)
-        _whole("join_window", self.join_window, 1)
-        _positive("join_ratio", self.join_ratio)
+            positive("recurrent_init_range", self.recurrent_init_range, zero=True)
+        object.__setattr__(self, "learning_rate", positive("learning_rate", self.learning_rate))
+        positive("error_factor", self.error_factor)
+        whole("join_window", self.join_window, 1)
+        positive("join_ratio", self.join_ratio)
         for name in ("g_range", "h_range"):
-            value = getattr(self, name)
-            if value is not None and (len(value) != 2 or not np.isfinite(value).all() or value[0] == 0):
-                raise _refuse(name, value, "None or two finite numbers (scale, shift), scale not 0")
+            _check_range(name, getattr(self, name))
         cells = self.n_blocks * self.block_size
         wide = self.n_inputs + 3 * cells + self.n_hidden + 1
         if wide * (3 * cells + self.n_hidden + self.n_outputs) > 4 * MAX_WEIGHTS:
             sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
             given = ", ".join(f"{name}={getattr(self, name)}" for name in sizes)
             raise ValueError(f"{given} make too large a net; allowed: about {MAX_WEIGHTS:,} weights")
+        for name in ("input_gate_bias", "output_gate_bias"):  # after the sizes: there is one number for each block
+            object.__setattr__(self, name, _biases(name, getattr(self, name), self.n_blocks))
 
     @property
     def n_cells(self) -> int:
@@ -136,6 +124,11 @@ class Architecture:
     def sees_inputs(self) -> bool:
         """Whether the outputs see the inputs directly."""
         return self.shortcuts or self.topology == "B"
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether gates, cells and hidden units see anything of the previous step."""
+        return self.topology == "F" and self.recurrence != "none"
 
     @cached_property
     def sources(self) -> list[str]:
@@ -164,11 +157,12 @@ class Architecture:
         gated, biased = self.output_gates, self.bias
         row = np.zeros(len(self.sources), bool)
         row[: self.n_inputs] = True
-        if self.topology == "F":
+        gates = self.n_inputs + self.n_cells
+        if self.recurrent:
             row[self.n_inputs : -1] = True
+            row[gates : gates + 2 * self.n_blocks] = self.recurrence == "all"
             if not gated:
-                start = self.n_inputs + self.n_cells + self.n_blocks
-                row[start : start + self.n_blocks] = False
+                row[gates + self.n_blocks : gates + 2 * self.n_blocks] = False
         gate, other = row.copy(), row.copy()
         gate[-1], other[-1] = biased != "none", biased in ("all", "b1")
         out = np.ones(len(self.output_sources), bool)
@@ -215,20 +209,7 @@ class Architecture:
         ValueError
             Naming the group and what is wrong with it.
         """
-        if not isinstance(weights, Mapping) or set(weights) != set(self.exists):
-            given = sorted(weights) if isinstance(weights, Mapping) else type(weights).__name__
-            raise _refuse("weights", given, f"a dict with the keys {sorted(self.exists)}")
-        result = {}
-        for name, mask in self.exists.items():
-            value = np.array(weights[name], dtype=np.float64)
-            if value.shape != mask.shape:
-                raise _refuse(f"weights[{name!r}] shape", value.shape, str(mask.shape))
-            if not np.isfinite(value).all():
-                raise ValueError(f"weights[{name!r}] holds NaN or infinity; allowed: finite numbers")
-            if (value[~mask] != 0).any():
-                raise ValueError(f"weights[{name!r}] is not 0 where no connection exists; allowed: 0 there")
-            result[name] = value
-        return result
+        return checked_weights(weights, self.exists)
 
     def shape(self, *, symbols: bool = False) -> Shape:
         """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
@@ -237,6 +218,7 @@ class Architecture:
         inputs = 0 if symbols else self.n_inputs
         units = blocks + gates + cells + hidden
         seen = inputs if self.sees_inputs else 0
+        gate_rows = blocks + gates if self.recurrence == "all" else 0
         return Shape(
             inputs=inputs,
             symbols=self.n_inputs if symbols else 0,
@@ -247,8 +229,9 @@ class Architecture:
             output_gates=gates,
             hidden=hidden,
             units=units,
-            rows=inputs + 1 + units,
-            sources=inputs + 1 + (units if self.topology == "F" else 0),
+            gate_rows=gate_rows,
+            rows=inputs + 1 + gate_rows + hidden + cells,
+            sources=inputs + 1 + (gate_rows + hidden + cells if self.recurrent else 0),
             cell_bias=self.bias in ("all", "b1"),
             outputs=self.n_outputs,
             output_stride=-(-self.n_outputs // 8) * 8,

@@ -84,9 +84,9 @@ class LaneNets:
         cells, in_gates = a.n_inputs, a.n_inputs + a.n_cells
         out_gates, hidden = in_gates + a.n_blocks, in_gates + 2 * a.n_blocks
         order = [*range(self.shape.inputs), len(a.sources) - 1]
-        if a.topology == "F":
-            order += range(in_gates, out_gates)
-            order += range(out_gates, hidden) if a.output_gates else ()
+        if a.recurrent:
+            if a.recurrence == "all":
+                order += range(in_gates, hidden if a.output_gates else out_gates)
             order += [*range(hidden, hidden + a.n_hidden), *range(cells, in_gates)]
         return np.array(order)
 
@@ -109,6 +109,8 @@ class LaneNets:
         shape, net = self.shape, self.net
         rows = np.concatenate([weights[name] for name in self._unit_groups])
         net.u[:, lane] = rows.T[self._columns].reshape(-1)
+        for padded in (net.u_symbol, net.u_output, net.u_output_symbol):
+            padded[lane] = 0.0  # a net that diverged has left NaN in the padding
         if shape.symbols:
             net.u_symbol[lane, :, : shape.symbols] = rows[:, : shape.symbols]
         first, columns = self._output_rows

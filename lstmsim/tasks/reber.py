@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -87,6 +87,26 @@ def _draw(arcs: list[Arcs], random: np.random.Generator) -> tuple[tuple[int, int
     return tuple(string)
 
 
+@cache
+def _strings(pair: int, n_train: int, n_test: int, embedded: bool, first_branch: float) -> Strings:
+    """Test strings of a pair, or its training strings where `n_test` is 0."""
+    arcs = automaton(embedded, first_branch)
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_STREAM, pair))))
+    drawn = [_draw(arcs, random) for _ in range(n_train)]
+    if n_test:
+        training = frozenset(drawn)
+        drawn = []
+        while len(drawn) < n_test:
+            string = _draw(arcs, random)
+            if string not in training:
+                drawn.append(string)
+    lengths = np.array([len(string) for string in drawn])
+    table = np.zeros((2, len(drawn), lengths.max()), np.int64)
+    for number, string in enumerate(drawn):
+        table[:, number, : len(string)] = np.transpose(string)
+    return Strings(table[0], table[1], lengths)
+
+
 @dataclass(frozen=True)
 class Reber(Task):
     """Predict the next symbol of strings of the (embedded) Reber grammar.
@@ -119,9 +139,9 @@ class Reber(Task):
     n_train: int = 256
     n_test: int = 256
     test: bool = False
-    in_order: bool = False
     embedded: bool = True
     first_branch: float = 0.5
+    in_order: bool = False
 
     name: ClassVar[str] = "reber"
     n_inputs: ClassVar[int] = _N_SYMBOLS
@@ -140,24 +160,10 @@ class Reber(Task):
         for name in ("test", "in_order", "embedded"):
             self.require_choice(**{name: (getattr(self, name), (False, True))})
 
-    @cached_property
+    @property
     def strings(self) -> Strings:
         """The set of strings in use: training or test."""
-        arcs = automaton(self.embedded, self.first_branch)
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_STREAM, self.set))))
-        drawn = [_draw(arcs, random) for _ in range(self.n_train)]
-        if self.test:
-            training = frozenset(drawn)
-            drawn = []
-            while len(drawn) < self.n_test:
-                string = _draw(arcs, random)
-                if string not in training:
-                    drawn.append(string)
-        lengths = np.array([len(string) for string in drawn])
-        table = np.zeros((2, len(drawn), lengths.max()), np.int64)
-        for number, string in enumerate(drawn):
-            table[:, number, : len(string)] = np.transpose(string)
-        return Strings(table[0], table[1], lengths)
+        return _strings(self.set, self.n_train, self.n_test if self.test else 0, self.embedded, self.first_branch)
 
     @property
     def max_length(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from lstmsim.trace.store import library
 from lstmsim.trace.summary import BrokenFile, read_trial
 
 _GROUPS = ("trace", "test_trace", "progress", "weights", "test")
@@ -58,6 +60,12 @@ def open_run(path: str | Path) -> xr.DataTree:
 
 def _open_files(files: list[Path]) -> xr.DataTree:
     """Trial files of one row as one tree."""
+    gc.collect()  # close what was forgotten now, not in the middle of a later call: see `library`
+    with library():
+        return _tree(files)
+
+
+def _tree(files: list[Path]) -> xr.DataTree:
     attrs = [read_trial(file) for file in files]
     trials = [int(a["trial"]) for a in attrs]
     groups = {}

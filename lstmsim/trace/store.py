@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import os
 import platform
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,25 @@ from lstmsim.trace.schema import COORDINATES, PROGRESS, STEP, TEST, WEIGHT_DIMS,
 
 Floats = npt.NDArray[np.float64]
 
-LOCK = threading.RLock()  # the HDF5 library is not thread-safe
+_LOCK = threading.RLock()
+
+
+@contextlib.contextmanager
+def library() -> Iterator[None]:
+    """Have the HDF5 library to oneself, without garbage collection.
+
+    The library is not thread-safe. It also crashes if a collection in the middle of a call closes forgotten files, such as
+    those of a DataTree, whose reference cycles keep them open until then.
+    """
+    with _LOCK:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
+
 
 _CHUNK = 1 << 20  # bytes of one variable written together, about
 
@@ -65,7 +87,7 @@ class TrialFile:
         self.layout, self.task = layout, task
         self._stack = contextlib.ExitStack()
         part = self._stack.enter_context(whole_or_absent(path))
-        with LOCK:
+        with library():
             self._file = netCDF4.Dataset(part, "w", format="NETCDF4")
 
     def __enter__(self) -> TrialFile:
@@ -75,7 +97,7 @@ class TrialFile:
     def __exit__(self, *exception: Any) -> None:
         """Close the file; it gets its name only if nothing went wrong."""
         if self._file.isopen():
-            with LOCK:
+            with library():
                 self._file.close()
             self._stack.__exit__(*exception)
 
@@ -87,8 +109,12 @@ class TrialFile:
         """Append recorded steps, shape (step, column), to a group, which is made at the first call."""
         if not len(rows):
             return
-        with LOCK:
-            steps = self._file.groups.get(group) or self._new_steps(group)
+        with library():
+            steps = self._file.groups.get(group)
+            if steps is None:
+                names = [name for name, _ in self.layout.columns]
+                sizes, block_size, one_hot = self.layout.sizes, self.layout.block_size, self.layout.one_hot
+                steps = create_steps(self._file, group, names, sizes, block_size=block_size, one_hot=one_hot)
             start = len(steps.dimensions["step"])
             place = slice(start, start + len(rows))
             variables = values(self.layout, rows)
@@ -97,26 +123,6 @@ class TrialFile:
             steps["event"][place] = marks(self.task, variables["input"], rows[:, 1])
             for name, columns in variables.items():
                 steps[name][place] = columns
-
-    def _new_steps(self, name: str) -> Any:
-        """Empty variables of a group of steps."""
-        group, sizes = self._file.createGroup(name), self.layout.sizes
-        group.createDimension("step", None)
-        for dim, size in sizes.items():
-            group.createDimension(dim, size)
-        for coordinate, variable in COORDINATES.items():
-            if set(variable.dims) <= {"step", *sizes}:
-                _create(group, coordinate, variable, variable.disk, sizes)
-                if coordinate in sizes:
-                    group[coordinate][:] = np.arange(sizes[coordinate])
-        if "cell" in sizes:
-            group["cell_block"][:] = np.arange(sizes["cell"]) // self.layout.block_size
-        for column, _ in self.layout.columns:
-            variable = STEP[column]
-            one_hot = column == "input" and self.layout.one_hot
-            made = _create(group, column, variable, "i1" if one_hot else variable.disk, sizes, zlib=one_hot)
-            made.coordinates = "sequence t event" + (" cell_block" if "cell" in variable.dims else "")
-        return group
 
     def finish(self, row: str, config: Any, learner: Any, result: Any, extra: dict[str, Any]) -> None:
         """Write all of an ended trial but the rows that were appended before; `extra` becomes attributes too."""
@@ -141,7 +147,7 @@ class TrialFile:
             "config": config.as_json(),
             **extra,
         }
-        with LOCK:
+        with library():
             columns = zip(PROGRESS.items(), result.progress.T, strict=True)
             self._write("progress", {name: (v, column) for (name, v), column in columns})
             self._write("test", {name: (v, result.test[:, i]) for i, (name, v) in enumerate(TEST.items())})
@@ -163,6 +169,28 @@ class TrialFile:
                 made = group.createVariable(key, variable.disk, variable.dims, fill_value=False)
                 made[...] = array
             made.setncatts(variable.attrs)
+
+
+def create_steps(
+    file: Any, name: str, variables: Sequence[str], sizes: dict[str, int], *, block_size: int, one_hot: bool
+) -> Any:
+    """Make an empty group of steps in an open file."""
+    group = file.createGroup(name)
+    group.createDimension("step", None)
+    for dim, size in sizes.items():
+        group.createDimension(dim, size)
+    for coordinate, variable in COORDINATES.items():
+        if set(variable.dims) <= {"step", *sizes}:
+            _create(group, coordinate, variable, variable.disk, sizes)
+            if coordinate in sizes:
+                group[coordinate][:] = np.arange(sizes[coordinate])
+    if "cell" in sizes:
+        group["cell_block"][:] = np.arange(sizes["cell"]) // block_size
+    for key in variables:
+        variable, packed = STEP[key], key == "input" and one_hot
+        made = _create(group, key, variable, "i1" if packed else variable.disk, sizes, zlib=packed)
+        made.coordinates = "sequence t event" + (" cell_block" if "cell" in variable.dims else "")
+    return group
 
 
 def marks(task: Any, inputs: Floats, t: Floats) -> npt.NDArray[np.int8]:
@@ -205,9 +233,13 @@ def _weights(learner: Any, result: Any) -> dict[str, tuple[Variable, Any]]:
     return variables
 
 
-def versions() -> dict[str, str]:
-    """Versions of what can change a result, and the machine's processor."""
+def provenance() -> dict[str, str]:
+    """What made a file: source, history, git commit, versions of what can change a result, the machine's processor."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return {
+        "source": f"lstmsim {lstmsim.__version__}, after Hochreiter and Schmidhuber (1997), Neural Computation 9(8)",
+        "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {command}",
+        "git_commit": _commit(),
         "version": lstmsim.__version__,
         "numba": numba.__version__,
         "numpy": np.__version__,
@@ -215,6 +247,16 @@ def versions() -> dict[str, str]:
         "netCDF4": netCDF4.__version__,
         "cpu": _processor(),
     }
+
+
+def _commit() -> str:
+    """Git commit of the sources, "" if they are no checkout."""
+    folder = Path(lstmsim.__file__).resolve().parent
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if (folder.parent / ".git").exists():
+            return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+    return ""
 
 
 def _processor() -> str:

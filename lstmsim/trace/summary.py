@@ -10,7 +10,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from lstmsim.trace.store import LOCK, whole_or_absent
+from lstmsim.trace.store import library, whole_or_absent
 
 STATUSES = ("solved", "gave_up", "diverged")
 
@@ -28,7 +28,7 @@ def read_trial(path: Path) -> dict[str, Any]:
         If the file cannot be read as a trial file; the message names it.
     """
     try:
-        with LOCK, netCDF4.Dataset(path) as file:
+        with library(), netCDF4.Dataset(path) as file:
             attrs = {name: file.getncattr(name) for name in file.ncattrs()}
             for key in ("row", "trial", "seed", "status", "config", "version"):
                 attrs[key]
@@ -79,5 +79,5 @@ def summarise(rows: dict[str, list[dict[str, Any]]]) -> xr.Dataset:
 
 def write_summary(path: Path, summary: xr.Dataset) -> None:
     """Write a summary as netCDF; the file is whole or absent."""
-    with whole_or_absent(path) as part, LOCK:
+    with whole_or_absent(path) as part, library():
         summary.to_netcdf(part, engine="netcdf4")

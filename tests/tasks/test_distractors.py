@@ -34,9 +34,7 @@ def test_classes_and_distractors_are_uniform():
 
 def test_further_distractors_are_geometric():
     q, count = 10, 20_000
-    extra = (
-        np.array([sequence.length for sequence in read(TASKS["distractors"](q=q, p=3), count, block=20_000)]) - q - 3
-    )
+    extra = np.array([sequence.length for sequence in read(TASKS["distractors"](q=q, p=3), count, block=20_000)]) - q - 3
     check_moments(extra, 9.0, 90.0, kurtosis=9.02)
     for k in range(60):
         check_fraction((extra >= k).sum(), count, 0.9**k)

@@ -1,0 +1,1 @@
+"""Speed and start-up, measured side by side with other programs: python -m benchmarks."""

@@ -1,0 +1,111 @@
+"""Measurements of lstmsim itself; every figure is nanoseconds per time step and trial."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lstmsim.config import Stage
+from lstmsim.experiments import row
+from lstmsim.kernels.book import new_book
+from lstmsim.kernels.feed import new_feed
+from lstmsim.kernels.record import new_record
+from lstmsim.learners.lstm import LaneNets
+from lstmsim.simulate import Simulation
+from lstmsim.trace.policy import Policy
+
+
+def kernel_alone(lanes: int, steps: int = 100_000) -> float:
+    """Forward pass and partials of row 4-1's net on inputs that lie ready, no targets."""
+    nets = LaneNets(row("4-1").config.settings, lanes)
+    for lane in range(lanes):
+        nets.start(lane, (0, lane))
+    clocks = 1000
+    feed = new_feed(lanes, clocks, 2, np.zeros((0, 8)), 1)
+    feed.inputs[:] = np.random.default_rng(0).uniform(-1, 1, feed.inputs.shape)
+    book, record = new_book(lanes), new_record(lanes, 1, nets.layout.width, 0)
+    start = time.perf_counter()
+    for n in range(steps // clocks):
+        nets.advance(feed, book, record, 0, clocks, learn=True, track=True)
+        if n % 2:
+            for lane in range(lanes):
+                nets.reset(lane)
+    return (time.perf_counter() - start) / (steps * lanes) * 1e9
+
+
+def whole_run(name: str, lanes: int, sequences: int, policy: str = "default", **changes: object) -> float:
+    """A row's trials, one per lane, up to a number of sequences: inputs, learning, stopping rule, recording, tests."""
+    config = row(name).config.with_settings({"max_sequences": sequences, **changes})
+    never = tuple(replace(stage, fewer_wrong=0) if not stage.test else stage for stage in config.training.stages)
+    config = replace(config, training=replace(config.training, stages=never))
+    simulation = Simulation(config, 0, lanes, Policy.parse(policy))
+    start = time.perf_counter()
+    steps = sum(result.steps for result in simulation.run(iter(range(lanes)), on_rows=lambda *_: None))
+    return (time.perf_counter() - start) / steps * 1e9
+
+
+def learning_only(name: str, lanes: int, sequences: int) -> float:
+    """The same without tests and recording: inputs and learning."""
+    config = row(name).config.with_settings({"max_sequences": sequences, "final_test": 0})
+    config = replace(config, training=replace(config.training, stages=(Stage("never", 0),)))
+    simulation = Simulation(config, 0, lanes, Policy.parse("none"))
+    start = time.perf_counter()
+    steps = sum(result.steps for result in simulation.run(iter(range(lanes))))
+    return (time.perf_counter() - start) / steps * 1e9
+
+
+def threads(workers: int, sequences: int = 4000) -> float:
+    """Row 4-1 on several threads, 8 lanes each, without tests: wall time per step and trial."""
+    config = row("4-1").config.with_settings({"max_sequences": sequences, "final_test": 0})
+    config = replace(config, training=replace(config.training, stages=(Stage("never", 0),)))
+    done: list[int] = []
+
+    def work(first: int) -> None:
+        trials = iter(range(first, first + 8))
+        done.append(sum(result.steps for result in Simulation(config, 0, 8, Policy.parse("none")).run(trials)))
+
+    started = [threading.Thread(target=work, args=(8 * n,)) for n in range(workers)]
+    start = time.perf_counter()
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+    return (time.perf_counter() - start) / sum(done) * 1e9
+
+
+def record_all(sequences: int = 300) -> tuple[float, float]:
+    """Megabytes per second that `--record all` writes on row 4-1, and that a plain file of that size takes."""
+    from lstmsim.ensemble import Ensemble, Job
+
+    config = row("4-1").config.with_settings({"max_sequences": sequences, "final_test": 0})
+    with tempfile.TemporaryDirectory() as folder:
+        ensemble = Ensemble([Job("4-1", config, list(range(8)))], Path(folder), 0, Policy.parse("all"), 1, 8)
+        start = time.perf_counter()
+        list(ensemble.run(lambda: None))
+        seconds = time.perf_counter() - start
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*.nc"))
+        plain, block = Path(folder) / "plain", np.random.default_rng(0).bytes(1 << 20)
+        start = time.perf_counter()
+        with plain.open("wb") as file:
+            for _ in range(max(1, size >> 20)):
+                file.write(block)
+            file.flush()
+        return size / seconds / 1e6, size / (time.perf_counter() - start) / 1e6
+
+
+def start_up(*arguments: str, cache: Path | None = None) -> float:
+    """Seconds that a command line takes in a new process."""
+    import os
+
+    environment = os.environ | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "lstmsim.run", *arguments]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return time.perf_counter() - start

@@ -1,0 +1,92 @@
+"""Trials of learners that do not learn step by step from an endless stream: one trial after another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.kernels.book import LEVELS, new_book
+from lstmsim.kernels.record import new_record
+
+Floats = npt.NDArray[np.float64]
+
+
+class Driver(ABC):
+    """Stands in for `lstmsim.simulate.Simulation` where a learner has its own way through a trial.
+
+    Parameters
+    ----------
+    config : Config
+        Task, learner and stopping rule.
+    seed : int
+        Seed of the run; a trial's random numbers come from (seed, trial).
+    lanes : int
+        Without effect: trials are run one by one.
+    policy : Policy
+        What to record.
+    """
+
+    def __init__(self, config: Any, seed: int, lanes: int, policy: Any) -> None:
+        from lstmsim.learners import LEARNERS
+
+        self.config, self.seed, self.policy = config, seed, policy
+        self.learner = LEARNERS[config.learner](config.settings, 1, symbols=config.task.symbols)
+        # What a progress display reads of a simulation: how far the running trial has come.
+        self.lanes = SimpleNamespace(book=new_book(1), record=new_record(1, 1, 1, 0))
+        self.running: dict[int, int] = {}
+
+    def run(
+        self,
+        trials: Iterator[int],
+        on_rows: Callable[[int, Floats], None] | None = None,
+        on_progress: Callable[[Any], None] | None = None,
+    ) -> Iterator[Any]:
+        """Run the trials that the iterator names; each result is yielded when its trial has ended.
+
+        Parameters
+        ----------
+        trials : iterator of int
+            Trial numbers; may be shared between threads.
+        on_rows : callable, optional
+            Takes (trial, recorded rows); kept in the result otherwise.
+        on_progress : callable, optional
+            Called after every stretch of work; an exception it raises ends the run.
+        """
+        for number in trials:
+            self.running = {0: number}
+            result = self.run_trial(number, on_progress or (lambda _: None))
+            self.running = {}
+            if on_rows is not None:
+                for rows in result.rows:
+                    on_rows(number, rows)
+                result.rows = []
+            yield result
+
+    @abstractmethod
+    def run_trial(self, trial: int, on_progress: Callable[[Any], None]) -> Any:
+        """Run one trial to its end, a function of (configuration, seed, trial) only."""
+
+    def tell(self, sequences: int, steps: int, means: Floats, on_progress: Callable[[Any], None]) -> None:
+        """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
+        book = self.lanes.book
+        book.index[0], self.lanes.record.tick[0] = sequences, steps
+        book.sums[0] = means * min(max(sequences, 1), book.ring.shape[1])
+        on_progress(self)
+
+
+def milestones(progress: Floats, error_bound: float) -> dict[str, int]:
+    """When the levels of correctness and the error bound were first met, in rows (sequences, |e|, e**2, correct)."""
+
+    def first(met: npt.NDArray[np.bool_]) -> int:
+        return int(progress[np.argmax(met), 0]) if met.any() else -1
+
+    result = {f"correct_{100 * level:g}": first(progress[:, 3] >= level) for level in LEVELS}
+    return result | {
+        "absolute_error": first(progress[:, 1] < error_bound),
+        "squared_error": first(progress[:, 2] < error_bound),
+    }

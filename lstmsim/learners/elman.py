@@ -1,0 +1,90 @@
+"""The simple recurrent net of Elman (1990), trained by his procedure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.kernels.book import Book
+from lstmsim.kernels.elman import advance
+from lstmsim.kernels.feed import Feed
+from lstmsim.kernels.record import Record
+from lstmsim.learners.recurrent import RecurrentNet, RecurrentSettings
+from lstmsim.learners.settings import positive, refuse
+
+
+@dataclass(frozen=True)
+class ElmanSettings(RecurrentSettings):
+    """Settings of Elman's procedure; the first ones are those of `RecurrentSettings`.
+
+    Parameters
+    ----------
+    momentum : float
+        Share of the last change of the weights that is made again, below 1.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what was given and what is allowed.
+    """
+
+    topology: str = "layered"
+    momentum: float = 0.0
+
+    topologies: ClassVar[tuple[str, ...]] = ("layered", "direct")
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        object.__setattr__(self, "momentum", positive("momentum", self.momentum, zero=True))
+        if self.momentum >= 1.0:
+            raise refuse("momentum", self.momentum, "a number from 0 to below 1")
+
+
+class Elman(RecurrentNet):
+    """A net whose context units hold copies of the hidden units, one step late, and count as constant inputs.
+
+    The weights change at every step with a target, by back-propagation through that step alone: the same gradient as
+    BPTT(1).
+
+    Parameters
+    ----------
+    settings : ElmanSettings
+        Units, connections and rule.
+    lanes : int
+        Without effect: one lane.
+    symbols : bool
+        Inputs are one-hot and come as symbol numbers.
+    """
+
+    def __init__(self, settings: ElmanSettings, lanes: int = 1, *, symbols: bool = False) -> None:
+        super().__init__(settings, symbols=symbols, separate=True)
+
+    def set_weights(self, lane: int, weights: dict[str, npt.NDArray[np.float64]]) -> None:  # type: ignore[override]
+        """Give the net its weights and forget the last change.
+
+        Raises
+        ------
+        ValueError
+            If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
+        """
+        super().set_weights(lane, weights)
+        self.set_present(lane, None)
+
+    def present(self, lane: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return what outlives a sequence besides the weights: the last change of them."""
+        return self.net.u.copy(), self.net.u_output.copy()
+
+    def set_present(self, lane: int, present: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None) -> None:
+        """Take what `present` gave; None: no change yet."""
+        self.net.u[:], self.net.u_output[:] = present or (0.0, 0.0)
+
+    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+        """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
+        rule = self.settings.learning_rate, self.settings.momentum
+        arrays = self.shape, self.net, self.state
+        reached: int = advance(*arrays, *rule, feed, book, record, clock, until, learn, track)
+        return reached

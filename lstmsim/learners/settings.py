@@ -1,0 +1,73 @@
+"""Checks that the settings of all learners share; each names the argument, what was given and what is allowed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+MAX_WEIGHTS = 20_000_000
+
+
+def refuse(name: str, value: Any, allowed: str) -> ValueError:
+    """Return the error for a value that is not allowed."""
+    return ValueError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def whole(name: str, value: Any, low: int) -> int:
+    """Return a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise refuse(name, value, f"a whole number of at least {low}")
+    return int(value)
+
+
+def positive(name: str, value: Any, *, zero: bool = False) -> float:
+    """Return a finite number above 0, or of at least 0 where `zero` is allowed."""
+    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
+    if not number or not 0 <= value <= sys.float_info.max or (value == 0 and not zero):
+        raise refuse(name, value, f"a finite number {'of at least' if zero else 'above'} 0")
+    return float(value)
+
+
+def one_of(name: str, value: Any, *allowed: str) -> None:
+    """Check a word."""
+    if value not in allowed:
+        raise refuse(name, value, ", ".join(map(repr, allowed)))
+
+
+def flag(name: str, value: Any) -> None:
+    """Check a truth value."""
+    if not isinstance(value, bool | np.bool_):
+        raise refuse(name, value, "True, False")
+
+
+def checked_weights(weights: Mapping[str, Any], exists: Mapping[str, npt.NDArray[np.bool_]]) -> dict[str, Floats]:
+    """Weights as float64 arrays: every group of `exists` present, shapes right, all finite, absent connections zero.
+
+    Raises
+    ------
+    ValueError
+        Naming the group and what is wrong with it.
+    """
+    if not isinstance(weights, Mapping) or set(weights) != set(exists):
+        given = sorted(weights) if isinstance(weights, Mapping) else type(weights).__name__
+        raise refuse("weights", given, f"a dict with the keys {sorted(exists)}")
+    result = {}
+    for name, mask in exists.items():
+        try:
+            value = np.array(weights[name], dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise refuse(f"weights[{name!r}]", weights[name], f"numbers of shape {mask.shape}") from None
+        if value.shape != mask.shape:
+            raise refuse(f"weights[{name!r}] shape", value.shape, str(mask.shape))
+        if not np.isfinite(value).all():
+            raise ValueError(f"weights[{name!r}] holds NaN or infinity; allowed: finite numbers")
+        if (value[~mask] != 0).any():
+            raise ValueError(f"weights[{name!r}] is not 0 where no connection exists; allowed: 0 there")
+        result[name] = value
+    return result

@@ -1,0 +1,162 @@
+"""Tasks on which weights can be guessed: the latch problem and the parity of a sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lstmsim.kernels import kernel
+from lstmsim.kernels.feed import begin, end, learn_and_judge, wants
+from lstmsim.kernels.random import below, normal, uniform
+from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.tasks.two_sequence import INPUT_DEVIATION
+
+
+@kernel
+def fill_latch(feed, horizon, lag_parameter, lines, deviation):  # type: ignore[no-untyped-def]
+    """Write T to T + T/5 elements: the class, then noise; the class's target at the last.
+
+    With one line the class is 1 or -1 on it; with three it is a 1 on line 1 or 2, and line 0 has the noise.
+    """
+    T = lag_parameter
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, _row = begin(feed, lane)
+            length = T + below(key, 0, T // 5 + 1)
+            which = below(key, 1, 2)
+            for t in range(length):
+                for i in range(lines):
+                    feed.inputs[start + t, i, lane] = 0.0
+                if t > 0:
+                    feed.inputs[start + t, 0, lane] = deviation * normal(key, t + 2)
+            if lines == 1:
+                feed.inputs[start, 0, lane] = 1.0 - 2.0 * which
+            else:
+                feed.inputs[start, 1 + which, lane] = 1.0
+            learn_and_judge(feed, lane, start + length - 1, which, which)
+            end(feed, lane, length)
+
+
+@kernel
+def fill_parity(feed, horizon, lag_parameter, noise):  # type: ignore[no-untyped-def]
+    """Write T to T + T/5 elements 1 or -1, noise uniform in [-noise, noise) added; target 1 for an odd number of 1s."""
+    T = lag_parameter
+    for lane in range(feed.write.size):
+        while wants(feed, lane, horizon):
+            key, start, _row = begin(feed, lane)
+            length = T + below(key, 0, T // 5 + 1)
+            odd = 0
+            for t in range(length):
+                one = below(key, 2 * t + 1, 2)
+                odd ^= one
+                feed.inputs[start + t, 0, lane] = 2.0 * one - 1.0 + noise * (2.0 * uniform(key, 2 * t + 2) - 1.0)
+            learn_and_judge(feed, lane, start + length - 1, odd, odd)
+            end(feed, lane, length)
+
+
+@dataclass(frozen=True)
+class Latch(Task):
+    """Tell two classes apart by the first element, at the end; the others are Gaussian with mean 0.
+
+    Bengio, Simard and Frasconi (1994), in the variants of Schmidhuber and Hochreiter (1996).
+
+    Parameters
+    ----------
+    T : int
+        Shortest length of a sequence in steps, at least 2; lengths are uniform in T..T + T/5.
+    variant : {1, 2}
+        1: the first element only names the class, on a line of its own, so that the learner chooses its value; targets 0.8
+        and -0.8. 2: it is 1.0 or -1.0; targets 1.0 and -1.0.
+    deviation : float
+        Standard deviation of the noise: the square root of the published variance 0.2. With 0.2 itself guessing takes about
+        as many draws as published.
+    """
+
+    T: int = 500
+    variant: int = 2
+    deviation: float = INPUT_DEVIATION
+
+    name: ClassVar[str] = "latch"
+    n_outputs: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        self.require(T=(self.T, 2, 1_000_000), deviation=(self.deviation, 0.0, 100.0))
+        self.require_choice(variant=(self.variant, (1, 2)))
+
+    @property
+    def n_inputs(self) -> int:
+        """Input lines: noise and one per class, or one."""
+        return 3 if self.variant == 1 else 1
+
+    @property
+    def tolerance(self) -> float:
+        """Largest |error| of a correct sequence, exclusive; a saturated output is to be correct for a target of 0.8."""
+        return 0.3 if self.variant == 1 else 0.1
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in steps."""
+        return self.T + self.T // 5
+
+    @property
+    def min_length(self) -> int:
+        """Shortest sequence in steps."""
+        return self.T
+
+    def fixed_rows(self) -> Floats:
+        """Targets of the two classes."""
+        return np.array([[0.8], [-0.8]]) if self.variant == 1 else np.array([[1.0], [-1.0]])
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill_latch(feed, horizon, self.T, self.n_inputs, self.deviation)
+
+    def events(self, inputs: Floats) -> Steps:
+        """Find the step at which the class is seen: the first."""
+        return np.array([0])
+
+
+@dataclass(frozen=True)
+class Parity(Task):
+    """Say at the end whether the number of 1s among elements 1 and -1 is odd (target 1) or even (target 0).
+
+    Parameters
+    ----------
+    T : int
+        Shortest length of a sequence in steps, at least 2; lengths are uniform in T..T + T/5.
+    noise : float
+        Uniform noise in [-noise, noise] on every element.
+    """
+
+    T: int = 500
+    noise: float = 0.0
+
+    name: ClassVar[str] = "parity"
+    n_inputs: ClassVar[int] = 1
+    n_outputs: ClassVar[int] = 1
+    tolerance: ClassVar[float] = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        self.require(T=(self.T, 2, 1_000_000), noise=(self.noise, 0.0, 1.0))
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in steps."""
+        return self.T + self.T // 5
+
+    @property
+    def min_length(self) -> int:
+        """Shortest sequence in steps."""
+        return self.T
+
+    def fixed_rows(self) -> Floats:
+        """Targets for even and odd."""
+        return np.array([[0.0], [1.0]])
+
+    def fill(self, feed: Any, horizon: int) -> None:
+        """Write sequences until every lane reaches the horizon."""
+        fill_parity(feed, horizon, self.T, self.noise)

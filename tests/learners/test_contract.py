@@ -1,0 +1,222 @@
+"""What every learner in the table must do; one row of each, and some variants."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from lstmsim.config import Config
+from lstmsim.experiments import rows
+from lstmsim.kernels.record import HEAD, new_record
+from lstmsim.learners import LEARNERS
+from lstmsim.learners.elman import ElmanSettings
+from lstmsim.simulate import Lanes, Simulation
+from lstmsim.tasks import TASKS, trial_keys
+from lstmsim.trace.dataset import values
+from lstmsim.trace.policy import Policy
+from lstmsim.trace.schema import STEP, WEIGHT_DIMS
+from lstmsim.trace.store import TrialFile, provenance
+
+SEQUENCES = 12
+
+
+def short(config: Config, **settings) -> Config:
+    """The configuration on small tasks, for few sequences and a short final test."""
+    training = dataclasses.replace(config.training, max_sequences=SEQUENCES, test_every=5, final_test=6, window=10)
+    sizes = (
+        {"p": 6}
+        if config.task.name in ("noise_free", "local_regularities")
+        else {"T": 20}
+        if config.task.name == "adding"
+        else {}
+    )
+    task = dataclasses.replace(config.task, **sizes)
+    settings = {"n_inputs": task.n_inputs, "n_outputs": task.n_outputs, **settings}
+    return dataclasses.replace(
+        config, task=task, settings=dataclasses.replace(config.settings, **settings), training=training
+    )
+
+
+def cases() -> dict[str, Config]:
+    """One row for each learner that learns step by step, and what no row has."""
+    table, found = rows(), {}
+    for row in table.values():
+        if row.config.learner not in found and not hasattr(LEARNERS[row.config.learner], "driver"):
+            found[row.config.learner] = short(row.config)
+    adding = TASKS["adding"](20)
+    dense = {"n_inputs": 2, "n_outputs": 1, "n_hidden": 3}
+    for name, settings in (
+        ("rtrl", {"update": "sequence", "bias": True}),
+        ("rtrl", {"teacher_forcing": True, "learning_rate": 2.0}),
+        ("rtrl", {"topology": "late"}),
+        ("bptt", {"topology": "layered", "horizon": 5, "interval": 3}),
+    ):
+        kind = type(found[name].settings)
+        found[f"{name} {settings}"] = short(
+            dataclasses.replace(found[name], task=adding, settings=kind(**dense, **settings))
+        )
+    momentum = ElmanSettings(**dense, momentum=0.9)
+    found["elman momentum"] = short(dataclasses.replace(found["elman"], task=adding, settings=momentum))
+    found["lstm on-line, 2 blocks"] = short(table["6a"].config)
+    found["exact_lstm at ends"] = short(table["4-1-exact"].config, update="sequence")
+    return found
+
+
+CASES = cases()
+every_case = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+
+
+def build(config, lanes=1):
+    return LEARNERS[config.learner](config.settings, lanes, symbols=config.task.symbols)
+
+
+def same(one, other):
+    """Whether two sets of weights agree bit for bit."""
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def simulate(config, trials, policy="none", seed=0, lanes=1):
+    simulation = Simulation(config, seed, lanes, Policy.parse(policy))
+    return {result.trial: result for result in simulation.run(iter(trials))}
+
+
+def rows_of(result):
+    """Recorded rows of a trial, in the order of the sequences."""
+    return np.concatenate(sorted((rows for rows in result.rows if len(rows)), key=lambda rows: rows[0, 0]))
+
+
+def test_every_learner_has_a_row():
+    assert {row.config.learner for row in rows().values()} == set(LEARNERS)
+
+
+@every_case
+def test_initial_weights_belong_to_the_seed(config):
+    learner, other = build(config), build(config)
+    learner.start(0, (5, 1))
+    other.start(0, (5, 2))
+    assert not same(learner.weights(0), other.weights(0))
+    other.start(0, (5, 1))
+    assert same(learner.weights(0), other.weights(0))
+
+
+@every_case
+def test_weights_make_a_round_trip(config):
+    learner, other = build(config), build(config)
+    learner.start(0, (1, 0))
+    weights = learner.weights(0)
+    other.set_weights(0, weights)
+    assert same(weights, other.weights(0))
+    count = sum(np.count_nonzero(group) for group in weights.values())
+    assert count == config.settings.n_weights
+    for group in weights.values():
+        group[:] = 0.0
+    assert not same(weights, learner.weights(0)), "weights are copies"
+
+
+@every_case
+def test_weights_have_their_names_and_shapes(config):
+    learner = build(config)
+    learner.start(0, (1, 0))
+    sizes = learner.layout.sizes | {dim: len(labels) for dim, labels in learner.weight_labels.items()}
+    for name, group in learner.weights(0).items():
+        assert group.ndim == len(WEIGHT_DIMS[name])
+        for dim, size in zip(WEIGHT_DIMS[name], group.shape, strict=True):
+            assert sizes.get(dim, size) == size, (name, dim)
+
+
+@every_case
+def test_layout_is_what_the_rows_hold(config):
+    result = simulate(config, [0], "all")[0]
+    learner, recorded = build(config), rows_of(result)
+    assert recorded.shape == (result.steps, learner.layout.width)
+    starts = np.flatnonzero(recorded[:, 1] == 0)
+    assert len(starts) == result.sequences
+    variables = values(learner.layout, recorded)
+    for name, columns in variables.items():
+        dims = STEP[name].dims
+        assert columns.ndim == len(dims)
+        assert columns.shape[1:] == tuple(learner.layout.sizes[dim] for dim in dims[1:]), name
+    task = config.task.for_trial(0)
+    for index, first in enumerate(starts):
+        inputs, targets = task.sequence(0, 0, index)
+        place = slice(first, first + len(inputs))
+        np.testing.assert_array_equal(variables["input"][place], inputs)
+        np.testing.assert_array_equal(variables["target"][place], targets)
+        np.testing.assert_array_equal(recorded[place, 0], index)
+    silent = np.isnan(variables["target"]).any(axis=1)
+    assert (variables["output_error"][silent] == 0).all()
+    assert np.isfinite(recorded[:, HEAD:][:, ~np.isnan(recorded[:, HEAD:]).any(axis=0)]).all()
+    assert ((variables["output"] > 0) & (variables["output"] < 1)).all()
+
+
+@every_case
+def test_reset_forgets_the_sequence_and_keeps_the_weights(config):
+    learner, results = build(config), []
+    learner.start(0, (0, 0))
+    weights = learner.weights(0)
+    for _ in range(2):
+        task = config.task.for_trial(0)
+        record = new_record(1, 4 * task.max_length, learner.layout.width, 0, first=3)
+        lanes = Lanes(task, learner, record=record, training=config.training)
+        lanes.begin(0, int(trial_keys(0, 0)[0]))
+        lanes.task.fill(lanes.feed, 1)
+        stop = int(lanes.feed.write[0]) - 1  # one step short of the sequence's end
+        learner.advance(lanes.feed, lanes.book, record, 0, max(stop, 1), learn=False, track=True)
+        results.append(lanes.take_rows(0))
+    assert len(results[0])
+    np.testing.assert_array_equal(results[0], results[1])
+    assert same(weights, learner.weights(0)), "without learning the weights stay"
+
+
+@every_case
+def test_a_trial_does_not_depend_on_other_trials(config):
+    alone = simulate(config, [3])[3]
+    for together in (simulate(config, [0, 3]), simulate(config, range(5), lanes=4)):
+        assert same(alone.final, together[3].final)
+        assert same(alone.initial, together[3].initial)
+        np.testing.assert_array_equal(alone.test, together[3].test)
+        np.testing.assert_array_equal(alone.progress, together[3].progress)
+        assert alone.milestones == together[3].milestones
+    assert not same(alone.initial, alone.final), "something was learned"
+    assert not same(alone.final, simulate(config, [3], seed=1)[3].final)
+
+
+@every_case
+def test_a_stretch_can_be_cut_anywhere(config):
+    finals = []
+    for cut in (7, 10_000):
+        learner = build(config)
+        learner.start(0, (0, 0))
+        task = config.task.for_trial(0)
+        record = new_record(1, 1, learner.layout.width, 0)
+        lanes = Lanes(task, learner, record=record, training=config.training)
+        lanes.begin(0, int(trial_keys(0, 0)[0]))
+        lanes.task.fill(lanes.feed, 60)
+        clock, end = 0, int(lanes.feed.write[0])
+        for until in [*range(cut, end, cut), end]:
+            while clock < until:
+                clock = learner.advance(lanes.feed, lanes.book, record, clock, until, learn=True, track=True)
+        finals.append(learner.weights(0))
+        assert lanes.book.steps[0] == end == record.tick[0]
+    assert same(*finals)
+
+
+@every_case
+def test_the_last_sequences_can_be_replayed(config):
+    everything, last = (rows_of(simulate(config, [1], policy)[1]) for policy in ("every:1", "last:2"))
+    np.testing.assert_array_equal(everything[everything[:, 0] >= SEQUENCES - 2], last)
+
+
+@every_case
+def test_a_trial_file_takes_it(config, tmp_path):
+    simulation = Simulation(config, 0, 1, Policy.parse("default"))
+    result = next(simulation.run(iter([0])))
+    path = tmp_path / "trial-0000.nc"
+    with TrialFile(path, simulation.learner.layout, config.task) as file:
+        file.finish("row", config, simulation.learner, result, provenance())
+    with xr.open_datatree(path) as tree:
+        trace = tree["trace"].to_dataset()
+        assert {name for name, _ in simulation.learner.layout.columns} <= set(trace.variables)
+        for name, group in result.final.items():
+            np.testing.assert_array_equal(tree[f"weights/final_{name}"].values, group)

@@ -1,0 +1,480 @@
+"""The report of a run and the tables of campaigns: their figures are those of the trial files."""
+
+import base64
+import dataclasses
+import io
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import image
+
+from lstmsim import _report_pictures as pictures
+from lstmsim import report
+from lstmsim._replication import replication
+from lstmsim._results import Reached, RowResult, read_row, value_text, wilson
+from lstmsim._text import DASH, TIMES
+from lstmsim.campaign import run_campaign
+from lstmsim.config import parse_assignment
+from lstmsim.experiments import rows
+from lstmsim.manifest import recall, remember
+from lstmsim.requests import from_file, from_rows
+from lstmsim.trace.policy import Policy
+
+RUN_FILE = """
+[[rows]]
+row = "5"
+trials = 3
+set = { T = 22, window = 20, final_test = 64, max_sequences = 4000 }
+
+[[rows]]
+row = "5"
+name = "5-short"
+reading = "short <T>"
+trials = 2
+set = { T = 20, window = 20, final_test = 32, max_sequences = 4000, input_gate_bias = [-1, -2] }
+
+[[rows]]
+row = "4-1"
+trials = 2
+set = { T = 20, max_sequences = 300, final_test = 32 }
+
+[[rows]]
+row = "2c-1"
+trials = 2
+set = { q = 4, p = 4, max_sequences = 300, test_every = 1000, final_test = 16 }
+
+[[rows]]
+row = "2c-2"
+trials = 2
+set = { q = 8, p = 8, max_sequences = 300, test_every = 1000, final_test = 16 }
+"""
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Elements of a page, and its tables as rows of (sort key, text)."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.errors = [], [], []
+        self.tables, self.label, self.cell = {}, None, None
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.elements.append((tag, attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+        if attrs.get("class") == "scroll":
+            self.label = attrs["aria-label"].removeprefix("Table: ")
+        if tag == "table":
+            self.tables[self.label] = []
+        if tag == "tr":
+            self.tables[self.label].append([])
+        if tag in ("td", "th"):
+            self.cell = [attrs.get("data-sort"), ""]
+            self.tables[self.label][-1].append(self.cell)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.errors.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data):
+        if self.cell is not None and self.open and {"td", "th"} & set(self.open):
+            self.cell[1] += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+    def body(self, label):
+        """Rows of a table without its headings."""
+        return [row for row in self.tables[label] if row and row[0][0] is not None]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    (folder / "small.toml").write_text(RUN_FILE)
+    _, requests = from_file(folder / "small.toml", None, {})
+    run_campaign(requests, folder / "small", 0, Policy.parse("default"), 2, 1, quiet=True)
+    return folder / "small"
+
+
+@pytest.fixture(scope="module")
+def results(out):
+    return [read_row(out, request) for request in recall(out).requests]
+
+
+@pytest.fixture(scope="module")
+def text(out):
+    return (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def number(cell):
+    return float(cell[0]) if cell[0] else np.nan
+
+
+def test_tables_hold_the_figures_of_the_summary(out, page):
+    summary = xr.load_dataset(out / "summary.nc")
+    body = page.body("rows against the paper")
+    assert len(body) == summary.sizes["row"] == 5
+    for line, name in zip(body, summary["row"].values, strict=True):
+        part = summary.sel(row=name)
+        part = part.isel(trial=part["status"].values != "")
+        solved = part["status"].values == "solved"
+        needed = part["sequences_to_success"].values[solved]
+        assert number(line[3]) == part.sizes["trial"]
+        assert number(line[4]) == solved.mean()
+        assert line[4][1].startswith(f"{solved.sum()}/{solved.size} ")
+        np.testing.assert_equal(number(line[6]), needed.mean() if needed.size else np.nan)
+        if needed.size > 1:
+            assert f"{needed.min():,}{DASH}{needed.max():,}" in line[6][1]
+        tested, wrong = part["test_sequences"].values[solved].sum(), part["test_wrong"].values[solved].sum()
+        squared = part["test_squared_error"].values[solved]
+        assert line[12][1].startswith(f"{wrong:,}/{tested:,} ") if needed.size else line[12][1] == DASH
+        np.testing.assert_equal(number(line[14]), squared.mean() if needed.size else np.nan)
+    assert number(body[0][4]) > 0, "the example must have solved trials"
+    assert number(body[2][4]) == 0, "and a row without"
+
+
+def test_paper_figures_and_ratio_stand_beside_ours(page):
+    line = page.body("rows against the paper")[0]
+    paper = rows()["5"].paper
+    assert (number(line[5]), number(line[7]), number(line[15])) == (1.0, paper.sequences, paper.squared_error)
+    assert number(line[8]) == number(line[6]) / paper.sequences
+    assert (number(line[10]), number(line[11])) == (482_000, number(line[9]) / 482_000)
+    assert line[9][1].endswith("n_seq 140")
+
+
+def test_milestones_and_trials(out, page):
+    summary = xr.load_dataset(out / "summary.nc")
+    for line, name in zip(page.body("milestones"), summary["row"].values, strict=True):
+        for place, level in enumerate(("50", "90", "95", "99", "99.9", "100"), start=1):
+            counts = summary[f"sequences_to_correct_{level}"].sel(row=name).values
+            reached = counts[counts >= 0]
+            np.testing.assert_equal(number(line[place]), reached.mean() if reached.size else np.nan)
+    trials = page.body("trials of 5")
+    part = summary.sel(row="5", trial=slice(0, 2))
+    assert [line[1][1] for line in trials] == [str(s).replace("_", " ") for s in part["status"].values]
+    needed = part["sequences_to_success"].values
+    np.testing.assert_equal([number(line[3]) for line in trials], np.where(needed < 0, np.nan, needed))
+    assert [number(line[-2]) for line in trials] == part["steps"].values.tolist()
+
+
+def test_page_is_well_formed(page, text):
+    assert text.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert page.errors == []
+    assert page.open == []
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert [name for name, count in Counter(ids).items() if count > 1] == []
+    assert {a["href"] for a in page.all("a")} <= {f"#{name}" for name in ids}
+    headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
+    # A short row would shift the columns under its headings.
+    for label, table in page.tables.items():
+        assert len({len(row) for row in table if row[0][0] is not None} | {len(table[-1])}) == 1, label
+
+
+def test_page_needs_no_network(page, text):
+    assert not re.search(r"https?://|@import|url\(", text.replace("http://www.w3.org/", ""))
+    assert page.all("link") == []
+    assert all("src" not in attrs for attrs in page.all("script"))
+
+
+def test_pictures_are_there_and_described(page, results):
+    images = page.all("img")
+    assert len(images) == 3 * len(results) + 2
+    for attrs in images:
+        assert len(attrs["alt"]) > 40
+        kind, _, data = attrs["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        shape = image.imread(io.BytesIO(base64.b64decode(data)), format="png").shape
+        assert shape[:2] == (int(attrs["height"]), int(attrs["width"]))
+    solved = f"{len(results[0].solved)} of 3 trials solved"
+    assert sum(solved in attrs["alt"] for attrs in images) == 1
+
+
+def test_what_a_run_file_says_is_escaped_and_shown(text):
+    assert "short &lt;T&gt;" in text
+    assert "short <T>" not in text
+    assert "T=20 window=20 final_test=32 max_sequences=4000 input_gate_bias=[-1,-2]" in text
+
+
+def test_settings_show_what_was_changed(results):
+    settings = report._settings(results[1])
+    assert ("T", "20", "100") in settings["task"]
+    assert ("input_gate_bias", "[-1.0,-2.0]", "none") in settings["learner"]
+    assert ("learning_rate", "0.1", None) in settings["learner"]
+    assert ("stage n_seq 13", "fewer than 13 wrong of the latest training sequences", None) in settings["training"]
+
+
+def test_requests_come_back_from_the_folder(out):
+    _, asked = from_file(out.parent / "small.toml", None, {})
+    manifest = recall(out)
+    assert manifest.requests == asked
+    assert [set(run) for run in manifest.history] == [{"date", "command", "version", "commit"}]
+
+
+def test_what_was_asked_before_is_kept(tmp_path):
+    _, first = from_rows(["4-1", "6a"], 4, {"learning_rate": 0.7})
+    _, second = from_rows(["6b", "4-1"], 2, {"learning_rate": 0.7})
+    remember(tmp_path, first, 3)
+    manifest = remember(tmp_path, second, 3)
+    assert [(r.name, r.trials, r.config.settings.learning_rate) for r in manifest.requests] == [
+        ("4-1", 4, 0.7),
+        ("6a", 4, 0.7),
+        ("6b", 2, 0.7),
+    ]
+    assert len(manifest.history) == 2
+    assert [entry["seed"] for entry in json.loads((tmp_path / "run.json").read_text())["requests"]] == [3, 3, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"requests": []}', '{"requests": [{"name": "x"}], "history": []}', '{"requests": [1], "history": []}'],
+)
+def test_an_unusable_manifest_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json cannot be used"):
+        recall(tmp_path)
+
+
+def test_a_manifest_of_an_unknown_row_names_it(tmp_path):
+    remember(tmp_path, from_rows(["4-1"], 1, {})[1], 0)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace('"row": "4-1"', '"row": "4-9"'))
+    with pytest.raises(ValueError, match=r"run\.json, 4-1: unknown row '4-9'"):
+        recall(tmp_path)
+
+
+def test_a_folder_without_trials_has_no_report(tmp_path, capsys):
+    remember(tmp_path, from_rows(["4-1"], 1, {})[1], 0)
+    assert report.main([str(tmp_path)]) == 2
+    assert "holds no finished trial" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_missing_and_broken_trials_are_told(out, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "row_pictures", lambda out, result: [])
+    there = tmp_path / "part"
+    shutil.copytree(out, there)
+    (there / "5" / "trial-0001.nc").write_bytes(b"no netCDF")
+    (there / "4-1" / "trial-0000.nc").unlink()
+    assert report.main([str(there)]) == 0
+    text = (there / "report.html").read_text(encoding="utf-8")
+    table = Page(text).body("rows against the paper")
+    assert table[0][3][1] == "2 of 3"
+    assert table[2][3][1] == "1 of 2"
+    assert "trial-0001.nc is no whole trial file" in text
+
+
+def test_report_of_one_row_without_traces(tmp_path):
+    _, requests = from_rows(["4-1"], 1, {"T": 20, "max_sequences": 20, "final_test": 0})
+    run_campaign(requests, tmp_path / "one", 1, Policy.parse("none"), 1, None, quiet=True)
+    page = Page((tmp_path / "one" / "report.html").read_text(encoding="utf-8"))
+    assert page.errors == []
+    assert "trace" not in " ".join(attrs["alt"] for attrs in page.all("img"))
+    assert page.body("rows against the paper")[0][4][1] == f"0/1 0{DASH}79 %"
+
+
+def rivals(results, monkeypatch):
+    """Results of a rival that the table of rows also has, beside one that was not run."""
+    table = dict(rows())
+    for name, source in (("5-elman", results[0]), ("5-other", None)):
+        row = dataclasses.replace(table["5"], id=name, title=name.removeprefix("5-"))
+        table[name] = dataclasses.replace(row, config=dataclasses.replace(row.config, learner="elman"))
+        if source is not None:
+            request = dataclasses.replace(source.request, name=name, row=table[name], config=table[name].config)
+            rival = RowResult(request, source.attrs)
+    monkeypatch.setattr(report, "rows", lambda: table)
+    return [*results, rival]
+
+
+def test_rivals_are_compared(out, results, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "row_pictures", lambda out, result: [])
+    there = tmp_path / "rivals"
+    there.mkdir()
+    shutil.copy(out / "run.json", there)
+    path = report.write_report(there, rivals(results, monkeypatch))
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.errors == []
+    lines = page.body("methods of experiment 5")
+    assert [line[0][1] for line in lines] == ["5", "5 (short <T>)", "5-elman", "5-other"]
+    assert lines[3][4][1] == "not run"
+    assert lines[0][1][1].startswith("LSTM: ")
+    assert lines[2][6] == lines[0][6]
+    alts = [attrs["alt"] for attrs in page.all("img")]
+    assert any("methods of experiment 5: 5 " in alt and " of 3 trials, 5 (short <T>) " in alt for alt in alts)
+
+
+def test_scaling_needs_rows_that_differ(results):
+    assert pictures.scaling_picture(results) is not None
+    assert pictures.scaling_picture(results[:4]) is None
+    assert pictures.scaling_picture(results[:3]) is None
+
+
+def test_progress_is_thinned_out_and_keeps_its_end(out, monkeypatch):
+    path = out / "5" / "trial-0000.nc"
+    whole = pictures._progress(path)
+    assert len(whole) > 8
+    monkeypatch.setattr(pictures, "_WINDOWS", 4)
+    thin = pictures._progress(path)
+    assert 2 <= len(thin) <= 4
+    np.testing.assert_array_equal(thin[-1], whole[-1])
+    assert (np.diff(thin[:, 0]) > 0).all()
+
+
+def test_markdown_tables(out, results, tmp_path, capsys):
+    file = tmp_path / "docs.md"
+    (tmp_path / "docs-notes.md").write_text("## Notes\n\nAs *written*.\n", encoding="utf-8")
+    assert report.main([str(out), "--markdown", str(file)]) == 0
+    text = file.read_text(encoding="utf-8")
+    assert text.endswith("\n\n## Notes\n\nAs *written*.\n")
+    assert re.findall("^## .*", text, re.MULTILINE)[:3] == [
+        "## Table 3: very long lags and distractors",
+        "## Table 7: adding",
+        "## Table 8: multiplication",
+    ]
+    tables = [[line[2:-2].split(" | ") for line in part.splitlines()] for part in text.split("\n\n") if part.startswith("|")]
+    assert all(len({len(line) for line in table}) == 1 for table in tables)
+    head, _, first, second = tables[2]
+    line = dict(zip(head[:8], first[:8], strict=True))
+    counts = results[0].sequences.counts
+    assert line["row"] == "5"
+    assert (line["weights"], line["trials"]) == ("93", "3")
+    assert line["solved"].startswith(f"{len(counts)}/3 (")
+    assert line["sequences, strict"].startswith(f"{np.mean(counts):,.0f}")
+    if len(counts) > 1:
+        assert f"({min(counts):,}{DASH}{max(counts):,})" in line["sequences, strict"]
+    assert first[8:10] == ["1,273,000", f"{np.mean(counts) / 1_273_000:.2f}{TIMES}"]
+    assert first[head.index("MSE") + 1] == "0.0139"
+    assert first[-1] == "4,000"
+    assert second[2] == "short <T>: `T=20 window=20 final_test=32 max_sequences=4000 input_gate_bias=[-1,-2]`"
+
+
+def test_markdown_puts_literal_rows_before_readings(results):
+    request = results[0].request
+    literal = RowResult(dataclasses.replace(request, changes={}), [])
+    lines = replication([results[1], results[2], literal], "", "command").splitlines()
+    assert next(line.split(" | ")[2] for line in lines if line.startswith("| 5 |")) == "literal"
+    assert [line[:5] for line in lines if line.startswith("| ") and line[2].isdigit()] == ["| 4-1", "| 5 |", "| 5 |"]
+
+
+def test_missing_folder_is_named(tmp_path, capsys):
+    assert report.main([str(tmp_path / "nowhere"), "--markdown", str(tmp_path / "x.md")]) == 2
+    assert "nowhere/run.json" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Newcombe (1998), table I, method 3; and the ends.
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (29, 29, 0.8830, 1.0),
+    ],
+)
+def test_wilson(successes, trials, low, high):
+    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_the_fraction(case):
+    low, high = wilson(*case)
+    assert 0.0 <= low <= case[0] / case[1] <= high <= 1.0
+
+
+@pytest.mark.parametrize("case", [(1, 0), (-1, 3), (4, 3), (0, 0)])
+def test_wilson_refuses(case):
+    with pytest.raises(ValueError, match="successes is"):
+        wilson(*case)
+
+
+def test_reached_without_and_with_trials():
+    attrs = [{"sequences_to_success": n} for n in (-1, 30, 10)]
+    reached = Reached.of(attrs, "success")
+    assert (reached.n, reached.trials, reached.mean, reached.range, reached.ratio(40)) == (2, 3, 20.0, (10, 30), 0.5)
+    none = Reached.of([], "success")
+    assert (none.n, none.mean, none.range, none.ratio(40)) == (0, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, False, 3, -0.25, 1e-7, "F", "none", "true", "two words", [1, 2.5], ["a", "b"], "3"]
+)
+def test_values_come_back_from_their_text(value):
+    key, back = parse_assignment(f"key={value_text(value)}")
+    assert (key, back) == ("key", value)
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_contrast(theme):
+    """WCAG 2.1, level AA: 4.5 for text."""
+    css = (report._TEMPLATES / "report.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--(\w+): (#\w{6});", css.split("}")[theme]))
+
+    def luminance(name):
+        parts = np.array([int(colours[name][i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    for ground in ("page", "raised"):
+        for name in ("text", "muted", "link", "paper", "good", "bad"):
+            dark, light = sorted((luminance(name), luminance(ground)))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (theme, name, ground)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [1400, 500])
+def test_page_in_a_browser(out, tmp_path, width):
+    """No message on the console, no page wider than the screen, sorting and enlarging work."""
+    probe = """<script>
+    addEventListener("load", () => {
+      const root = document.documentElement;
+      const wide = root.scrollWidth > root.clientWidth ? root.scrollWidth : 0;
+      const table = document.querySelector("#paper table");
+      table.tHead.rows[1].cells[6].querySelector("button").click();
+      table.tHead.rows[1].cells[6].querySelector("button").click();
+      const order = [...table.tBodies[0].rows].map((row) => row.cells[6].dataset.sort);
+      document.querySelector("button.zoom").click();
+      const shown = document.querySelectorAll("dialog[open] img").length;
+      document.title = JSON.stringify({ wide, order, shown });
+    });
+    </script></body>"""
+    text = (out / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "page.html").write_text(text.replace("</body>", probe), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += [f"--window-size={width},900", "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom"]
+    done = subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    seen = json.loads(re.search("<title>(.*?)</title>", done.stdout).group(1))
+    assert (seen["wide"], seen["shown"]) == (0, 1)
+    known = [float(value) for value in seen["order"] if value]
+    assert known == sorted(known, reverse=True)
+    assert seen["order"][len(known) :] == [""] * (len(seen["order"]) - len(known))

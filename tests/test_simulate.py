@@ -1,0 +1,433 @@
+"""The trial loop: the same bits whatever the lanes, recording and order; stopping rules, tests, replay, divergence."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import lstmsim
+from lstmsim.config import Config, Stage, Training
+from lstmsim.kernels.record import HEAD
+from lstmsim.learners.architecture import Architecture
+from lstmsim.simulate import MILESTONES, Result, Simulation
+from lstmsim.tasks import TASKS
+from lstmsim.trace.dataset import steps
+from lstmsim.trace.policy import Policy
+
+Array = NDArray[Any]
+
+NONE = Policy.parse("none")
+TRIALS = range(6)
+# 2, 4 and 16 lanes take a compilation of their own; what they would show beyond 1 and 8 is shown for each operation in
+# tests/kernels/test_lanes.py.
+SLOW_WIDTHS = [pytest.param(lanes, marks=pytest.mark.slow) for lanes in (2, 4, 16)]
+WIDTHS = [1, 8, *SLOW_WIDTHS]
+
+
+def adding(*stages: Stage, **training: Any) -> Config:
+    """Very short adding; its sequences are right by chance about one time in five."""
+    net = Architecture(2, 1, 2, 2, input_gate_bias=[-3, -6], learning_rate=0.5)
+    training = {"max_sequences": 400, "window": 50, "final_test": 40} | training
+    return Config(TASKS["adding"](20), "lstm", net, Training(stages or (Stage("some", 43), Stage("more", 39)), **training))
+
+
+def two_sequence() -> Config:
+    """Two classes told apart over a few steps, judged by tests with frozen weights."""
+    biases = {"output_gate_bias": [-2, -4, -6], "input_gate_bias": [-1, -3, -5]}
+    net = Architecture(1, 1, 3, 1, bias="b1", learning_rate=3.0, **biases)
+    stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
+    training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
+    return Config(TASKS["two_sequence"](6, 3), "lstm", net, training)
+
+
+def noise_free(p: int = 3) -> Config:
+    """One-hot inputs and outputs, topology B, and a memory cell that joins when the error has stopped falling."""
+    net = Architecture(
+        p + 1, p + 1, 1, topology="B", bias="none", output_gates=False, cell_input="f", cell_output="identity",
+        init_range=0.2, learning_rate=1.0, sequential=True, join_window=70,
+    )  # fmt: skip
+    training = Training((Stage("solved", 1, test=100),), max_sequences=3000, window=200, test_every=100, final_test=20)
+    return Config(TASKS["noise_free"](p), "lstm", net, training)
+
+
+def temporal_order() -> Config:
+    """One-hot inputs, topology F with hidden units and shortcuts."""
+    net = Architecture(8, 4, 2, 2, n_hidden=1, shortcuts=True, learning_rate=0.5, output_gate_bias=-1)
+    return Config(TASKS["temporal_order"](2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9))
+
+
+CONFIGS = {"adding": adding(), "two_sequence": two_sequence(), "noise_free": noise_free(), "temporal": temporal_order()}
+every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+
+
+def simulate(
+    config: Config, trials: Iterable[int] = TRIALS, *, lanes: int = 8, policy: Policy = NONE, **how: Any
+) -> dict[int, Result]:
+    """Run trials; the results by number."""
+    results = list(Simulation(config, 0, lanes, policy).run(iter(trials), **how))
+    assert sorted(result.trial for result in results) == sorted(trials)
+    return {result.trial: result for result in results}
+
+
+def rows_of(result: Result) -> Array:
+    """Return all recorded rows of a trial in the order of their sequences."""
+    rows = np.concatenate([*result.rows, np.zeros((0, result.rows[0].shape[1]))])
+    return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def assert_same(one: Result, other: Result, *, recorded: bool = True) -> None:
+    """Compare two results of a trial to the bit; recorded rows and snapshots only if asked for."""
+    skipped = {"seconds", "rows"} | (set() if recorded else {"snapshots", "test_rows"})
+    for field in dataclasses.fields(Result):
+        if field.name not in skipped:
+            left, right = getattr(one, field.name), getattr(other, field.name)
+            np.testing.assert_equal(left, right, err_msg=f"{field.name} of trial {one.trial}")
+    if recorded:
+        np.testing.assert_array_equal(rows_of(one), rows_of(other))
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, dict[int, Result]]:
+    """Each trial of each configuration on a lane of its own, everything recorded."""
+    policy = Policy(every=1)
+    return {name: simulate(config, lanes=1, policy=policy) for name, config in CONFIGS.items()}
+
+
+# The same bits.
+
+
+@pytest.mark.parametrize("lanes", WIDTHS)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_same_bits_for_any_number_of_lanes(name, lanes, alone):
+    found = simulate(CONFIGS[name], lanes=lanes, policy=Policy(every=1))
+    for trial, result in found.items():
+        assert_same(result, alone[name][trial])
+
+
+@pytest.mark.parametrize("text", ["none", "default", "all", "first:7", "last:9", "every:13", "first:2,last:3,every:50"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_same_bits_whatever_is_recorded(name, text, alone):
+    policy = Policy.parse(text)
+    for trial, result in simulate(CONFIGS[name], policy=policy).items():
+        expected = alone[name][trial]
+        assert_same(result, expected, recorded=False)
+        rows, end = rows_of(expected), result.sequences
+        number = rows[:, 0]
+        kept = (number < policy.first) | (number >= end - policy.last) | np.isin(number, policy.plan(3000))
+        kept |= (number % policy.every == 0) if policy.every else False
+        np.testing.assert_array_equal(rows_of(result), rows[kept])
+        assert bool(result.snapshots) == policy.spread
+
+
+@pytest.mark.parametrize("trials", [[5, 3, 1, 0, 2, 4], [4], [2, 5], range(4, 6)], ids=str)
+@every_config
+def test_same_bits_in_any_order_and_company(config, trials, alone, request):
+    name = request.node.callspec.id.split("-")[0]
+    for trial, result in simulate(config, trials, policy=Policy(every=1)).items():
+        assert_same(result, alone[name][trial])
+
+
+def test_trials_differ_and_seeds_differ(alone):
+    first, second = alone["adding"][0], alone["adding"][1]
+    assert not np.array_equal(first.initial["cell"], second.initial["cell"])
+    assert not np.array_equal(rows_of(first)[:20, HEAD], rows_of(second)[:20, HEAD])
+    (other,) = Simulation(CONFIGS["adding"], 1, 8, NONE).run(iter([0]))
+    assert other.seed == 1
+    assert not np.array_equal(other.initial["cell"], first.initial["cell"])
+
+
+def test_trials_of_one_iterator_are_shared_out(alone):
+    """Two simulations that draw from one iterator, as two threads do, each take what the other has not."""
+    trials = iter(TRIALS)
+    running = [Simulation(CONFIGS["adding"], 0, 1, Policy(every=1)).run(trials) for _ in range(2)]
+    found = []
+    while running:
+        for simulation in list(running):
+            result = next(simulation, None)
+            if result is None:
+                running.remove(simulation)
+            else:
+                found.append(result)
+    assert sorted(result.trial for result in found) == list(TRIALS)
+    for result in found:
+        assert_same(result, alone["adding"][result.trial])
+
+
+def test_rows_go_to_the_callback_instead(alone):
+    taken: dict[int, list[Array]] = {trial: [] for trial in TRIALS}
+    calls = []
+    found = simulate(
+        CONFIGS["adding"],
+        policy=Policy(every=1),
+        on_rows=lambda trial, rows: taken[trial].append(rows),
+        on_progress=calls.append,
+    )
+    assert calls
+    for trial, result in found.items():
+        assert result.rows == []
+        np.testing.assert_array_equal(np.concatenate(taken[trial]), rows_of(alone["adding"][trial]))
+
+
+# Against a net stepped by hand.
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
+    config = CONFIGS[name]
+    if config.settings.sequential:
+        config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, sequential=False))
+    capped = dataclasses.replace(config.training, stages=(Stage("never", 0, test=0),), max_sequences=200)
+    config = dataclasses.replace(config, training=capped)
+    for trial, result in simulate(config, range(2), policy=Policy.parse("all")).items():
+        net = lstmsim.LSTM.from_weights(config.settings, config.settings.initial_weights((0, trial)))
+        assert net.weights.keys() == result.initial.keys()
+        traces = []
+        for index in range(200):
+            traces.append(net.run(*config.task.sequence(0, trial, index)))
+        for group, values in net.weights.items():
+            np.testing.assert_array_equal(result.final[group], values)
+        simulation = Simulation(config, 0, 8, NONE)
+        recorded = steps(simulation.learner.layout, rows_of(result))
+        assert result.steps == sum(trace.sizes["step"] for trace in traces) == recorded.sizes["step"]
+        for variable in traces[0].variables:
+            by_hand = np.concatenate([trace[variable].values for trace in traces])
+            if variable == "update_norm":  # its sum runs in another order for one-hot inputs
+                np.testing.assert_allclose(recorded[variable], by_hand, rtol=1e-12)
+            elif variable in recorded.data_vars or variable in ("input", "output"):
+                np.testing.assert_array_equal(recorded[variable], by_hand, err_msg=str(variable))
+
+
+def test_updates_at_sequence_ends_are_those_of_a_net_run_by_hand():
+    config = adding(Stage("never", 0), max_sequences=60)
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, update="sequence"))
+    (result,) = simulate(config, [3]).values()
+    net = lstmsim.LSTM.from_weights(config.settings, result.initial)
+    for index in range(60):
+        net.run(*config.task.sequence(0, 3, index))
+    for group, values in net.weights.items():
+        np.testing.assert_array_equal(result.final[group], values)
+
+
+def test_the_net_of_a_trial_can_be_made_by_its_seed(alone):
+    net = lstmsim.LSTM(2, 1, 2, 2, input_gate_bias=[-3, -6], learning_rate=0.5, seed=(0, 4))
+    np.testing.assert_equal(net.weights, alone["adding"][4].initial)
+
+
+# Stopping rules.
+
+
+def by_hand(config: Config, result: Result) -> Array:
+    """Judge every training sequence of a recorded trial: largest |e|, mean |e|, mean e**2."""
+    rows = rows_of(result)
+    outputs = config.task.n_outputs
+    first = HEAD + (1 if config.task.symbols else config.task.n_inputs)
+    target, output = rows[:, first : first + outputs], rows[:, first + outputs : first + 2 * outputs]
+    error = np.abs(target - output)
+    table = []
+    for number in range(result.sequences):
+        own = error[rows[:, 0] == number]
+        own = own[~np.isnan(own)]
+        table.append((own.max(), own.mean(), (own**2).mean()))
+    return np.array(table)
+
+
+def test_stages_judged_in_training_are_met_when_the_window_says_so(alone):
+    config, window = CONFIGS["adding"], 50
+    statuses = set()
+    for result in alone["adding"].values():
+        judged = by_hand(config, result)
+        wrong = judged[:, 0] >= config.task.tolerance
+        met, after = {}, 0
+        for stage in config.training.stages:
+            for seen in range(max(window, after + 1), result.sequences + 1):
+                if wrong[seen - window : seen].sum() < stage.fewer_wrong:
+                    met[stage.name] = after = seen
+                    break
+            else:
+                break
+        assert result.stages == met
+        assert (result.status == "solved") == (len(met) == 2)
+        assert result.sequences == (met["more"] if len(met) == 2 else config.training.max_sequences)
+        statuses.add(result.status)
+    assert statuses == {"solved", "gave_up"}
+
+
+def test_progress_and_milestones_are_those_of_the_window():
+    config = adding(Stage("never", 1), max_sequences=1300, window=60, error_bound=0.12)
+    (result,) = simulate(config, [2], policy=Policy(every=1)).values()
+    judged = by_hand(config, result)
+    correct = (judged[:, 0] < config.task.tolerance).astype(float)
+    assert result.progress[:, 0].tolist() == list(range(100, 1301, 100))
+    for seen, absolute, squared, fraction in result.progress:
+        latest = slice(int(seen) - 60, int(seen))
+        np.testing.assert_allclose(absolute, judged[latest, 1].mean(), rtol=1e-12)
+        np.testing.assert_allclose(squared, judged[latest, 2].mean(), rtol=1e-12)
+        np.testing.assert_allclose(fraction, correct[latest].mean(), rtol=1e-12)
+    assert tuple(result.milestones) == MILESTONES
+    for name, column in (("absolute_error", 1), ("squared_error", 2)):
+        means = [judged[seen - 60 : seen, column].mean() for seen in range(60, 1301)]
+        below = np.flatnonzero(np.array(means) < 0.12)
+        assert result.milestones[name] == (below[0] + 60 if below.size else -1)
+    assert result.milestones["squared_error"] == 60
+    assert result.milestones["correct_100"] == -1
+
+
+def test_error_bound_of_a_stage_counts_too():
+    """The same rule with a bound that the mean error never meets is not reached."""
+    reached = simulate(adding(Stage("some", 51)), [0])[0]
+    refused = simulate(adding(Stage("some", 51, error=1e-6)), [0])[0]
+    squared = simulate(adding(Stage("some", 51, error=0.1), squared_error=True), [0])[0]
+    assert (reached.status, reached.sequences) == ("solved", 50)
+    assert (refused.status, refused.sequences) == ("gave_up", 400)
+    assert squared.status == "solved"
+
+
+@pytest.mark.parametrize("cap", [1, 7, 50, 120])
+def test_trials_give_up_at_their_cap(cap):
+    for result in simulate(adding(Stage("never", 0), max_sequences=cap), range(3), policy=Policy()).values():
+        assert (result.status, result.sequences, result.stages) == ("gave_up", cap, {})
+        lengths = [len(CONFIGS["adding"].task.sequence(0, result.trial, index)[0]) for index in range(cap)]
+        assert result.steps == sum(lengths)
+
+
+def test_cap_holds_when_a_stage_is_reached_at_it():
+    result = simulate(adding(Stage("at once", 51), Stage("never", 0), max_sequences=50), [0], policy=Policy())[0]
+    assert (result.status, result.sequences, result.stages) == ("gave_up", 50, {"at once": 50})
+
+
+def test_snapshots_are_the_weights_before_the_planned_sequences():
+    """A stage that is reached where a snapshot is due does not displace it."""
+    config = adding(Stage("at once", 51), Stage("never", 0), window=56, max_sequences=100)
+    result = simulate(config, [0], policy=Policy())[0]
+    plan = Policy().plan(100)
+    assert 56 in plan
+    assert [number for number, _ in result.snapshots] == plan.tolist()
+    net = lstmsim.LSTM.from_weights(config.settings, result.initial)
+    snapshots = dict(result.snapshots)
+    for index in range(100):
+        if index in snapshots:
+            np.testing.assert_equal(snapshots[index], net.weights)
+        net.run(*config.task.sequence(0, 0, index))
+
+
+def test_stages_judged_by_tests(alone):
+    config = CONFIGS["two_sequence"]
+    for result in alone["two_sequence"].values():
+        first, last = result.stages["ST1"], result.stages["ST2"]
+        assert 0 < first < last == result.sequences
+        assert first % 100 == last % 100 == 0
+        assert result.status == "solved"
+        net = lstmsim.LSTM.from_weights(config.settings, result.final)
+        errors = []
+        for index in range(100):
+            inputs, targets = config.task.sequence(0, result.trial, index, testing=True)
+            errors.append(abs(targets[-1, 0] - net.run(inputs, learn=False)["output"].values[-1, 0]))
+        assert max(errors) < 0.2
+        assert np.mean(errors) < 0.03
+
+
+def test_tests_are_fresh_and_leave_training_alone():
+    """More tests, or none, change nothing about how the weights go; neither do their sequences repeat."""
+    config = two_sequence()
+    often = dataclasses.replace(config.training, stages=(Stage("never", 0, test=8),), max_sequences=300, test_every=10)
+    never = dataclasses.replace(often, stages=(Stage("never", 0),), final_test=0)
+    tested, plain = (
+        simulate(dataclasses.replace(config, training=training), [1], policy=Policy(tests=3))[1]
+        for training in (often, never)
+    )
+    np.testing.assert_equal(tested.final, plain.final)
+    np.testing.assert_array_equal(tested.progress, plain.progress)
+    assert plain.test.shape == (0, 4)
+    assert tested.test.shape == (20, 4)
+    trained = [config.task.sequence(0, 1, index)[0] for index in range(300)]
+    first = tested.test_rows[tested.test_rows[:, 0] == 0][:, HEAD]
+    assert not any(np.array_equal(first, inputs[:, 0]) for inputs in trained)
+
+
+# Tests and recording.
+
+
+@pytest.mark.parametrize("lanes", WIDTHS)
+@pytest.mark.parametrize("final_test", [0, 1, 3, 11, 20])
+def test_test_results_do_not_depend_on_the_lanes(final_test, lanes):
+    config = adding(Stage("never", 0), max_sequences=30, final_test=final_test)
+    one, other = (simulate(config, [0], lanes=n, policy=Policy(tests=3))[0] for n in (1, lanes))
+    assert one.test.shape == (final_test, 4)
+    np.testing.assert_array_equal(one.test, other.test)
+    np.testing.assert_equal(one.test_rows, other.test_rows)
+    if final_test:
+        assert np.unique(one.test_rows[:, 0]).tolist() == list(range(min(3, final_test)))
+
+
+def test_test_results_are_those_of_the_frozen_net(alone):
+    for result in alone["adding"].values():
+        rows = result.test_rows
+        layout = Simulation(CONFIGS["adding"], 0, 8, NONE).learner.layout
+        trace = steps(layout, rows)
+        net = lstmsim.LSTM.from_weights(CONFIGS["adding"].settings, result.final)
+        for number in range(3):
+            own = trace.isel(step=rows[:, 0] == number)
+            again = net.run(own["input"].values, learn=False)
+            np.testing.assert_array_equal(own["output"], again["output"])
+            error = abs(own["target"].values[-1, 0] - own["output"].values[-1, 0])
+            assert result.test[number].tolist() == [error, error, error * error, error < 0.04]
+        assert not trace["update_norm"].any()
+
+
+def test_recorded_rows_are_whole_sequences(alone):
+    rows = rows_of(alone["temporal"][0])
+    begins = np.flatnonzero(rows[:, 1] == 0)
+    assert rows[begins, 0].tolist() == list(range(120))
+    lengths = np.diff([*begins, len(rows)])
+    assert ((lengths >= 100) & (lengths <= 110)).all()
+    np.testing.assert_array_equal(rows[:, 1], np.concatenate([np.arange(length) for length in lengths]))
+
+
+@pytest.mark.parametrize("last", [1, 5, 30, 399, 400, 10**6])
+def test_the_last_sequences_are_recorded_whatever_ends_the_trial(last, alone):
+    """Solved in training, solved by a test, or given up: each ends at a pause or between two."""
+    for name in ("adding", "two_sequence", "noise_free"):
+        for trial, result in simulate(CONFIGS[name], policy=Policy.parse(f"last:{last}")).items():
+            rows = rows_of(alone[name][trial])
+            np.testing.assert_array_equal(rows_of(result), rows[rows[:, 0] >= result.sequences - last])
+
+
+# Divergence and growth.
+
+
+def test_a_trial_that_diverges_ends_alone():
+    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=5.0)
+    config = dataclasses.replace(adding(Stage("never", 0), max_sequences=300), settings=net)
+    together = simulate(config, range(12), policy=Policy())
+    statuses = [together[trial].status for trial in range(12)]
+    assert statuses.count("diverged") > 2
+    assert "gave_up" in statuses
+    for trial, result in together.items():
+        assert_same(result, simulate(config, [trial], lanes=1, policy=Policy())[trial])
+        if result.status == "diverged":
+            assert result.sequences < 300
+            assert result.test.shape == (0, 4)
+        else:
+            assert result.test.shape == (40, 4)
+
+
+def test_blocks_join_when_the_error_has_settled(alone):
+    config = CONFIGS["noise_free"]
+    n, ratio = config.settings.join_window, config.settings.join_ratio
+    for result in alone["noise_free"].values():
+        mean = by_hand(config, result)[:, 1]
+        settled = [
+            seen
+            for seen in range(2 * n, result.sequences + 1, n)
+            if not mean[seen - n : seen].mean() < ratio * mean[seen - 2 * n : seen - n].mean()
+        ]
+        assert result.joined == settled[:1]
+        joined = result.joined[0]
+        rows = rows_of(result)
+        outputs = config.task.n_outputs
+        cell_output = rows[:, HEAD + 1 + 3 * outputs + 2]
+        assert not cell_output[rows[:, 0] < joined].any()
+        assert cell_output[rows[:, 0] >= joined].all()
