@@ -1,8 +1,8 @@
 /* Scalar C yardstick for one big net: the 1997 LSTM (topology F, all biases, blocks of one cell, g, h and logistic outputs),
  * float64, dense inputs, a target at every step or at every n-th, weights changed at once.
  *   gcc -O3 -march=native -ffast-math big_net.c -o big_net -lm && ./big_net INPUTS OUTPUTS BLOCKS STEPS EVERY REPEATS
- * Prints the number of weights, the sum of the last step's outputs after the first repeat (benchmarks/big_net.py compares it
- * with the package's) and the nanoseconds per weight and step of each repeat. */
+ * Prints the number of weights, the sum of the last step's outputs after the first repeat (big_net.py compares it with the
+ * package's) and the nanoseconds of processor time per weight and step of each repeat. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

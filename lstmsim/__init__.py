@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["LSTM", "Recorder", "__version__", "open_run"]
+__all__ = ["LSTM", "Recorder", "__version__", "load_net", "open_run"]
 
 if TYPE_CHECKING:
     from lstmsim.net import LSTM
-    from lstmsim.trace.open import open_run
+    from lstmsim.trace.open import load_net, open_run
     from lstmsim.trace.recorder import Recorder
 
-_WHERE = {"LSTM": "lstmsim.net", "Recorder": "lstmsim.trace.recorder", "open_run": "lstmsim.trace.open"}
+_WHERE = {
+    "LSTM": "lstmsim.net",
+    "Recorder": "lstmsim.trace.recorder",
+    "load_net": "lstmsim.trace.open",
+    "open_run": "lstmsim.trace.open",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from lstmsim.kernels.book import new_book
 from lstmsim.kernels.feed import LEARN, new_feed
 from lstmsim.kernels.record import new_record
 from lstmsim.learners.architecture import READINGS, Architecture
-from lstmsim.learners.lstm import LaneNets
+from lstmsim.learners.wide import one_net
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -133,7 +133,7 @@ class LSTM:
 
     def _start(self, architecture: Architecture, weights: Mapping[str, Floats]) -> None:
         self.architecture = architecture
-        self._lanes = LaneNets(architecture, 1)
+        self._lanes = one_net(architecture)
         self._lanes.set_weights(0, weights)
         self._book = new_book(1)
         self._parity = 0

@@ -81,7 +81,7 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
         if learning:
             for lane in range(lanes):
                 if feed.event[clock, lane] & LEARN:
-                    update_outputs(shape, net, state, lane, now, then, record.on[lane])
+                    update_outputs(shape, net, state, lane, record.on[lane])
                     if shape.symbols:
                         update_symbols(shape, net, state, lane, record.on[lane])
             mask = (load(width, feed.event, clock) & LEARN) != 0

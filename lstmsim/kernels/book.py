@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmsim.kernels import inlined
+from lstmsim.kernels.lanes import UNITS, fma, lane_max, lane_sum, load_at, select, splat
 
 Array = Any
 
@@ -95,12 +96,23 @@ def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyp
             else:
                 best = max(best, y)
         book.ranked[lane] &= worst > best
-    for k in range(shape.outputs):
-        error = abs(targets[row, k] - state.y_k[lane, k])
-        book.current[lane, 0] += error
-        book.current[lane, 1] += error * error
-        if not error <= book.current[lane, 3]:
-            book.current[lane, 3] = error
+    wide, first = state.y_k.shape[1], row * targets.shape[1]
+    whole = shape.outputs - shape.outputs % 8
+    sums, squares, largest = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
+    for k in range(0, whole, 8):
+        error = load_at(UNITS, targets, first + k) - load_at(UNITS, state.y_k, lane * wide + k)
+        error = select(error < 0.0, 0.0 - error, error)
+        sums, squares = sums + error, fma(error, error, squares)
+        largest = select(error > largest, error, largest)
+    total, square, most = lane_sum(sums), lane_sum(squares), lane_max(largest)
+    for k in range(whole, shape.outputs):
+        error_k = abs(targets[row, k] - state.y_k[lane, k])
+        total += error_k
+        square += error_k * error_k
+        most = max(most, error_k)
+    book.current[lane, 0] += total
+    book.current[lane, 1] += square
+    book.current[lane, 3] = max(book.current[lane, 3], most)
     book.current[lane, 2] += shape.outputs
 
 

@@ -44,7 +44,7 @@ def advance(  # type: ignore[no-untyped-def]
             output_errors(shape, rule, net, state, 0, feed.targets, feed.learn[clock, 0])
             hidden_errors(width, shape, rule, net, state)
             if learning:
-                update_outputs(shape, net, state, 0, now, then, record.on[0])
+                update_outputs(shape, net, state, 0, record.on[0])
                 update_hidden(shape, net, state, p, x, column, record.on[0])
         if record.on[0]:
             write_step(shape, rule, state, record, feed, 0, book.index[0], clock, tick, now, then, learning)

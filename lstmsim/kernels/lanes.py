@@ -356,15 +356,33 @@ def any_lane(_typing: Any, mask: Any) -> Any:
     return types.boolean(mask), codegen
 
 
+def _tree(combine: Any, builder: Any, value: Any, lanes: int) -> Any:
+    """Combine all lanes as a balanced tree."""
+    terms = [builder.extract_element(value, ir.Constant(_I32, lane)) for lane in range(lanes)]
+    while len(terms) > 1:
+        terms = [combine(builder, a, b) for a, b in zip(terms[::2], terms[1::2], strict=True)]
+    return terms[0]
+
+
 @intrinsic
 def lane_sum(_typing: Any, x: Any) -> Any:
     """Sum over the lanes, as a balanced tree: the order is fixed by the number of lanes, so use it over `UNITS` only."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        terms = [builder.extract_element(args[0], ir.Constant(_I32, lane)) for lane in range(sig.args[0].lanes)]
-        while len(terms) > 1:
-            terms = [builder.fadd(a, b) for a, b in zip(terms[::2], terms[1::2], strict=True)]
-        return terms[0]
+        return _tree(_instruction("fadd"), builder, args[0], sig.args[0].lanes)
+
+    return types.float64(x), codegen
+
+
+@intrinsic
+def lane_max(_typing: Any, x: Any) -> Any:
+    """Largest value of the lanes; without meaning if one is NaN."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def larger(builder: Any, a: Any, b: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+        return _tree(larger, builder, args[0], sig.args[0].lanes)
 
     return types.float64(x), codegen
 

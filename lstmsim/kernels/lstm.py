@@ -96,6 +96,7 @@ class State(NamedTuple):
     p_cell: Array  # (cell * source, lane): ds_c/dw_cm
     p_gate: Array  # (cell * source, lane): ds_c/dw_in,m
     p_symbol: Array  # (lane, 2 * cell, symbol): both, for one-hot inputs
+    source: Array  # (lane, output source): activations that the outputs see
     y_k: Array  # (lane, output)
     e_k: Array  # (lane, output)
     back: Array  # (cell + hidden, lane): sum_k w_k. e_k
@@ -261,19 +262,39 @@ def _output_source(shape, state, m, lane, now, then):  # type: ignore[no-untyped
 
 
 @inlined
+def _output_nets(shape, net, state, lane, k):  # type: ignore[no-untyped-def]
+    """Net inputs of eight outputs from k on: net_k = sum_m w_km y_m."""
+    wide, rows = shape.output_stride, shape.output_sources
+    total = splat(UNITS, 0.0)
+    if shape.output_symbols:
+        total = load_at(UNITS, net.w_output_symbol, (lane * shape.symbols + state.symbol[lane]) * wide + k)
+    for m in range(rows):
+        total = fma(load_at(UNITS, net.w_output, (lane * rows + m) * wide + k), state.source[lane, m], total)
+    return total
+
+
+@inlined
 def outputs(shape, rule, net, state, lane, now, then):  # type: ignore[no-untyped-def]
     """y_k = f(net_k) of one lane, the outputs along the vector."""
     wide = shape.output_stride
-    for k in range(0, wide, 8):
-        total = splat(UNITS, 0.0)
-        if shape.output_symbols:
-            total = load_at(UNITS, net.w_output_symbol, (lane * shape.symbols + state.symbol[lane]) * wide + k)
-        for m in range(shape.output_sources):
-            weight = load_at(UNITS, net.w_output, (lane * shape.output_sources + m) * wide + k)
-            total = fma(weight, _output_source(shape, state, m, lane, now, then), total)
+    for m in range(shape.output_sources):
+        state.source[lane, m] = _output_source(shape, state, m, lane, now, then)
+    k = 0
+    while rule.logistic_output and k + 32 <= wide:
+        a, b = _output_nets(shape, net, state, lane, k), _output_nets(shape, net, state, lane, k + 8)
+        c, d = _output_nets(shape, net, state, lane, k + 16), _output_nets(shape, net, state, lane, k + 24)
+        a, b, c, d = logistic4(a, b, c, d)
+        store_at(state.y_k, lane * wide + k, a)
+        store_at(state.y_k, lane * wide + k + 8, b)
+        store_at(state.y_k, lane * wide + k + 16, c)
+        store_at(state.y_k, lane * wide + k + 24, d)
+        k += 32
+    while k < wide:
+        total = _output_nets(shape, net, state, lane, k)
         if rule.logistic_output:
             total = logistic(total)
         store_at(state.y_k, lane * wide + k, total)
+        k += 8
 
 
 @inlined
@@ -295,23 +316,25 @@ def output_errors(shape, rule, net, state, lane, targets, row):  # type: ignore[
 
 
 @inlined
-def update_outputs(shape, net, state, lane, now, then, measure):  # type: ignore[no-untyped-def]
+def update_outputs(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
     """(22) for the output units of one lane: dw_km = alpha e_k y_m."""
     wide, alpha = shape.output_stride, net.alpha[lane]
     squares = splat(UNITS, 0.0)
-    for k in range(0, wide, 8):
-        e_k = alpha * load_at(UNITS, state.e_k, lane * wide + k)
-        for m in range(shape.output_sources):
-            y_m = _output_source(shape, state, m, lane, now, then)
+    for m in range(shape.output_sources):
+        y_m = state.source[lane, m]
+        for k in range(0, wide, 8):
+            change = alpha * load_at(UNITS, state.e_k, lane * wide + k) * y_m
             at = (lane * shape.output_sources + m) * wide + k
-            store_at(net.u_output, at, fma(e_k, y_m, load_at(UNITS, net.u_output, at)))
+            store_at(net.u_output, at, load_at(UNITS, net.u_output, at) + change)
             if measure:
-                squares = fma(e_k * y_m, e_k * y_m, squares)
-        if shape.output_symbols:
+                squares = fma(change, change, squares)
+    if shape.output_symbols:
+        for k in range(0, wide, 8):
+            change = alpha * load_at(UNITS, state.e_k, lane * wide + k)
             at = (lane * shape.symbols + state.symbol[lane]) * wide + k
-            store_at(net.u_output_symbol, at, load_at(UNITS, net.u_output_symbol, at) + e_k)
+            store_at(net.u_output_symbol, at, load_at(UNITS, net.u_output_symbol, at) + change)
             if measure:
-                squares = fma(e_k, e_k, squares)
+                squares = fma(change, change, squares)
     if measure:
         state.norm[lane] = lane_sum(squares)
 

@@ -31,6 +31,9 @@ class LaneNets:
         Inputs are one-hot and come as symbol numbers.
     """
 
+    net: Any
+    state: Any
+
     def __init__(self, architecture: Architecture, lanes: int, *, symbols: bool = False) -> None:
         self.architecture = architecture
         self.lanes = lanes
@@ -61,6 +64,7 @@ class LaneNets:
             p_cell=aligned(cells * shape.sources, lanes),
             p_gate=aligned(cells * shape.sources, lanes),
             p_symbol=aligned(lanes, 2 * cells, stride),
+            source=aligned(lanes, shape.output_sources),
             y_k=aligned(lanes, wide),
             e_k=aligned(lanes, wide),
             back=aligned(cells + shape.hidden, lanes),

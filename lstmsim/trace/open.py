@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
+from lstmsim.trace.schema import COORDINATES
 from lstmsim.trace.store import library
-from lstmsim.trace.summary import BrokenFile, read_trial
+from lstmsim.trace.summary import read_trial
+
+if TYPE_CHECKING:
+    from lstmsim.net import LSTM
 
 _GROUPS = ("trace", "test_trace", "progress", "weights", "test")
 _ALONG = {"trace": "step", "test_trace": "step", "progress": "window"}  # dimensions whose lengths differ between trials
@@ -58,14 +65,66 @@ def open_run(path: str | Path) -> xr.DataTree:
     return xr.DataTree(children={name: _open_files(files) for name, files in rows.items()})
 
 
+def load_net(path: str | Path, which: str | int = "final") -> LSTM:
+    """Make the net of a trial file, in the state of a reset.
+
+    Parameters
+    ----------
+    path : str or Path
+        A trial file of the learner `lstm`.
+    which : {"initial", "final"} or int
+        The weights: before training, after it, or those of the snapshot of this number, from 0.
+
+    Returns
+    -------
+    LSTM
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file at `path`.
+    ValueError
+        If the file is no whole trial file, its learner is another, it lacks the weights asked for, or a block had not
+        joined the net by then (sequential construction).
+    """
+    # The compiled kernels take a second to import; opening traces does without them.
+    from lstmsim.learners.architecture import Architecture
+    from lstmsim.net import LSTM
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
+    attrs = read_trial(path)
+    settings: dict[str, Any] = json.loads(attrs["config"])["learner"]
+    if (learner := settings.pop("name")) != "lstm":
+        raise ValueError(f"path is {str(path)!r}, a trial of the learner {learner!r}; allowed: a trial of 'lstm'")
+    # JSON has no tuples.
+    settings |= {key: tuple(value) for key, value in settings.items() if isinstance(value, list)}
+    architecture = Architecture(**settings)
+    sequences, weights = _weights(path, which, architecture.exists)
+    joined, n_blocks = np.sum(np.atleast_1d(attrs["joined"]) <= sequences), architecture.n_blocks
+    if architecture.sequential and joined < n_blocks:
+        raise ValueError(f"which is {which!r}, when {joined} of {n_blocks} blocks had joined; allowed: after all have")
+    return LSTM.from_weights(architecture, weights)
+
+
+def _weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float, dict[str, Any]]:
+    """Sequences seen and the weights by name that `which` asks for."""
+    with library(), netCDF4.Dataset(path) as file:
+        group = file["weights"]
+        count = len(group.dimensions["snapshot"]) if "snapshot" in group.dimensions else 0
+        if which in ("initial", "final"):
+            seen = 0 if which == "initial" else file.sequences
+            return float(seen), {name: np.asarray(group[f"{which}_{name}"][:]) for name in names}
+        if isinstance(which, bool) or not isinstance(which, int | np.integer) or not 0 <= which < count:
+            allowed = "'initial', 'final'" + (f", 0 to {count - 1}" if count else "")
+            raise ValueError(f"which is {which!r}; allowed: {allowed}")
+        seen = group["snapshot_sequence"][which]
+        return float(seen), {name: np.asarray(group[f"snapshot_{name}"][which]) for name in names}
+
+
 def _open_files(files: list[Path]) -> xr.DataTree:
     """Trial files of one row as one tree."""
-    gc.collect()  # close what was forgotten now, not in the middle of a later call: see `library`
-    with library():
-        return _tree(files)
-
-
-def _tree(files: list[Path]) -> xr.DataTree:
     attrs = [read_trial(file) for file in files]
     trials = [int(a["trial"]) for a in attrs]
     groups = {}
@@ -87,15 +146,41 @@ def _is_count(key: str) -> bool:
     return key.startswith("sequences") or key in ("steps", "seconds", "test_wrong", "test_sequences", "test_error")
 
 
+class _OnDisk(BackendArray):
+    """A variable in a file that is opened for each reading only: no handle outlives a call, whatever is forgotten."""
+
+    def __init__(self, path: Path, group: str, name: str, variable: Any) -> None:
+        self.path, self.group, self.name = path, group, name
+        self.shape, self.dtype = variable.shape, np.dtype(variable.dtype)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Values at a key of xarray's kind."""
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
+
+    def _read(self, key: tuple[int | slice, ...]) -> Any:
+        with library(), netCDF4.Dataset(self.path) as file:
+            file.set_auto_mask(False)
+            return np.asarray(file[self.group][self.name][key])
+
+
 def _parts(files: list[Path], group: str) -> Iterator[xr.Dataset | None]:
-    chunks: dict[str, Any] = {"chunks": {}} if importlib.util.find_spec("dask") else {}
-    for file in files:
-        try:
-            yield xr.open_dataset(file, group=group, engine="netcdf4", **chunks)
-        except (OSError, KeyError):
-            yield None
-        except (RuntimeError, ValueError) as error:
-            raise BrokenFile(f"{file} is no whole trial file ({error})") from None
+    """The group of each file as a dataset that reads what is used when it is used; None where a file has none."""
+    chunked = importlib.util.find_spec("dask") is not None
+    for path in files:
+        with library(), netCDF4.Dataset(path) as file:
+            if group not in file.groups:
+                yield None
+                continue
+            variables = {}
+            for name, there in file[group].variables.items():
+                attrs = {key: there.getncattr(key) for key in there.ncattrs() if key != "coordinates"}
+                if there.dtype is str:
+                    variables[name] = xr.Variable(there.dimensions, np.array(there[:], dtype=str), attrs)
+                else:
+                    data = indexing.LazilyIndexedArray(_OnDisk(path, group, name, there))
+                    variables[name] = xr.Variable(there.dimensions, data, attrs)
+            dataset = xr.Dataset(variables).set_coords([c for c in COORDINATES if c in variables])
+        yield dataset.chunk() if chunked else dataset
 
 
 def _joined(name: str, parts: list[xr.Dataset], trials: list[int]) -> xr.Dataset:

@@ -1,0 +1,88 @@
+"""One big net against a C loop of the same net and rule, side by side: nanoseconds of processor time per weight and step."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.programs import build
+from lstmsim.kernels.book import new_book
+from lstmsim.kernels.feed import LEARN, new_feed
+from lstmsim.kernels.record import new_record
+from lstmsim.learners.architecture import Architecture
+from lstmsim.learners.wide import one_net
+
+SIZES = ((16, 2, 8), (8, 2, 32), (8, 2, 104), (8, 2, 332))  # inputs, outputs, blocks: 1e3, 1e4, 1e5 and 1e6 weights
+REPEATS = 9
+
+
+def wave(count: int, step: float, shape: tuple[int, ...], first: int = 0) -> npt.NDArray[np.float64]:
+    """Numbers that C has too: sin(step * n)."""
+    return np.sin(step * np.arange(first, first + count)).reshape(shape)
+
+
+def ours(
+    size: tuple[int, int, int], steps: int, every: int, record: bool
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """A function that runs the steps and returns their nanoseconds, and one for the sum of the last outputs."""
+    inputs, outputs, blocks = size
+    architecture = Architecture(inputs, outputs, blocks, learning_rate=0.01)
+    net, weights, first = one_net(architecture), {}, 0
+    for name in ("input_gate", "output_gate", "cell", "output"):
+        shape = architecture.exists[name].shape
+        weights[name] = 0.1 * wave(shape[0] * shape[1], 0.7, shape, first)
+        first += shape[0] * shape[1]
+    net.set_weights(0, weights)
+    table = np.zeros((steps, net.shape.output_stride))
+    table[:, :outputs] = 0.5 + 0.4 * wave(steps * outputs, 0.9, (steps, outputs))
+    feed = new_feed(1, steps, inputs, table, 0)
+    feed.inputs[:, :, 0] = wave(steps * inputs, 1.3, (steps, inputs))
+    feed.event[every - 1 :: every, 0], feed.learn[:, 0] = LEARN, np.arange(steps)
+    buffer, book = new_record(1, steps if record else 1, net.layout.width, 0), new_book(1)
+    buffer.on[0] = record
+
+    def run() -> float:
+        buffer.used[0] = 0
+        start = time.thread_time_ns()
+        net.advance(feed, book, buffer, 0, steps, learn=True, track=True)
+        return time.thread_time_ns() - start
+
+    return run, lambda: float(net.state.y_k[0, :outputs].sum())
+
+
+def main() -> None:
+    """Print the table."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    program = build("big_net.c")
+    if program is None:
+        raise SystemExit("gcc is needed")
+    print(f"Medians of {REPEATS}, one core, ns per weight and step; targets at every n-th step")
+    print("  weights   n       C  lstmsim  recorded   C / lstmsim")
+    for size, every in product(SIZES, (1, 10)):
+        architecture = Architecture(*size)
+        steps = max(10_000_000 // architecture.n_weights // 10 * 10, 30)
+        (plain, outputs), (recorded, _) = (ours(size, steps, every, record) for record in (False, True))
+        command = [str(program), *map(str, (*size, steps, every, 2))]
+        found: dict[str, list[float]] = {"C": [], "plain": [], "recorded": []}
+        per = steps * architecture.n_weights
+        for repeat in range(REPEATS + 1):
+            found["plain"].append(plain() / per)
+            found["recorded"].append(recorded() / per)
+            lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+            found["C"].append(float(lines[3]))
+            if repeat == 0:
+                assert int(lines[0]) == architecture.n_weights
+                assert abs(float(lines[1]) - outputs()) < 1e-9, "the two programs do not compute the same"
+        c, wide, noted = (statistics.median(found[name][1:]) for name in ("C", "plain", "recorded"))
+        print(f"  {per // steps:7}  {every:2}  {c:6.3f}   {wide:6.3f}    {noted:6.3f}       {c / wide:5.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

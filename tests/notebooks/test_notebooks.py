@@ -1,0 +1,67 @@
+"""The notebooks run from beginning to end, and are kept without output."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
+
+# The kernel's client warns of the event loop's age and of sockets closed late; neither is the notebooks' affair.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def execute(path, folder, monkeypatch, *, full="", timeout=100):
+    """The notebook after a run in the folder `analysis` of a temporary folder."""
+    monkeypatch.setenv("LSTMSIM_NOTEBOOK_FULL", full)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+    place = folder / "analysis"
+    place.mkdir(exist_ok=True)
+    notebook = nbformat.read(path, as_version=4)
+    return NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": str(place)}}).execute()
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def pictures(notebook):
+    return [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One folder for all notebooks: those that open the same small run share it."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+def test_there_are_notebooks():
+    assert {path.stem for path in NOTEBOOKS} >= {"cec_over_1000_steps", "error_flow", "gates", "replication", "stream"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, folder, monkeypatch):
+    done = execute(path, folder, monkeypatch)
+    assert [o for o in outputs(done) if o.output_type == "error" or o.get("name") == "stderr"] == []
+    assert len(pictures(done)) >= 2
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_output(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert all(cell.metadata == {} for cell in notebook.cells)
+
+
+@pytest.mark.slow
+def test_the_carousel_over_1000_steps(tmp_path, monkeypatch):
+    done = execute(ROOT / "analysis" / "cec_over_1000_steps.ipynb", tmp_path, monkeypatch, full="1", timeout=280)
+    assert [o for o in outputs(done) if o.output_type == "error"] == []
+    assert len(pictures(done)) >= 5
