@@ -66,7 +66,7 @@ class WideNets(LaneNets):
         groups = ((tiles.rows, shape.sources, 8), (1, shape.output_sources, wide), (1, 0, wide))
         weights = [aligned(*group) for group in groups]
         changes = [aligned(*group) for group in groups] if self.rule.update_at_end else weights
-        self.net = WideNet(*weights, *changes, aligned(1), aligned(shape.blocks, 1), aligned(wide))
+        self.net = WideNet(*(*weights, *changes, aligned(1), aligned(shape.blocks, 1), aligned(wide)))
         self.net.alpha[:] = architecture.learning_rate
         self.net.present[:] = 1.0
         self.net.unit_mask[: shape.outputs] = 1.0
