@@ -61,8 +61,8 @@ def main() -> None:
         "adding",
         {
             "adding.c, scalar, inputs included": lambda: programs.c_nanoseconds("adding.c", 100, 20_000),
-            "row 4-1 whole run, 8 lanes": lambda: ours.whole_run("4-1", 8, 20_000),
-            "row 4-1 whole run, 16 lanes": lambda: ours.whole_run("4-1", 16, 20_000),
+            "row 4-1 whole run, 8 lanes": lambda: ours.whole_run("4-1", 8, 100_000),
+            "row 4-1 whole run, 16 lanes": lambda: ours.whole_run("4-1", 16, 100_000),
             "PyTorch, BPTT, batch 1": lambda: programs.torch_nanoseconds(1),
             "PyTorch, BPTT, batch 32": lambda: programs.torch_nanoseconds(32),
             "JAX, BPTT, batch 1": lambda: programs.jax_nanoseconds(1),
@@ -72,8 +72,8 @@ def main() -> None:
     measure(
         "one-hot",
         {
-            "row 2c-1 (364 weights), 8 lanes": lambda: ours.learning_only("2c-1", 8, 4000),
-            "row 2c-5 (6064 weights), 8 lanes": lambda: ours.learning_only("2c-5", 8, 250),
+            "row 2c-1 (364 weights), 8 lanes": lambda: ours.learning_only("2c-1", 8, 16_000),
+            "row 2c-5 (6064 weights), 8 lanes": lambda: ours.learning_only("2c-5", 8, 1000),
         },
     )
     measure(
@@ -83,7 +83,7 @@ def main() -> None:
                 "noise_free.c", 100, 1000, extra=("-fno-tree-vectorize",)
             ),
             "noise_free.c, p=100, as gcc vectorises it": lambda: programs.c_nanoseconds("noise_free.c", 100, 1000),
-            "row 2a, 8 lanes": lambda: ours.learning_only("2a", 8, 300),
+            "row 2a, 8 lanes": lambda: ours.learning_only("2a", 8, 3000),
         },
     )
     os.sched_setaffinity(0, every)
@@ -92,8 +92,8 @@ def main() -> None:
     measure(
         "recording",
         {
-            "row 4-1, nothing recorded": lambda: ours.whole_run("4-1", 8, 20_000, "none"),
-            "row 4-1, default policy": lambda: ours.whole_run("4-1", 8, 20_000, "default"),
+            "row 4-1, nothing recorded": lambda: ours.whole_run("4-1", 8, 100_000, "none"),
+            "row 4-1, default policy": lambda: ours.whole_run("4-1", 8, 100_000, "default"),
         },
     )
     measure(

@@ -594,3 +594,15 @@ def test_threads_draw_alike_and_leave_no_style_behind(trace):
         pictures = set(pool.map(png, range(3)))
     assert len(pictures) == 1
     assert dict(mpl.rcParams) == before
+
+
+def test_interactive_mode_switched_on_inside_stays_on():
+    import matplotlib
+
+    before = matplotlib.is_interactive()
+    try:
+        with plots.style():
+            matplotlib.interactive(True)
+        assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(before)

@@ -11,6 +11,7 @@ import xarray as xr
 
 import lstmsim
 from lstmsim.experiments import row, rows
+from lstmsim.requests import from_file
 from lstmsim.run import main
 
 SMALL = ("4-1", "--trials", "2", "--max-sequences", "120", "--set", "T=20", "--set", "final_test=30", "--lanes", "1")
@@ -168,3 +169,10 @@ def test_rows_have_the_papers_weights():
     counts = {"1-1": 264, "1-2": 276, "2a": 10504, "2c-1": 364, "2c-5": 6064, "3a-1": 102, "4-1": 93, "6a": 156, "6b": 308}
     for name, weights in counts.items():
         assert row(name).config.settings.n_weights == weights
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "runs").glob("*.toml")), ids=lambda path: path.name)
+def test_the_run_files_are_legal(path):
+    name, requests = from_file(path, None, {})
+    assert name == path.stem
+    assert len(requests) >= 5

@@ -5,19 +5,68 @@ from __future__ import annotations
 from lstmsim.kernels import inlined, kernel
 from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
-from lstmsim.kernels.lanes import UNITS, load, splat, store
+from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load, logistic, splat, store
 from lstmsim.kernels.lstm import output_errors
 from lstmsim.kernels.record import wanted, write_step
 from lstmsim.kernels.wide_rule import (
+    CHAIN,
     RING,
     activate,
     catch_up,
     hidden_errors,
     learn,
-    learn_outputs,
+    load_one,
     net_inputs,
-    output_activations,
 )
+
+
+@inlined
+def _output_part(shape, now, then, part):  # type: ignore[no-untyped-def]
+    """First and last of the outputs' sources that are inputs, cells or hidden units, and from there to their activations."""
+    cells = shape.output_inputs + 1
+    hidden = cells + shape.cells
+    units = then + shape.inputs + 1 + shape.gate_rows
+    if part == 0:
+        return 0, shape.output_inputs, now
+    if part == 1:
+        return cells, hidden, units + shape.hidden - cells
+    return hidden, hidden + shape.hidden, units - hidden
+
+
+@inlined
+def output_activations(shape, rule, net, state, now, then):  # type: ignore[no-untyped-def]
+    """y_k = f(net_k), from the inputs, the bias, the cells and the hidden units of this step."""
+    wide = shape.output_stride // 8
+    for k in range(wide):
+        total, total_ = load(UNITS, net.w_output, shape.output_inputs * wide + k), splat(UNITS, 0.0)
+        for part in range(3):
+            first, last, z = _output_part(shape, now, then, part)
+            for m in range(first, last):
+                weight = load(UNITS, net.w_output, m * wide + k)
+                total, total_ = total_, fma(weight, load_one(UNITS, state.z, z + m), total)
+        total = total + total_
+        if rule.logistic_output:
+            total = logistic(total)
+        store(state.y_k, k, total)
+
+
+@inlined
+def learn_outputs(shape, net, state, now, then):  # type: ignore[no-untyped-def]
+    """(22) for the output units: dw_km = alpha e_k y_m."""
+    wide, squares = shape.output_stride // 8, splat(UNITS, 0.0)
+    for k in range(wide):
+        e_k, y2 = net.alpha[0] * load(UNITS, state.e_k, k), splat(UNITS, 0.0)
+        if shape.output_bias:
+            at, y2 = shape.output_inputs * wide + k, splat(UNITS, 1.0)
+            store(net.u_output, at, load(UNITS, net.u_output, at) + e_k)
+        for part in range(3):
+            first, last, z = _output_part(shape, now, then, part)
+            for m in range(first, last):
+                at, y_m = m * wide + k, load_one(UNITS, state.z, z + m)
+                store(net.u_output, at, fma(e_k, y_m, load(UNITS, net.u_output, at)))
+                y2 = fma(y_m, y_m, y2)
+        squares = fma(e_k * e_k, y2, squares)
+    state.norm[0] = lane_sum(squares)
 
 
 @inlined
@@ -77,7 +126,7 @@ def advance_wide(shape, tiles, rule, net, state, feed, book, record, clock, unti
         known = waiting > 0 and not ended and not rule.update_at_end
         if waiting > 0:
             goes_on = running and not ended and (feed.event[clock, 0] & LEARN) != 0
-            write = waiting == 2 or not goes_on
+            write = waiting == CHAIN or not goes_on
             learn(shape, tiles, net, state, waiting, write)
             if noted:
                 record.rows[0, record.used[0] - 1, record.rows.shape[2] - 1] = state.norm[0] ** 0.5

@@ -8,7 +8,7 @@ few large blocks fill the vector too.
 A large net waits for memory: its weights and two arrays of partials, each as large as the cells' weights, would be read and
 written at every step. So the terms of (25), (27) wait, and up to four steps' are added with one pass over the partials.
 Weight changes wait for the next step's forward pass, which reads the weights anyway; and while targets come at every step,
-every second such pass only makes the change in registers, writes nothing, and leaves it to the next pass to make it again.
+only every `CHAIN`-th such pass writes: the others make the changes in registers and leave them to be made again.
 Each element sees the operations of the step-by-step rule in their order, so no bit depends on when they are done.
 """
 
@@ -21,11 +21,25 @@ from numba import types
 from numba.extending import intrinsic
 
 from lstmsim.kernels import inlined
-from lstmsim.kernels.lanes import UNITS, Lanes, fma, lane_sum, load, logistic, logistic2, logistic4, splat, store
+from lstmsim.kernels.lanes import (
+    UNITS,
+    Lanes,
+    fma,
+    lane_sum,
+    load,
+    load_at,
+    logistic,
+    logistic2,
+    logistic4,
+    splat,
+    store,
+    store_at,
+)
 
 Array = Any
 
 RING = 9  # steps whose sources are kept: those whose terms wait, and the running one
+CHAIN = 3  # weight changes that wait at most
 PIECE = 64  # sources for which the changes of input gates with several cells are summed in the nearest cache
 
 
@@ -73,10 +87,11 @@ class WideState(NamedTuple):
     block_lane: Array  # (block,) int: where a block's gates stand among the lanes of the tiles
     ring: Array  # (2,) int: place of the running step in the ring, number of steps whose terms wait
     p: Array  # (2 * cell row, source, 8): ds_c/dw_cm of the cell rows, then their ds_c/dw_in,m
-    change: Array  # (2, PIECE, 8)
+    change: Array  # (CHAIN, PIECE, 8)
     row_net: Array  # (8 * row,)
     row_y: Array  # (8 * row,)
     row_present: Array  # (8 * tile,)
+    row_gates: Array  # (2, 8 * tile): y_in and y_out, 0 where a block is absent
     row_s: Array  # (8 * cell row,)
     row_h: Array  # (8 * cell row,)
     row_y_c: Array  # (8 * cell row,)
@@ -186,6 +201,18 @@ def _logistics(given, result, row, rows):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _in_unit_order(given, first, lanes, ordered, z, row, count):  # type: ignore[no-untyped-def]
+    """Copy what stands in rows of eight to the sources, unit by unit; whole rows where the order is the same."""
+    unit = 0
+    while ordered and unit + 8 <= count:
+        store_at(z, row + unit, load_at(UNITS, given, first + unit))
+        unit += 8
+    while unit < count:
+        z[row + unit, 0] = given[first + lanes[unit]]
+        unit += 1
+
+
+@inlined
 def activate(shape, tiles, rule, net, state, place, then):  # type: ignore[no-untyped-def]
     """(7)-(9) from the net inputs, and the factors of z_m in (25), (27); the activations become the sources in `then`."""
     slots, cell_rows = tiles.slots, tiles.cell_rows
@@ -207,8 +234,10 @@ def activate(shape, tiles, rule, net, state, place, then):  # type: ignore[no-un
         _logistics(state.row_s, state.row_h, 0, cell_rows)
     for t in range(tiles.tiles):
         y_out = load(UNITS, state.row_present, t)
+        store(state.row_gates, t, y_out * load(UNITS, state.row_y, cell_rows + t))
         if shape.output_gates:
             y_out = y_out * load(UNITS, state.row_y, tiles.first_out + t)
+        store(state.row_gates, tiles.tiles + t, y_out)
         for c in range(t * slots, (t + 1) * slots):
             if rule.h_identity:
                 h = load(UNITS, state.row_s, c)
@@ -216,19 +245,16 @@ def activate(shape, tiles, rule, net, state, place, then):  # type: ignore[no-un
                 h = fma(load(UNITS, state.row_h, c), rule.h_scale, 0.0 - rule.h_shift)
             store(state.row_h, c, h)
             store(state.row_y_c, c, y_out * h)
-    gates = then + shape.inputs + 1
+    gates, ordered = then + shape.inputs + 1, slots == 1 and tiles.group == 1
     hidden = gates + shape.gate_rows
     if shape.gate_rows:
-        for j in range(shape.blocks):
-            state.z[gates + j, 0] = net.present[j, 0] * state.row_y[8 * cell_rows + state.block_lane[j]]
+        _in_unit_order(state.row_gates, 0, state.block_lane, ordered, state.z, gates, shape.blocks)
     if shape.gate_rows > shape.blocks:
-        for j in range(shape.blocks):
-            y_out = state.row_y[8 * tiles.first_out + state.block_lane[j]]
-            state.z[gates + shape.blocks + j, 0] = net.present[j, 0] * y_out
+        second = gates + shape.blocks
+        _in_unit_order(state.row_gates, 8 * tiles.tiles, state.block_lane, ordered, state.z, second, shape.blocks)
     for i in range(shape.hidden):
         state.z[hidden + i, 0] = state.row_y[8 * tiles.first_hidden + i]
-    for c in range(shape.cells):
-        state.z[hidden + shape.hidden + c, 0] = state.row_y_c[state.cell_lane[c]]
+    _in_unit_order(state.row_y_c, 0, state.cell_lane, ordered, state.z, hidden + shape.hidden, shape.cells)
     _copy_without_bias(shape, state, place)
 
 
@@ -262,33 +288,35 @@ def _add_terms(shape, tiles, state, row, next_row, first, count):  # type: ignor
 
 @inlined
 def catch_up(shape, tiles, state, late):  # type: ignore[no-untyped-def]
-    """(25), (27) for all steps that wait but the `late` latest, up to four with one pass over the partials."""
-    rows = tiles.cell_rows
-    while state.ring[1] > late:
-        count = min(state.ring[1] - late, 4)
-        place = (state.ring[0] - state.ring[1] + RING) % RING
-        for first in range(0, 2 * rows, rows):
-            for row in range(first, first + rows, 2):
-                _add_terms(shape, tiles, state, row, min(row + 1, first + rows - 1), place, count)
-        state.ring[1] -= count
+    """(25), (27) for all steps that wait but the `late` latest."""
+    rows, count = tiles.cell_rows, state.ring[1] - late
+    oldest = state.ring[0] - state.ring[1] + RING
+    for first in range(0, 2 * rows if count > 0 else 0, rows):
+        for row in range(first, first + rows, 2):
+            for q in range(0, count, 4):
+                next_row = min(row + 1, first + rows - 1)
+                _add_terms(shape, tiles, state, row, next_row, (oldest + q) % RING, min(count - q, 4))
+    state.ring[1] = late
 
 
 @inlined
-def _learn_paired(shape, tiles, net, state, row, next_row, a, b, both, write):  # type: ignore[no-untyped-def]
+def _learn_paired(shape, tiles, net, state, row, next_row, a, b, c, count, write):  # type: ignore[no-untyped-def]
     """(27) and (28), or (25) and (26) where an input gate has one cell, for two rows, which may be the same.
 
-    Here and below b is the latest step's place in the ring, a the place of the one before if its change waits too (`both`),
-    else b; the squares of the latest change are returned.
+    Here and below a, b, c are the places in the ring of the `count` steps whose changes wait, c that of the latest; the
+    squares of the latest change are returned.
     """
     sources, places, alpha, cell_rows = shape.sources, 2 * tiles.cell_rows, net.alpha[0], tiles.cell_rows
-    f_a, f_b = load(UNITS, state.factor, a * places + row), load(UNITS, state.factor, b * places + row)
-    g_a, g_b = load(UNITS, state.factor, a * places + next_row), load(UNITS, state.factor, b * places + next_row)
+    f_a, g_a = load(UNITS, state.factor, a * places + row), load(UNITS, state.factor, a * places + next_row)
+    f_b, g_b = load(UNITS, state.factor, b * places + row), load(UNITS, state.factor, b * places + next_row)
+    f_c, g_c = load(UNITS, state.factor, c * places + row), load(UNITS, state.factor, c * places + next_row)
     cell, next_cell = row % cell_rows, next_row % cell_rows
     d_a, e_a = load(UNITS, state.row_e_s, a * cell_rows + cell), load(UNITS, state.row_e_s, a * cell_rows + next_cell)
     d_b, e_b = load(UNITS, state.row_e_s, b * cell_rows + cell), load(UNITS, state.row_e_s, b * cell_rows + next_cell)
-    d_a, d_b, e_a, e_b = alpha * d_a, alpha * d_b, alpha * e_a, alpha * e_b
+    d_c, e_c = load(UNITS, state.row_e_s, c * cell_rows + cell), load(UNITS, state.row_e_s, c * cell_rows + next_cell)
+    d_a, d_b, d_c, e_a, e_b, e_c = alpha * d_a, alpha * d_b, alpha * d_c, alpha * e_a, alpha * e_b, alpha * e_c
     z_a, z_b = _sources(shape, tiles, row, a), _sources(shape, tiles, row, b)
-    now = _sources(shape, tiles, row, state.ring[0])
+    z_c, now = _sources(shape, tiles, row, c), _sources(shape, tiles, row, state.ring[0])
     total, total_, squares, squares_ = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
     next_total, next_total_, next_squares, next_squares_ = total, total, total, total
     for m in range(sources):
@@ -296,10 +324,14 @@ def _learn_paired(shape, tiles, net, state, row, next_row, a, b, both, write):  
         z_m, x_m = load_one(UNITS, state.z, z_a + m), load_one(UNITS, state.z, now + m)
         p, q = fma(f_a, z_m, load(UNITS, state.p, at)), fma(g_a, z_m, load(UNITS, state.p, next_at))
         u, v = fma(d_a, p, load(UNITS, net.u, at)), fma(e_a, q, load(UNITS, net.u, next_at))
-        if both:
+        if count > 1:
             z_m = load_one(UNITS, state.z, z_b + m)
             p, q = fma(f_b, z_m, p), fma(g_b, z_m, q)
             u, v = fma(d_b, p, u), fma(e_b, q, v)
+        if count > 2:
+            z_m = load_one(UNITS, state.z, z_c + m)
+            p, q = fma(f_c, z_m, p), fma(g_c, z_m, q)
+            u, v = fma(d_c, p, u), fma(e_c, q, v)
         if write:
             store(state.p, at, p)
             store(net.u, at, u)
@@ -311,39 +343,42 @@ def _learn_paired(shape, tiles, net, state, row, next_row, a, b, both, write):  
     store(state.row_net, row, total + total_)
     store(state.row_net, next_row, next_total + next_total_)
     if next_row == row:
-        e_b = splat(UNITS, 0.0)
-    return fma(d_b * d_b, squares + squares_, e_b * e_b * (next_squares + next_squares_))
+        e_c = splat(UNITS, 0.0)
+    return fma(d_c * d_c, squares + squares_, e_c * e_c * (next_squares + next_squares_))
 
 
 @inlined
-def _learn_gates(shape, tiles, net, state, t, a, b, both, write):  # type: ignore[no-untyped-def]
+def _learn_gates(shape, tiles, net, state, t, a, b, c, count, write):  # type: ignore[no-untyped-def]
     """(25), (26) where an input gate has several cells, dw = alpha sum_v e_s_v ds_v/dw, for the gates of one tile."""
     sources, cell_rows, slots, alpha = shape.sources, tiles.cell_rows, tiles.slots, net.alpha[0]
-    z_a, z_b, now = a * shape.rows, b * shape.rows, state.ring[0] * shape.rows
+    z_a, z_b, z_c, now = a * shape.rows, b * shape.rows, c * shape.rows, state.ring[0] * shape.rows
     total, total_, squares = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
     for first in range(0, sources, PIECE):
         size = min(PIECE, sources - first)
-        for m in range(2 * PIECE):
+        for m in range(CHAIN * PIECE):
             store(state.change, m, splat(UNITS, 0.0))
         for cell in range(t * slots, (t + 1) * slots):
             row = cell_rows + cell
-            f_a, f_b = load(UNITS, state.factor, 2 * a * cell_rows + row), load(UNITS, state.factor, 2 * b * cell_rows + row)
-            e_a, e_b = load(UNITS, state.row_e_s, a * cell_rows + cell), load(UNITS, state.row_e_s, b * cell_rows + cell)
+            f_a, e_a = load(UNITS, state.factor, 2 * a * cell_rows + row), load(UNITS, state.row_e_s, a * cell_rows + cell)
+            f_b, e_b = load(UNITS, state.factor, 2 * b * cell_rows + row), load(UNITS, state.row_e_s, b * cell_rows + cell)
+            f_c, e_c = load(UNITS, state.factor, 2 * c * cell_rows + row), load(UNITS, state.row_e_s, c * cell_rows + cell)
             for m in range(size):
                 at = row * sources + first + m
                 p = fma(f_a, load_one(UNITS, state.z, z_a + first + m), load(UNITS, state.p, at))
                 store(state.change, m, fma(e_a, p, load(UNITS, state.change, m)))
-                if both:
+                if count > 1:
                     p = fma(f_b, load_one(UNITS, state.z, z_b + first + m), p)
                     store(state.change, PIECE + m, fma(e_b, p, load(UNITS, state.change, PIECE + m)))
+                if count > 2:
+                    p = fma(f_c, load_one(UNITS, state.z, z_c + first + m), p)
+                    store(state.change, 2 * PIECE + m, fma(e_c, p, load(UNITS, state.change, 2 * PIECE + m)))
                 if write:
                     store(state.p, at, p)
         for m in range(size):
             at = (cell_rows + t) * sources + first + m
-            change = alpha * group_sum(load(UNITS, state.change, m), tiles.group)
-            u = load(UNITS, net.u, at) + change
-            if both:
-                change = alpha * group_sum(load(UNITS, state.change, PIECE + m), tiles.group)
+            u, change = load(UNITS, net.u, at), splat(UNITS, 0.0)
+            for q in range(count):
+                change = alpha * group_sum(load(UNITS, state.change, q * PIECE + m), tiles.group)
                 u = u + change
             if write:
                 store(net.u, at, u)
@@ -354,26 +389,30 @@ def _learn_gates(shape, tiles, net, state, t, a, b, both, write):  # type: ignor
 
 
 @inlined
-def _learn_plain(shape, tiles, net, state, e, first, rows, a, b, both, write):  # type: ignore[no-untyped-def]
+def _learn_plain(shape, tiles, net, state, e, first, rows, a, b, c, count, write):  # type: ignore[no-untyped-def]
     """(22) dw_lm = alpha e_l z_m for the rows of output gates, or of hidden units, two at a time."""
     sources, alpha, squares, zero = shape.sources, net.alpha[0], splat(UNITS, 0.0), splat(UNITS, 0.0)
     z_a, z_b = _sources(shape, tiles, first, a), _sources(shape, tiles, first, b)
-    now, z2, z2_ = _sources(shape, tiles, first, state.ring[0]), zero, zero
+    z_c, now, z2, z2_ = _sources(shape, tiles, first, c), _sources(shape, tiles, first, state.ring[0]), zero, zero
     for m in range(sources if rows else 0):
-        z_m = load_one(UNITS, state.z, z_b + m)
+        z_m = load_one(UNITS, state.z, z_c + m)
         z2, z2_ = z2_, fma(z_m, z_m, z2)
     for row in range(0, rows, 2):
         next_row = min(row + 1, rows - 1)
         d_a, e_a = alpha * load(UNITS, e, a * rows + row), alpha * load(UNITS, e, a * rows + next_row)
         d_b, e_b = alpha * load(UNITS, e, b * rows + row), alpha * load(UNITS, e, b * rows + next_row)
+        d_c, e_c = alpha * load(UNITS, e, c * rows + row), alpha * load(UNITS, e, c * rows + next_row)
         total, total_, next_total, next_total_ = zero, zero, zero, zero
         for m in range(sources):
             at, next_at = (first + row) * sources + m, (first + next_row) * sources + m
             z_m, x_m = load_one(UNITS, state.z, z_a + m), load_one(UNITS, state.z, now + m)
             u, v = fma(d_a, z_m, load(UNITS, net.u, at)), fma(e_a, z_m, load(UNITS, net.u, next_at))
-            if both:
+            if count > 1:
                 z_m = load_one(UNITS, state.z, z_b + m)
                 u, v = fma(d_b, z_m, u), fma(e_b, z_m, v)
+            if count > 2:
+                z_m = load_one(UNITS, state.z, z_c + m)
+                u, v = fma(d_c, z_m, u), fma(e_c, z_m, v)
             if write:
                 store(net.u, at, u)
                 store(net.u, next_at, v)
@@ -382,87 +421,38 @@ def _learn_plain(shape, tiles, net, state, e, first, rows, a, b, both, write):  
         store(state.row_net, first + row, total + total_)
         store(state.row_net, first + next_row, next_total + next_total_)
         if next_row == row:
-            e_b = zero
-        squares = fma(fma(d_b, d_b, e_b * e_b), z2 + z2_, squares)
+            e_c = zero
+        squares = fma(fma(d_c, d_c, e_c * e_c), z2 + z2_, squares)
     return squares
 
 
 @inlined
 def learn(shape, tiles, net, state, count, write):  # type: ignore[no-untyped-def]
-    """(22), (25)-(28) of the `count` latest steps, 1 or 2, and the running step's net inputs from the weights they give.
+    """(22), (25)-(28) of the `count` latest steps, and the running step's net inputs from the weights they give.
 
     With `write` weights and partials are changed; the norm of the latest step's change is added up in any case.
     """
     catch_up(shape, tiles, state, count)
     _copy_without_bias(shape, state, state.ring[0])
-    a, b = (state.ring[0] - count + RING) % RING, (state.ring[0] - 1 + RING) % RING
-    both, simple = count > 1, tiles.slots == 1 and tiles.group == 1
+    a, c = (state.ring[0] - count + RING) % RING, (state.ring[0] - 1 + RING) % RING
+    b, simple = (a + 1) % RING if count == CHAIN else c, tiles.slots == 1 and tiles.group == 1
     squares, copied = splat(UNITS, 0.0), splat(UNITS, 0.0)
     rows = 2 * tiles.cell_rows if simple else tiles.cell_rows
     alike = rows if shape.cell_bias else tiles.cell_rows
     for first in range(0, rows, alike):
         for row in range(first, first + alike, 2):
             next_row = min(row + 1, first + alike - 1)
-            squares = squares + _learn_paired(shape, tiles, net, state, row, next_row, a, b, both, write)
+            squares = squares + _learn_paired(shape, tiles, net, state, row, next_row, a, b, c, count, write)
     if not simple:
         for t in range(tiles.tiles):
-            copied = copied + _learn_gates(shape, tiles, net, state, t, a, b, both, write)
+            copied = copied + _learn_gates(shape, tiles, net, state, t, a, b, c, count, write)
     e, first, rows, copies = state.row_e_out, tiles.first_out, tiles.first_hidden - tiles.first_out, tiles.group
     for _ in range(2):
-        copied = copied + _learn_plain(shape, tiles, net, state, e, first, rows, a, b, both, write)
+        copied = copied + _learn_plain(shape, tiles, net, state, e, first, rows, a, b, c, count, write)
         squares, copied = fma(copied, 1.0 / copies, squares), splat(UNITS, 0.0)
         e, first, rows, copies = state.row_e_hidden, tiles.first_hidden, tiles.rows - tiles.first_hidden, 1
     state.norm[0] += lane_sum(squares)
     state.ring[1] = 0 if write else count
-
-
-@inlined
-def _output_part(shape, now, then, part):  # type: ignore[no-untyped-def]
-    """First and last of the outputs' sources that are inputs, cells or hidden units, and from there to their activations."""
-    cells = shape.output_inputs + 1
-    hidden = cells + shape.cells
-    units = then + shape.inputs + 1 + shape.gate_rows
-    if part == 0:
-        return 0, shape.output_inputs, now
-    if part == 1:
-        return cells, hidden, units + shape.hidden - cells
-    return hidden, hidden + shape.hidden, units - hidden
-
-
-@inlined
-def output_activations(shape, rule, net, state, now, then):  # type: ignore[no-untyped-def]
-    """y_k = f(net_k), from the inputs, the bias, the cells and the hidden units of this step."""
-    wide = shape.output_stride // 8
-    for k in range(wide):
-        total, total_ = load(UNITS, net.w_output, shape.output_inputs * wide + k), splat(UNITS, 0.0)
-        for part in range(3):
-            first, last, z = _output_part(shape, now, then, part)
-            for m in range(first, last):
-                weight = load(UNITS, net.w_output, m * wide + k)
-                total, total_ = total_, fma(weight, load_one(UNITS, state.z, z + m), total)
-        total = total + total_
-        if rule.logistic_output:
-            total = logistic(total)
-        store(state.y_k, k, total)
-
-
-@inlined
-def learn_outputs(shape, net, state, now, then):  # type: ignore[no-untyped-def]
-    """(22) for the output units: dw_km = alpha e_k y_m."""
-    wide, squares = shape.output_stride // 8, splat(UNITS, 0.0)
-    for k in range(wide):
-        e_k, y2 = net.alpha[0] * load(UNITS, state.e_k, k), splat(UNITS, 0.0)
-        if shape.output_bias:
-            at, y2 = shape.output_inputs * wide + k, splat(UNITS, 1.0)
-            store(net.u_output, at, load(UNITS, net.u_output, at) + e_k)
-        for part in range(3):
-            first, last, z = _output_part(shape, now, then, part)
-            for m in range(first, last):
-                at, y_m = m * wide + k, load_one(UNITS, state.z, z + m)
-                store(net.u_output, at, fma(e_k, y_m, load(UNITS, net.u_output, at)))
-                y2 = fma(y_m, y_m, y2)
-        squares = fma(e_k * e_k, y2, squares)
-    state.norm[0] = lane_sum(squares)
 
 
 @inlined

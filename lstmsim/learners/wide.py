@@ -12,7 +12,7 @@ from lstmsim.kernels.feed import Feed
 from lstmsim.kernels.lanes import aligned
 from lstmsim.kernels.record import Record
 from lstmsim.kernels.wide import advance_wide
-from lstmsim.kernels.wide_rule import PIECE, RING, Tiles, WideNet, WideState
+from lstmsim.kernels.wide_rule import CHAIN, PIECE, RING, Tiles, WideNet, WideState
 from lstmsim.learners.architecture import Architecture
 from lstmsim.learners.lstm import LaneNets
 
@@ -91,10 +91,11 @@ class WideNets(LaneNets):
             block_lane=self._block_lane,
             ring=np.zeros(2, np.int64),
             p=aligned(2 * tiles.cell_rows, shape.sources, 8),
-            change=aligned(2, PIECE, 8),
+            change=aligned(CHAIN, PIECE, 8),
             row_net=aligned(8 * tiles.rows),
             row_y=aligned(8 * tiles.rows),
             row_present=aligned(8 * tiles.tiles),
+            row_gates=aligned(2, 8 * tiles.tiles),
             row_s=aligned(cell_lanes),
             row_h=aligned(cell_lanes),
             row_y_c=aligned(cell_lanes),

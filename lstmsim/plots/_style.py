@@ -57,8 +57,12 @@ def style() -> Iterator[None]:
     at a time is inside; threads that also write pictures should do so inside, since matplotlib itself has no locks.
     """
     # rcParams belong to the process: two threads that save and restore them in turn would leave the style behind.
-    with _style_lock, matplotlib.rc_context(STYLE):
-        yield
+    with _style_lock:
+        with matplotlib.rc_context(STYLE):
+            yield
+            interactive = matplotlib.is_interactive()
+        # pyplot, loaded in the block for the first time, may have switched to a notebook's display; leave that on.
+        matplotlib.interactive(interactive)
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
