@@ -89,7 +89,7 @@ class Ensemble:
                 tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
             for task, trials in tasks.items():
                 self.groups.append(_Group(job, replace(job.config, task=task), trials))
-        self.workers = max(1, min(workers, sum(len(job.trials) for job in jobs)))
+        self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation]] = {}
         self.results: SimpleQueue[tuple[str, Result | None, BaseException | None]] = SimpleQueue()
         self._stop = threading.Event()
@@ -97,11 +97,15 @@ class Ensemble:
         self._untouched = list(self.groups)
         self._lock = threading.Lock()
 
+    def _useful(self, group: _Group) -> int:
+        """Threads that a group can keep busy: a step of eight lanes takes hardly longer than one of four."""
+        return -(-len(group.waiting) // (self.lanes or 8))
+
     def width(self, group: _Group, share: int) -> int:
         """Lanes for a group of which `share` threads take part: the next power of two, at most 16."""
         if self.lanes is not None:
             return self.lanes
-        each = -(-len(group.waiting) // share)
+        each = -(-len(group.waiting) // min(share, max(1, self._useful(group))))
         return min(16, 1 << max(0, each - 1).bit_length())
 
     def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Iterator[tuple[str, Result]]:

@@ -91,7 +91,7 @@ class WideState(NamedTuple):
     row_net: Array  # (8 * row,)
     row_y: Array  # (8 * row,)
     row_present: Array  # (8 * tile,)
-    row_gates: Array  # (2, 8 * tile): y_in and y_out, 0 where a block is absent
+    row_gates: Array  # (16 * tile,): y_in, then y_out; 0 where a block is absent
     row_s: Array  # (8 * cell row,)
     row_h: Array  # (8 * cell row,)
     row_y_c: Array  # (8 * cell row,)

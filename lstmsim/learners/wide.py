@@ -95,7 +95,7 @@ class WideNets(LaneNets):
             row_net=aligned(8 * tiles.rows),
             row_y=aligned(8 * tiles.rows),
             row_present=aligned(8 * tiles.tiles),
-            row_gates=aligned(2, 8 * tiles.tiles),
+            row_gates=aligned(16 * tiles.tiles),
             row_s=aligned(cell_lanes),
             row_h=aligned(cell_lanes),
             row_y_c=aligned(cell_lanes),
