@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 Weights = dict[str, Floats]
 
 _BLOCK = 4096  # steps written ahead for every lane
-_BOUNDARY = 500_000  # steps, about, after which a trial's weights are kept for replay
+_BOUNDARY = 50_000  # steps, about, after which a trial's weights are kept for replay
 
 MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
 
