@@ -59,8 +59,9 @@ class LSTM:
     seed : int or sequence of int
         Seed of the initial weights.
     readings
-        Departures from the paper's text, by name: `output_bias`, `recurrent_init_range`, `g_range`, `h_range`,
-        `error_derivative`, `error_factor`, `recurrence`, `update`; see `docs/decisions.md`.
+        Departures from the paper's text, by name: `output_bias`, `recurrent_init_range`, `outgoing_init_range`,
+        `input_gate_start`, `g_range`, `h_range`, `error_derivative`, `error_factor`, `recurrence`, `update`; see
+        `docs/decisions.md`.
 
     Raises
     ------

@@ -230,6 +230,23 @@ def test_recurrent_init_range():
     assert 0.1 < np.abs(net.weights["output"]).max() <= 0.5
 
 
+def test_outgoing_init_range():
+    settings = {"topology": "B", "n_hidden": 2, "init_range": 0.5}
+    plain = lstmsim.LSTM(3, 2, 2, 2, **settings).weights
+    changed = lstmsim.LSTM(3, 2, 2, 2, outgoing_init_range=0.0, **settings).weights
+    assert (changed["output"][:, 3:7] == 0.0).all()
+    changed["output"][:, 3:7] = plain["output"][:, 3:7]
+    assert all(np.array_equal(changed[name], plain[name]) for name in plain)
+
+
+def test_input_gate_start_shifts_the_weights_from_the_inputs():
+    plain = lstmsim.LSTM(3, 2, 2, 2, init_range=0.5).weights
+    changed = lstmsim.LSTM(3, 2, 2, 2, init_range=0.5, input_gate_start=-2).weights
+    assert np.array_equal(changed["input_gate"][:, :3], plain["input_gate"][:, :3] - 2.0)
+    changed["input_gate"][:, :3] = plain["input_gate"][:, :3]
+    assert all(np.array_equal(changed[name], plain[name]) for name in plain)
+
+
 # The constant error carrousel.
 
 

@@ -12,12 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.lstm import Rule, Shape
-from lstmsim.learners.settings import MAX_WEIGHTS, checked_weights, flag, one_of, positive, refuse, whole
+from lstmsim.learners.settings import MAX_WEIGHTS, checked_weights, finite, flag, one_of, positive, refuse, whole
 
 Floats = npt.NDArray[np.float64]
 
 READINGS = frozenset(
-    ("output_bias", "recurrent_init_range", "g_range", "h_range", "error_derivative", "error_factor", "recurrence", "update")
+    (
+        "output_bias",
+        "recurrent_init_range",
+        "outgoing_init_range",
+        "input_gate_start",
+        "g_range",
+        "h_range",
+        "error_derivative",
+        "error_factor",
+        "recurrence",
+        "update",
+    )
 )
 
 
@@ -72,6 +83,8 @@ class Architecture:
     output: str = "logistic"
     init_range: float = 0.1
     recurrent_init_range: float | None = None
+    outgoing_init_range: float | None = None
+    input_gate_start: float = 0.0
     learning_rate: float = 0.1
     g_range: tuple[float, float] | None = None
     h_range: tuple[float, float] | None = None
@@ -98,8 +111,10 @@ class Architecture:
         if self.output_bias is not None:
             flag("output_bias", self.output_bias)
         object.__setattr__(self, "init_range", positive("init_range", self.init_range, zero=True))
-        if self.recurrent_init_range is not None:
-            positive("recurrent_init_range", self.recurrent_init_range, zero=True)
+        for name in ("recurrent_init_range", "outgoing_init_range"):
+            if getattr(self, name) is not None:
+                positive(name, getattr(self, name), zero=True)
+        finite("input_gate_start", self.input_gate_start)
         object.__setattr__(self, "learning_rate", positive("learning_rate", self.learning_rate))
         positive("error_factor", self.error_factor)
         whole("join_window", self.join_window, 1)
@@ -185,7 +200,8 @@ class Architecture:
     def initial_weights(self, seed: int | Sequence[int]) -> dict[str, Floats]:
         """Weights uniform in [-init_range, init_range], gate biases where given.
 
-        `recurrent_init_range` replaces the range for weights from recurrent units where it is not None.
+        Where not None, `recurrent_init_range` replaces the range for weights from recurrent units and `outgoing_init_range`
+        that for weights from cells to outputs. `input_gate_start` is added to the input gates' weights from the inputs.
         """
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
         weights = {}
@@ -194,7 +210,11 @@ class Architecture:
             scale = np.full(mask.shape[1], self.init_range)
             if self.recurrent_init_range is not None and name != "output":
                 scale[self.n_inputs : -1] = self.recurrent_init_range
+            if self.outgoing_init_range is not None and name == "output":
+                first = self.n_inputs if self.sees_inputs else 0
+                scale[first : first + self.n_cells] = self.outgoing_init_range
             weights[name] = np.where(mask, draws * scale, 0.0)
+        weights["input_gate"][:, : self.n_inputs] += self.input_gate_start
         for name in ("input_gate", "output_gate"):
             biases = getattr(self, name + "_bias")
             if biases is not None:

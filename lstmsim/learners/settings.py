@@ -26,10 +26,21 @@ def whole(name: str, value: Any, low: int) -> int:
     return int(value)
 
 
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
+    return number and -sys.float_info.max <= value <= sys.float_info.max
+
+
+def finite(name: str, value: Any) -> float:
+    """Return a finite number."""
+    if not _is_finite(value):
+        raise refuse(name, value, "a finite number")
+    return float(value)
+
+
 def positive(name: str, value: Any, *, zero: bool = False) -> float:
     """Return a finite number above 0, or of at least 0 where `zero` is allowed."""
-    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
-    if not number or not 0 <= value <= sys.float_info.max or (value == 0 and not zero):
+    if not _is_finite(value) or value < 0 or (value == 0 and not zero):
         raise refuse(name, value, f"a finite number {'of at least' if zero else 'above'} 0")
     return float(value)
 
