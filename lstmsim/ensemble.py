@@ -55,6 +55,11 @@ class _Group:
             return self.waiting.pop(0)
 
 
+def _longest(group: _Group) -> int:
+    """Steps that a trial of the group takes at most."""
+    return int(group.config.training.max_sequences * group.config.task.max_length)
+
+
 class Stopped(Exception):
     """The run was asked to stop."""
 
@@ -89,6 +94,7 @@ class Ensemble:
                 tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
             for task, trials in tasks.items():
                 self.groups.append(_Group(job, replace(job.config, task=task), trials))
+        self.groups.sort(key=_longest, reverse=True)  # or one long row would be left over for one thread at the end
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation]] = {}
         self.results: SimpleQueue[tuple[str, Result | None, BaseException | None]] = SimpleQueue()
