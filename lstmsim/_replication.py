@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lstmsim._comparison import TABLES, Comparison, Line, comparisons, ordered
 from lstmsim._results import Reached, RowResult
 from lstmsim._text import DASH, percent, percent0, short, times, whole
-from lstmsim.experiments import rows
 
-TABLES = {
-    "1": "embedded Reber grammar",
-    "2": "long lags without and with noise",
-    "3": "very long lags and distractors",
-    "4": "two-sequence problem",
-    "5": "two-sequence problem, noise on the information-carrying elements",
-    "6": "two-sequence problem, noise on the targets too",
-    "7": "adding",
-    "8": "multiplication",
-    "9": "temporal order",
-}
+_LSTM = ("lstm", "exact_lstm")  # their rows share the paper's figures, tests included, and so one table
 
 
 def replication(results: Sequence[RowResult], notes: str, command: str) -> str:
-    """Tables of all results, one per table of the paper, and the notes below them.
+    """Tables of all results, one per table of the paper, and the notes below them; with rivals a table compares methods.
 
     Parameters
     ----------
@@ -33,13 +23,16 @@ def replication(results: Sequence[RowResult], notes: str, command: str) -> str:
     command : str
         How the file is made.
     """
-    order = {name: place for place, name in enumerate(rows())}
-    results = sorted(results, key=lambda r: (order[r.request.row.id], bool(r.request.changes or r.request.reading)))
+    results = ordered(results)
     parts = ["# Replication", _introduction(results, command)]
-    for table in dict.fromkeys(r.request.row.table for r in results):
-        title = f"## Table {table}" + (f": {TABLES[table]}" if table in TABLES else "")
-        parts += [title, _table([r for r in results if r.request.row.table == table])]
-    return "\n\n".join(parts) + "\n" + (f"\n{notes}" if notes else "")
+    methods = {comparison.table: comparison for comparison in comparisons(results)}
+    for table, title in TABLES.items():
+        group = [r for r in results if r.request.row.table == table]
+        if any(r.request.config.learner not in _LSTM for r in group):
+            parts += [f"## {title}", methods[table].note, _methods(methods[table])]
+        elif group:
+            parts += [f"## {title}", _table(group)]
+    return "\n\n".join(filter(None, parts)) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def _introduction(results: Sequence[RowResult], command: str) -> str:
@@ -63,28 +56,57 @@ def _table(results: Sequence[RowResult]) -> str:
     for name in stages:
         headings += [name, "paper", "ratio"]
     headings += ["95 % correct", "test: wrong", "paper", "MSE", "paper", "mean difference", "paper", "cap"]
-    rule = [":--" if h in ("row", "task", "reading") else "--:" for h in headings]
-    lines = [headings, rule, *(_cells(result, stages) for result in results)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return _markdown(headings, [_cells(result, stages) for result in results])
+
+
+def _methods(comparison: Comparison) -> str:
+    """One table of the paper, all its methods."""
+    headings = ["row", "method", "hidden units", "weights", "alpha", "reading", "solved", "paper"]
+    headings += ["sequences, strict", "paper", "ratio", "95 % correct", "cap"]
+    return _markdown(headings, [_method(line) for line in comparison.lines])
+
+
+def _method(line: Line) -> list[str]:
+    result, paper = line.result, line.row.paper
+    alpha = short(line.alpha) if line.alpha is not None else DASH
+    cells = [line.row.id, line.method, line.hidden, line.weights_text, alpha]
+    figures = [percent0(paper.solved) if paper.solved is not None else DASH]
+    if result is None:
+        return [*cells, "not run", DASH, *figures, *_beside(Reached((), 0), paper.sequences), DASH, DASH]
+    cap = whole(result.request.config.training.max_sequences)
+    reached = _beside(result.sequences, paper.sequences)
+    return [*cells, _reading(result), _solved(result), *figures, *reached, _span(result.milestone("correct_95")), cap]
+
+
+def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = [":--" if h in ("row", "task", "method", "reading") else "--:" for h in headings]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (headings, rule, *lines)
+    )
+
+
+def _reading(result: RowResult) -> str:
+    text = f"`{result.departures}`" if result.departures else "literal"
+    return f"{result.request.reading}: {text}" if result.request.reading else text
+
+
+def _solved(result: RowResult) -> str:
+    if result.interval is None:
+        return DASH
+    low, high = result.interval
+    return f"{len(result.solved)}/{len(result.attrs)} ({100 * low:.0f}{DASH}{percent0(high)})"
 
 
 def _cells(result: RowResult, stages: Sequence[str]) -> list[str]:
     request, paper, reached = result.request, result.request.row.paper, result.sequences
-    reading = f"`{result.setting}`" if result.setting else "literal"
-    if request.reading:
-        reading = f"{request.reading}: {reading}"
     ended, asked = len(result.attrs), request.trials
-    solved = DASH
-    if result.interval is not None:
-        low, high = result.interval
-        solved = f"{len(result.solved)}/{ended} ({100 * low:.0f}{DASH}{percent0(high)})"
     cells = [
         request.row.id,
         request.row.title,
-        reading,
+        _reading(result),
         whole(result.weights) if result.weights is not None else DASH,
         f"{ended}" if ended == asked else f"{ended} of {asked}",
-        solved,
+        _solved(result),
         percent0(paper.solved) if paper.solved is not None else DASH,
         *_beside(reached, paper.sequences),
     ]

@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from lstmsim import plots
+from lstmsim._comparison import Comparison
 from lstmsim._results import Reached, RowResult
 from lstmsim.ensemble import trial_path
-from lstmsim.plots._style import DASHES, PALETTE
+from lstmsim.plots._style import PALETTE
 from lstmsim.trace.schema import PROGRESS
 from lstmsim.trace.store import library
 
@@ -142,28 +143,25 @@ def _task(result: RowResult, key: str) -> int:
 
 
 @plots.style()
-def comparison_picture(results: Sequence[RowResult], experiment: str) -> Picture:
-    """Success curves of all methods of one experiment on one axis."""
-    figure, ax = _figure(3.2 + 0.12 * len(results))
-    end = max(max(int(a["sequences"]) for a in r.attrs) for r in results)
-    parts = []
-    for place, result in enumerate(results):
-        counts = np.sort(np.array(result.sequences.counts, dtype=float))
-        last = max(int(a["sequences"]) for a in result.attrs)
-        fraction = np.append(np.arange(counts.size + 1), counts.size) / len(result.attrs)
-        dash = DASHES[place // len(PALETTE) % len(DASHES)]
-        label = f"{result.label}: {counts.size}/{len(result.attrs)}"
-        x = [0.0, *counts, max(last, *counts[-1:])] if counts.size else [0.0, last]
-        ax.step(x, fraction[: len(x)], where="post", color=PALETTE[place % len(PALETTE)], linestyle=dash, label=label)
-        parts.append(f"{result.label} {counts.size} of {len(result.attrs)} trials")
-    ax.set(xlabel="sequences until solved", ylabel="fraction of trials solved", ylim=(-0.03, 1.05), xlim=(0.0, end * 1.02))
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+def comparison_picture(comparison: Comparison) -> Picture | None:
+    """Success curves of all methods of one of the paper's tables on one axis; None without two of them."""
+    lines = {line.label: line for line in comparison.lines if line.result and line.result.attrs}
+    if len(lines) < 2:
+        return None
+    figure, ax = _figure(3.2 + 0.13 * len(lines))
+    summaries, parts = {}, []
+    for label, line in lines.items():
+        attrs = line.result.attrs if line.result else []
+        counts = {name: ("trial", [int(a[name]) for a in attrs]) for name in ("sequences", "sequences_to_success")}
+        summaries[label] = xr.Dataset(counts)
+        parts.append(f"{label} {sum(n >= 0 for n in counts['sequences_to_success'][1])} of {len(attrs)} trials")
+    plots.success_curves(summaries, {label: line.method for label, line in lines.items()}, ax=ax)
     _legend(ax)
     return _picture(
         figure,
-        f"Fraction of trials solved against sequences for the methods of experiment {experiment}: " + ", ".join(parts) + ".",
-        f"Experiment {experiment}: fraction of trials solved against the sequences needed, all methods.",
+        f"Fraction of trials solved against sequences, {comparison.title}: " + ", ".join(parts) + ".",
+        "Fraction of trials solved against the sequences needed, all methods; one colour per method, crosses where trials "
+        "gave up.",
     )
 
 

@@ -189,6 +189,12 @@ class RowResult:
         """What was changed, as KEY=VALUE text that --set takes."""
         return " ".join(f"{key}={value_text(value)}" for key, value in self.request.changes.items())
 
+    @property
+    def departures(self) -> str:
+        """The same without the cap, which tables give apart and which is no reading of the paper."""
+        changes = self.request.changes.items()
+        return " ".join(f"{key}={value_text(value)}" for key, value in changes if key != "max_sequences")
+
 
 def read_row(out: Path, request: Request) -> RowResult:
     """Read the attributes of a row's trial files, each once."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import jinja2
 
+from lstmsim._comparison import comparisons
 from lstmsim._results import RowResult, read_row, value_text
 from lstmsim._text import percent, percent0, short, times, whole
-from lstmsim.experiments import rows
 from lstmsim.manifest import Manifest, recall
 from lstmsim.simulate import MILESTONES
 from lstmsim.trace.store import whole_or_absent
@@ -54,10 +54,6 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
         }
         for result in results
     ]
-    comparisons = _comparisons(results)
-    for group in comparisons:
-        shown = [line["result"] for line in group["lines"] if line["result"] and line["result"].attrs]
-        group["picture"] = pictures.comparison_picture(shown, group["experiment"]) if len(shown) > 1 else None
     name = out.resolve().name
     content = {
         "name": name,
@@ -72,7 +68,7 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
         "errors": _ERRORS,
         "overview": pictures.overview_picture(results),
         "scaling": pictures.scaling_picture(results),
-        "comparisons": comparisons,
+        "comparisons": [(group, pictures.comparison_picture(group)) for group in comparisons(results)],
         "sections": sections,
         "provenance": _provenance(results),
         "history": manifest.history,
@@ -179,37 +175,6 @@ def _stage(stage: dict[str, Any]) -> str:
     where = f"{stage['test']:,} test sequences" if stage["test"] else "the latest training sequences"
     error = f", mean error below {stage['error']:g}" if stage["error"] is not None else ""
     return f"fewer than {stage['fewer_wrong']} wrong of {where}{error}"
-
-
-def experiment(row: str) -> str:
-    """The experiment to which a row belongs: what its id begins with."""
-    return row.partition("-")[0]
-
-
-def _comparisons(results: Sequence[RowResult]) -> list[dict[str, Any]]:
-    """Experiments in which rivals were run: every method of the paper's table, with our result where there is one."""
-    rivals = {experiment(r.request.row.id): r.request.row.table for r in results if r.request.config.learner != "lstm"}
-    groups = []
-    for name, table in rivals.items():
-        lines: list[dict[str, Any]] = []
-        for row in rows().values():
-            if experiment(row.id) != name:
-                continue
-            ours: list[RowResult | None] = [r for r in results if r.request.row.id == row.id]
-            lines += [_line(row, result) for result in ours or [None]]
-        groups.append({"experiment": name, "table": table, "lines": lines, "picture": None})
-    return groups
-
-
-def _line(row: Any, result: RowResult | None) -> dict[str, Any]:
-    config = result.request.config if result else row.config
-    return {
-        "row": row,
-        "result": result,
-        "method": row.title if config.learner != "lstm" else f"LSTM: {row.title}",
-        "weights": getattr(config.settings, "n_weights", None),
-        "alpha": getattr(config.settings, "learning_rate", None),
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

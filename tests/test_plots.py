@@ -416,6 +416,36 @@ def test_success_curve_of_no_success_is_flat():
     assert plots.success_curve(xr.Dataset({"sequences_to_success": ("trial", [np.nan])}), ax=new_axes()).lines
 
 
+def needed(*counts, seen=1000):
+    return xr.Dataset({"sequences": ("trial", [seen] * len(counts)), "sequences_to_success": ("trial", list(counts))})
+
+
+def test_success_curves_of_several_rows():
+    rows = {"a": needed(30, -1, 10), "b": needed(np.nan, np.nan), "c": needed(5, 7), "d": needed(8)}
+    ax = plots.success_curves(rows, {"a": "one", "b": "two", "c": "one", "d": "three"}, ax=new_axes())
+    a, end_a, b, c, d = ax.lines
+    np.testing.assert_allclose(a.get_xdata(), [10, 10, 30, 1000])
+    np.testing.assert_allclose(a.get_ydata(), [0, 1 / 3, 2 / 3, 2 / 3])
+    np.testing.assert_allclose([end_a.get_xdata()[0], end_a.get_ydata()[0]], [1000, 2 / 3])
+    np.testing.assert_allclose([b.get_xdata()[0], b.get_ydata()[0]], [1000, 0])
+    np.testing.assert_allclose(c.get_xdata(), [5, 5, 7])
+    assert end_a.get_marker() == b.get_marker() == "x"
+    assert a.get_color() == c.get_color() == end_a.get_color()
+    assert len({line.get_color() for line in (a, b, d)}) == 3
+    assert (a.get_linestyle(), a.get_marker()) != (c.get_linestyle(), c.get_marker())
+    assert legend_texts(ax) == ["a: 2/3", "b: 0/2", "c: 2/2", "d: 1/1"]
+    assert ax.get_xscale() == "log"
+
+
+def test_success_curves_refuse():
+    with pytest.raises(ValueError, match="at least one row"):
+        plots.success_curves({}, ax=new_axes())
+    with pytest.raises(ValueError, match=r"summaries\['a'\] must hold sequences;"):
+        plots.success_curves({"a": needed(3).drop_vars("sequences")}, ax=new_axes())
+    with pytest.raises(ValueError, match="along"):
+        plots.success_curves({"a": needed()}, ax=new_axes())
+
+
 def test_success_curve_refuses_rows_and_a_cap_too_low():
     rows = xr.Dataset({"sequences_to_success": (("row", "trial"), [[5.0, 6.0]])})
     with pytest.raises(ValueError, match=r"trials along \(trial\), got {'row': 1, 'trial': 2}"):

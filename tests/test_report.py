@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import image
 
+from lstmsim import _comparison as comparison
 from lstmsim import _report_pictures as pictures
 from lstmsim import report
 from lstmsim._replication import replication
@@ -303,9 +304,9 @@ def rivals(results, monkeypatch):
         row = dataclasses.replace(table["5"], id=name, title=name.removeprefix("5-"))
         table[name] = dataclasses.replace(row, config=dataclasses.replace(row.config, learner="elman"))
         if source is not None:
-            request = dataclasses.replace(source.request, name=name, row=table[name], config=table[name].config)
+            request = dataclasses.replace(source.request, name=name, row=table[name], config=table[name].config, changes={})
             rival = RowResult(request, source.attrs)
-    monkeypatch.setattr(report, "rows", lambda: table)
+    monkeypatch.setattr(comparison, "rows", lambda: table)
     return [*results, rival]
 
 
@@ -317,13 +318,67 @@ def test_rivals_are_compared(out, results, tmp_path, monkeypatch):
     path = report.write_report(there, rivals(results, monkeypatch))
     page = Page(path.read_text(encoding="utf-8"))
     assert page.errors == []
-    lines = page.body("methods of experiment 5")
+    lines = page.body("methods of Table 8: multiplication")
     assert [line[0][1] for line in lines] == ["5", "5 (short <T>)", "5-elman", "5-other"]
-    assert lines[3][4][1] == "not run"
-    assert lines[0][1][1].startswith("LSTM: ")
+    assert [line[1][1] for line in lines] == ["LSTM", "LSTM", "Elman net", "Elman net"]
+    assert [line[5][1] for line in lines][2:] == ["literal", "not run"]
     assert lines[2][6] == lines[0][6]
+    assert lines[2][8] == lines[0][8]
+    assert number(lines[0][12]) == 4000
     alts = [attrs["alt"] for attrs in page.all("img")]
-    assert any("methods of experiment 5: 5 " in alt and " of 3 trials, 5 (short <T>) " in alt for alt in alts)
+    assert any("Table 8: multiplication: 5 " in alt and " of 3 trials, 5 (short <T>) " in alt for alt in alts)
+
+
+def test_markdown_compares_methods(results, monkeypatch):
+    text = replication(rivals(results, monkeypatch), "", "command")
+    table = [line[2:-2].split(" | ") for line in text.split("## Table 8: multiplication\n\n")[1].splitlines()]
+    head, rival, other = table[0], table[4], table[5]
+    assert head[:6] == ["row", "method", "hidden units", "weights", "alpha", "reading"]
+    assert rival[:6] == ["5-elman", "Elman net", "2 blocks of 2", "93", "0.1", "literal"]
+    needed = results[0].sequences
+    assert rival[6].startswith(f"{needed.n}/3 (")
+    assert rival[8:11] == [table[2][8], "1,273,000", f"{needed.mean / 1_273_000:.2f}{TIMES}"]
+    assert other[5:8] == ["not run", DASH, "100 %"]
+    assert table[2][5].startswith("`T=22 ")
+    assert "max_sequences" not in table[2][5]
+    assert table[2][-1] == "4,000"
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden", "weights"),
+    [
+        ("1-1", "4 blocks of 1", "264"),
+        ("2a", "1 block of 1", "10,504"),
+        ("1-rtrl-12", "12", "494"),
+        ("2a-chunker", "1 + 1", "10,506"),
+        ("guess-two-a2", "10", "52"),
+        ("guess-latch-2", "0", "3"),
+        ("1-rcc", DASH, DASH),
+    ],
+)
+def test_sizes_are_those_the_paper_counts(name, hidden, weights):
+    line = comparison.Line(rows()[name], None)
+    assert (line.hidden, line.weights_text) == (hidden, weights)
+
+
+def test_grown_nets_have_the_units_that_joined():
+    request = from_rows(["1-rcc"], 3, {})[1][0]
+    attrs = [{"status": status, "joined": np.arange(n)} for status, n in (("solved", 7), ("gave_up", 15), ("solved", 9))]
+    line = comparison.Line(request.row, RowResult(request, attrs))
+    assert (line.hidden, line.weights) == (f"7{DASH}9", (189, 236))
+    line = comparison.Line(request.row, RowResult(request, attrs[1:2]))
+    assert line.hidden == "15"
+
+
+def test_every_table_and_every_method_has_a_name():
+    assert {row.table for row in rows().values()} <= set(comparison.TABLES)
+    assert {row.config.learner for row in rows().values()} == set(comparison.METHODS)
+
+
+def test_a_row_run_twice_alike_counts_once(results):
+    fewer = RowResult(results[0].request, results[0].attrs[:1])
+    assert comparison.ordered([fewer, results[0], fewer])[0] is results[0]
+    assert len(comparison.ordered([fewer, results[0], fewer])) == 1
 
 
 def test_scaling_needs_rows_that_differ(results):
@@ -368,7 +423,7 @@ def test_markdown_tables(out, results, tmp_path, capsys):
     assert first[8:10] == ["1,273,000", f"{np.mean(counts) / 1_273_000:.2f}{TIMES}"]
     assert first[head.index("MSE") + 1] == "0.0139"
     assert first[-1] == "4,000"
-    assert second[2] == "short <T>: `T=20 window=20 final_test=32 max_sequences=4000 input_gate_bias=[-1,-2]`"
+    assert second[2] == "short <T>: `T=20 window=20 final_test=32 input_gate_bias=[-1,-2]`"
 
 
 def test_markdown_puts_literal_rows_before_readings(results):

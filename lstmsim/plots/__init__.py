@@ -5,7 +5,7 @@ With an Axes of a `matplotlib.figure.Figure` no global figure state is touched, 
 """
 
 from lstmsim.plots._flow import backflow, credit_map, scaling, weights
-from lstmsim.plots._learning import lag_scaling, learning_curve, success_curve
+from lstmsim.plots._learning import lag_scaling, learning_curve, success_curve, success_curves
 from lstmsim.plots._sheet import overview
 from lstmsim.plots._style import PALETTE, STYLE, style
 from lstmsim.plots._trace import cell_states, errors, gate_histogram, gates
@@ -25,5 +25,6 @@ __all__ = [
     "scaling",
     "style",
     "success_curve",
+    "success_curves",
     "weights",
 ]

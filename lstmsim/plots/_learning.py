@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from lstmsim.plots._style import DASHES, PALETTE, axes_or_new, axis_label, fade, legend_above, need, style
+from lstmsim.plots._style import DASHES, MARKERS, PALETTE, axes_or_new, axis_label, fade, legend_above, need, style
 
 
 @style()
@@ -114,6 +114,64 @@ def success_curve(summary: xr.Dataset, ax: Axes | None = None, paper: float | No
     ax.set_ylim(-0.03, 1.05)
     ax.set_ylabel("fraction of trials solved")
     _sequence_axis(ax, "sequences until solved")
+    return legend_above(ax)
+
+
+@style()
+def success_curves(
+    summaries: Mapping[str, xr.Dataset], methods: Mapping[str, str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the fraction of trials solved against the sequences needed, several rows on one logarithmic axis.
+
+    Parameters
+    ----------
+    summaries : mapping of str to xarray.Dataset
+        For each label `sequences` and `sequences_to_success` (trial), NaN or -1 where a trial was not solved.
+    methods : mapping of str to str, optional
+        Method of each label: one colour per method, its rows told apart by dashes and marks. By default every label
+        has its own.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A marked step per solved trial; a cross where trials gave up.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, a variable is missing, or a row has no trials.
+    """
+    if not summaries:
+        raise ValueError("summaries must hold at least one row")
+    for label, summary in summaries.items():
+        need(f"summaries[{label!r}]", summary, "sequences", "sequences_to_success")
+        if summary["sequences_to_success"].dims != ("trial",) or summary["sequences_to_success"].size == 0:
+            sizes = dict(summary["sequences_to_success"].sizes)
+            raise ValueError(f"summaries[{label!r}] must have trials along (trial), got {sizes}")
+    ax = axes_or_new(ax)
+    methods = methods or {label: label for label in summaries}
+    colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(dict.fromkeys(map(methods.get, summaries)))}
+    looks = dict.fromkeys(colours, 0)
+    for label, summary in summaries.items():
+        method = methods.get(label)
+        colour, look = colours[method], looks[method]
+        dash, looks[method] = DASHES[look % len(DASHES)], look + 1
+        needed, n = summary["sequences_to_success"].values, summary.sizes["trial"]
+        solved, end = np.sort(needed[needed >= 0]).astype(float), float(summary["sequences"].max())
+        text = f"{label}: {solved.size}/{n}"
+        if solved.size:
+            x, y = [solved[0], *solved], [*(np.arange(solved.size + 1) / n)]
+            if solved.size < n:
+                x, y = [*x, end], [*y, y[-1]]
+            [line] = ax.step(x, y, where="post", color=colour, linestyle=dash, markersize=4, label=text)
+            line.set(marker=MARKERS[look % len(MARKERS)], markevery=range(1, solved.size + 1))
+        if solved.size < n:
+            [cross] = ax.plot(end, solved.size / n, "x", color=colour, markeredgewidth=1.8)
+            cross.set_label("_gave up" if solved.size else text)
+    ax.set(xscale="log", ylim=(-0.05, 1.05), xlabel="sequences until solved", ylabel="fraction of trials solved")
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     return legend_above(ax)
 
 
