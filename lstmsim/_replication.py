@@ -29,10 +29,10 @@ def replication(results: Sequence[RowResult], notes: str, command: str) -> str:
     for table, title in TABLES.items():
         group = [r for r in results if r.request.row.table == table]
         if any(r.request.config.learner not in _LSTM for r in group):
-            parts += [f"## {title}", methods[table].note, _methods(methods[table])]
+            parts.append(compared(methods[table]))
         elif group:
             parts += [f"## {title}", _table(group)]
-    return "\n\n".join(filter(None, parts)) + "\n" + (f"\n{notes}" if notes else "")
+    return "\n\n".join(parts) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def _introduction(results: Sequence[RowResult], command: str) -> str:
@@ -59,11 +59,12 @@ def _table(results: Sequence[RowResult]) -> str:
     return _markdown(headings, [_cells(result, stages) for result in results])
 
 
-def _methods(comparison: Comparison) -> str:
-    """One table of the paper, all its methods."""
+def compared(comparison: Comparison) -> str:
+    """One table of the paper, all its methods, below its title and note."""
     headings = ["row", "method", "hidden units", "weights", "alpha", "reading", "solved", "paper"]
     headings += ["sequences, strict", "paper", "ratio", "95 % correct", "cap"]
-    return _markdown(headings, [_method(line) for line in comparison.lines])
+    table = _markdown(headings, [_method(line) for line in comparison.lines])
+    return "\n\n".join(filter(None, (f"## {comparison.title}", comparison.note, table)))
 
 
 def _method(line: Line) -> list[str]:

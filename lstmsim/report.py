@@ -79,6 +79,25 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
     return page
 
 
+def comparison_tables(*folders: Path) -> str:
+    """All methods of the paper's tables in which a rival was run, our figures beside the paper's, as Markdown.
+
+    Parameters
+    ----------
+    *folders : Path
+        Folders of runs, with their `run.json`; every figure is read from the trial files.
+
+    Raises
+    ------
+    ValueError
+        If a folder has no `run.json` that can be used, or no finished trial.
+    """
+    from lstmsim._replication import compared
+
+    results = [result for folder in folders for result in _content(folder, None)[1]]
+    return "\n\n".join(compared(comparison) for comparison in comparisons(results))
+
+
 def _content(out: Path, results: Sequence[RowResult] | None) -> tuple[Manifest, list[RowResult]]:
     manifest = recall(out)
     found = [read_row(out, request) for request in manifest.requests] if results is None else list(results)

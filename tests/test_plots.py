@@ -437,6 +437,13 @@ def test_success_curves_of_several_rows():
     assert ax.get_xscale() == "log"
 
 
+def test_crosses_at_one_place_are_all_to_be_seen():
+    ax = plots.success_curves({"a": needed(-1), "b": needed(-1, -1), "c": needed(-1, seen=500)}, ax=new_axes())
+    heights = [line.get_ydata()[0] for line in ax.lines]
+    assert heights[0] == heights[2] == 0
+    assert heights[1] > 0
+
+
 def test_success_curves_refuse():
     with pytest.raises(ValueError, match="at least one row"):
         plots.success_curves({}, ax=new_axes())

@@ -321,10 +321,10 @@ def test_rivals_are_compared(out, results, tmp_path, monkeypatch):
     lines = page.body("methods of Table 8: multiplication")
     assert [line[0][1] for line in lines] == ["5", "5 (short <T>)", "5-elman", "5-other"]
     assert [line[1][1] for line in lines] == ["LSTM", "LSTM", "Elman net", "Elman net"]
-    assert [line[5][1] for line in lines][2:] == ["literal", "not run"]
-    assert lines[2][6] == lines[0][6]
-    assert lines[2][8] == lines[0][8]
-    assert number(lines[0][12]) == 4000
+    assert [line[12][1] for line in lines][2:] == ["literal", "not run"]
+    assert lines[2][5] == lines[0][5]
+    assert lines[2][7] == lines[0][7]
+    assert number(lines[0][11]) == 4000
     alts = [attrs["alt"] for attrs in page.all("img")]
     assert any("Table 8: multiplication: 5 " in alt and " of 3 trials, 5 (short <T>) " in alt for alt in alts)
 

@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-def execute(path, folder, monkeypatch, *, full="", timeout=100):
+def execute(path, folder, monkeypatch, *, full="", timeout=180):
     """The notebook after a run in the folder `analysis` of a temporary folder."""
     monkeypatch.setenv("LSTMSIM_NOTEBOOK_FULL", full)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
@@ -40,7 +40,14 @@ def folder(tmp_path_factory):
 
 
 def test_there_are_notebooks():
-    assert {path.stem for path in NOTEBOOKS} >= {"cec_over_1000_steps", "error_flow", "gates", "replication", "stream"}
+    assert {path.stem for path in NOTEBOOKS} >= {
+        "cec_over_1000_steps",
+        "error_flow",
+        "gates",
+        "replication",
+        "rivals",
+        "stream",
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
