@@ -205,10 +205,10 @@ _GROUPS = (_reber, _long_lags, _distractors, _two_sequence, _adding, _multiplica
 @cache
 def rows() -> dict[str, Row]:
     """All rows by id, in the order of the paper's tables, then the rivals."""
-    from lstmsim.rivals import gradient_rivals
+    from lstmsim.rivals import rival_rows
 
     table = {row.id: row for group in _GROUPS for row in group()}
-    return table | {row.id: row for row in gradient_rivals(table)}
+    return table | {row.id: row for row in rival_rows(table)}
 
 
 def row(name: str) -> Row:

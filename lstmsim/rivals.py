@@ -1,12 +1,12 @@
-"""The rows of the gradient-based rivals: real-time recurrent learning, back-propagation through time, Elman's procedure.
+"""The rivals' rows: real-time recurrent learning, back-propagation through time, Elman's procedure, and those that grow.
 
-Then LSTM with the untruncated gradient. What the paper does not state is ours: init range 0.2, on-line changes and no
-teacher forcing for the Reber grammar, alpha 0.1 without momentum for Elman's net, numbers of trials, tests every 1,000
+Between them LSTM with the untruncated gradient. What the paper does not state is ours: init range 0.2, on-line changes and
+no teacher forcing for the Reber grammar, alpha 0.1 without momentum for Elman's net, numbers of trials, tests every 1,000
 sequences.
 
-Caps: measured on one busy 2.3 GHz core, a step takes 1.5 and 12 us (RTRL, 3 and 12 hidden units), 0.3 (Elman), 0.13, 0.17
-and 0.45 (experiment 2a with p = 4, 10, 100), and 6, 1.4 and 2 (exact gradient on 1-5, 4-1, 6a). With the caps below all
-trials of all rows take about an hour of one core at most; the paper's 5,000,000 sequences at p = 100 alone would take two.
+Caps are the paper's 5,000,000 where that is affordable: a sequence takes 27 and 175 us (RTRL on the Reber grammar, 3 and 12
+hidden units), 7 (Elman), 1.5, 3 and 65 (RTRL on 2a with p = 4, 10, 100), 45 (BPTT, p = 100), 81, 132 and 186 (exact gradient
+on 1-5, 4-1, 6a), all on one busy 2.5 GHz core. `runs/rivals.toml` lowers some of them further.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lstmsim.config import Config, Stage, Training
 from lstmsim.experiments import Paper, Row
 
 
-def gradient_rivals(lstm: Mapping[str, Row]) -> list[Row]:
+def rival_rows(lstm: Mapping[str, Row]) -> list[Row]:
     """All rows of this file, then those of `rival_rows_growth`.
 
     `lstm` holds the paper's LSTM rows, some of which are repeated with the exact gradient.

@@ -5,20 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lstmsim.kernels import inlined, kernel
-from lstmsim.kernels.book import judge_step
-from lstmsim.kernels.feed import END, JUDGE, LEARN
+from lstmsim.kernels.feed import END, LEARN
 from lstmsim.kernels.lanes import UNITS, fma, load_at, splat, store_at
-from lstmsim.kernels.recurrent import (
-    apply_changes,
-    carry,
-    close_step,
-    errors,
-    forward,
-    outputs,
-    reset,
-    update_outputs,
-    write_step,
-)
+from lstmsim.kernels.recurrent import apply_changes, leave, see, update_outputs
 
 Array = Any
 
@@ -44,29 +33,17 @@ def advance(  # type: ignore[no-untyped-def]
     end of the sequence, for the errors since the previous pass; then the weights change.
     """
     while clock < until:
-        forward(shape, net, state, feed, clock)
-        event, t, state.norm[0] = feed.event[clock, 0], record.tick[0] - record.begun[0], 0.0
-        if event & (LEARN | JUDGE) or record.on[0]:
-            outputs(shape, net, state)
-        if event & JUDGE:
-            judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
-        if event & LEARN:
-            errors(shape, net, state, feed.targets, feed.learn[clock, 0])
-            if learning:
-                update_outputs(shape, net, state, alpha, False)
+        event, t = see(shape, net, state, feed, book, record, clock), record.tick[0] - record.begun[0]
         if learning:
+            if event & LEARN:
+                update_outputs(shape, net, state, alpha, False)
             remember(shape, state, history, t, event & LEARN)
             if history.waiting[0] and (event & END or (interval and (t + 1) % interval == 0)):
                 first = t - t % interval if interval else 0
                 pass_back(shape, net, history, alpha, t, first, max(t + 1 - horizon, 0) if horizon else 0)
                 state.norm[0] = apply_changes(net)
-        if record.on[0]:
-            write_step(shape, state, record, feed, book.index[0], clock, learning)
-        carry(shape, state)
-        if event & END:
-            reset(shape, state)
         clock += 1
-        if close_step(feed, book, record, clock - 1):
+        if leave(shape, state, feed, book, record, clock - 1, learning):
             break
     return clock
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lstmsim.kernels import inlined, kernel
-from lstmsim.kernels.book import judge_step
-from lstmsim.kernels.feed import END, JUDGE, LEARN
+from lstmsim.kernels.feed import LEARN
 from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load_at, splat, store_at
-from lstmsim.kernels.recurrent import carry, close_step, errors, forward, output_source, outputs, reset, write_step
+from lstmsim.kernels.recurrent import leave, output_source, see
 
 
 @kernel
@@ -15,23 +14,11 @@ def advance(  # type: ignore[no-untyped-def]
 ):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached."""
     while clock < until:
-        forward(shape, net, state, feed, clock)
-        event, state.norm[0] = feed.event[clock, 0], 0.0
-        if event & (LEARN | JUDGE) or record.on[0]:
-            outputs(shape, net, state)
-        if event & JUDGE:
-            judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
-        if event & LEARN:
-            errors(shape, net, state, feed.targets, feed.learn[clock, 0])
-            if learning:
-                update(shape, net, state, alpha, momentum)
-        if record.on[0]:
-            write_step(shape, state, record, feed, book.index[0], clock, learning)
-        carry(shape, state)
-        if event & END:
-            reset(shape, state)
+        event = see(shape, net, state, feed, book, record, clock)
+        if learning and event & LEARN:
+            update(shape, net, state, alpha, momentum)
         clock += 1
-        if close_step(feed, book, record, clock - 1):
+        if leave(shape, state, feed, book, record, clock - 1, learning):
             break
     return clock
 

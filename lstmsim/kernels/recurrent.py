@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lstmsim.kernels import inlined
-from lstmsim.kernels.book import RUNNING, close_sequence
-from lstmsim.kernels.feed import END, LEARN
+from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
+from lstmsim.kernels.feed import END, JUDGE, LEARN
 from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load_at, logistic, splat, store_at
 from lstmsim.kernels.record import HEAD, wanted
 
@@ -148,6 +148,31 @@ def update_outputs(shape, net, state, alpha, measure):  # type: ignore[no-untype
                 squares = fma(change, change, squares)
     if measure:
         state.norm[0] = lane_sum(squares)
+
+
+@inlined
+def see(shape, net, state, feed, book, record, clock):  # type: ignore[no-untyped-def]
+    """One step up to the errors: activations, judgement, (19) where there is a target; the step's events."""
+    forward(shape, net, state, feed, clock)
+    event, state.norm[0] = feed.event[clock, 0], 0.0
+    if event & (LEARN | JUDGE) or record.on[0]:
+        outputs(shape, net, state)
+    if event & JUDGE:
+        judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
+    if event & LEARN:
+        errors(shape, net, state, feed.targets, feed.learn[clock, 0])
+    return event
+
+
+@inlined
+def leave(shape, state, feed, book, record, clock, learning):  # type: ignore[no-untyped-def]
+    """Record the step and make ready for the next; whether the lane needs attention, as in `advance`."""
+    if record.on[0]:
+        write_step(shape, state, record, feed, book.index[0], clock, learning)
+    carry(shape, state)
+    if feed.event[clock, 0] & END:
+        reset(shape, state)
+    return close_step(feed, book, record, clock)
 
 
 @inlined

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from lstmsim.kernels import inlined, kernel
-from lstmsim.kernels.book import judge_step
-from lstmsim.kernels.feed import END, JUDGE, LEARN
+from lstmsim.kernels.feed import END, LEARN
 from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load_at, splat, store_at
-from lstmsim.kernels.recurrent import (
-    apply_changes,
-    carry,
-    close_step,
-    errors,
-    forward,
-    outputs,
-    reset,
-    update_outputs,
-    write_step,
-)
+from lstmsim.kernels.recurrent import apply_changes, leave, see, update_outputs
 
 
 @kernel
@@ -29,31 +18,21 @@ def advance(  # type: ignore[no-untyped-def]
     of the sequence. With `forcing` targets take the place of the outputs as sources of the next step.
     """
     while clock < until:
-        forward(shape, net, state, feed, clock)
+        event = see(shape, net, state, feed, book, record, clock)
         if tracking:
             sensitivities(shape, net, state, p, column)
-        event, target, state.norm[0] = feed.event[clock, 0], feed.learn[clock, 0], 0.0
-        if event & (LEARN | JUDGE) or record.on[0]:
-            outputs(shape, net, state)
-        if event & JUDGE:
-            judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
-        if event & LEARN:
-            errors(shape, net, state, feed.targets, target)
-            if learning:
-                update_outputs(shape, net, state, alpha, record.on[0])
-                update_units(shape, net, state, p, alpha, record.on[0])
-        if record.on[0]:
-            write_step(shape, state, record, feed, book.index[0], clock, learning)
-        carry(shape, state)
-        if forcing and tracking and event & LEARN:
-            force(shape, state, p, feed.targets, target)
-        if event & END:
-            if learning and at_end:
-                apply_changes(net)
-            reset(shape, state)
-            forget(p)
+        if learning and event & LEARN:
+            update_outputs(shape, net, state, alpha, record.on[0])
+            update_units(shape, net, state, p, alpha, record.on[0])
+        if learning and at_end and event & END:
+            apply_changes(net)
         clock += 1
-        if close_step(feed, book, record, clock - 1):
+        attention = leave(shape, state, feed, book, record, clock - 1, learning)
+        if event & END:
+            forget(p)
+        elif forcing and tracking and event & LEARN:
+            force(shape, state, p, feed.targets, feed.learn[clock - 1, 0])
+        if attention:
             break
     return clock
 

@@ -12,7 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.lstm import Rule, Shape
-from lstmsim.learners.settings import MAX_WEIGHTS, checked_weights, finite, flag, one_of, positive, refuse, whole
+from lstmsim.learners.settings import (
+    checked_weights,
+    finite,
+    flag,
+    generator,
+    not_too_large,
+    one_of,
+    positive,
+    positive_fields,
+    refuse,
+    whole,
+    whole_fields,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -97,8 +109,8 @@ class Architecture:
     join_ratio: float = 0.99
 
     def __post_init__(self) -> None:
-        for name, low in (("n_inputs", 1), ("n_outputs", 1), ("n_blocks", 1), ("block_size", 1), ("n_hidden", 0)):
-            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        whole_fields(self, "n_inputs", "n_outputs", "n_blocks", "block_size")
+        whole_fields(self, "n_hidden", low=0)
         one_of("topology", self.topology, "F", "B")
         one_of("bias", self.bias, "all", "b1", "ga", "none")
         one_of("cell_input", self.cell_input, "g", "f")
@@ -110,12 +122,12 @@ class Architecture:
             flag(name, getattr(self, name))
         if self.output_bias is not None:
             flag("output_bias", self.output_bias)
-        object.__setattr__(self, "init_range", positive("init_range", self.init_range, zero=True))
+        positive_fields(self, "init_range", zero=True)
         for name in ("recurrent_init_range", "outgoing_init_range"):
             if getattr(self, name) is not None:
                 positive(name, getattr(self, name), zero=True)
         finite("input_gate_start", self.input_gate_start)
-        object.__setattr__(self, "learning_rate", positive("learning_rate", self.learning_rate))
+        positive_fields(self, "learning_rate")
         positive("error_factor", self.error_factor)
         whole("join_window", self.join_window, 1)
         positive("join_ratio", self.join_ratio)
@@ -123,10 +135,9 @@ class Architecture:
             _check_range(name, getattr(self, name))
         cells = self.n_blocks * self.block_size
         wide = self.n_inputs + 3 * cells + self.n_hidden + 1
-        if wide * (3 * cells + self.n_hidden + self.n_outputs) > 4 * MAX_WEIGHTS:
-            sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
-            given = ", ".join(f"{name}={getattr(self, name)}" for name in sizes)
-            raise ValueError(f"{given} make too large a net; allowed: about {MAX_WEIGHTS:,} weights")
+        sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
+        weights = wide * (3 * cells + self.n_hidden + self.n_outputs) // 4
+        not_too_large(weights, **{name: getattr(self, name) for name in sizes})
         for name in ("input_gate_bias", "output_gate_bias"):  # after the sizes: there is one number for each block
             object.__setattr__(self, name, _biases(name, getattr(self, name), self.n_blocks))
 
@@ -203,7 +214,7 @@ class Architecture:
         Where not None, `recurrent_init_range` replaces the range for weights from recurrent units and `outgoing_init_range`
         that for weights from cells to outputs. `input_gate_start` is added to the input gates' weights from the inputs.
         """
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+        rng = generator(seed)
         weights = {}
         for name, mask in self.exists.items():
             draws = rng.uniform(-1.0, 1.0, mask.shape)

@@ -15,7 +15,7 @@ from lstmsim.kernels import cascade as kernels
 from lstmsim.kernels.feed import END, new_feed
 from lstmsim.kernels.record import HEAD, Layout
 from lstmsim.learners.driver import Driver, milestones
-from lstmsim.learners.settings import positive, whole
+from lstmsim.learners.settings import generator, one_hot, positive_fields, whole_fields
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,12 +72,9 @@ class CascadeSettings:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        for name in ("n_inputs", "n_outputs", "max_hidden", "pool", "patience", "phase_epochs"):
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
-        for name in ("init_range", "output_epsilon", "candidate_epsilon", "growth"):
-            object.__setattr__(self, name, positive(name, getattr(self, name)))
-        for name in ("decay", "offset", "output_change", "candidate_change"):
-            object.__setattr__(self, name, positive(name, getattr(self, name), zero=True))
+        whole_fields(self, "n_inputs", "n_outputs", "max_hidden", "pool", "patience", "phase_epochs")
+        positive_fields(self, "init_range", "output_epsilon", "candidate_epsilon", "growth")
+        positive_fields(self, "decay", "offset", "output_change", "candidate_change", zero=True)
 
     @property
     def n_weights(self) -> int:
@@ -272,7 +269,7 @@ class CascadeTrials(Driver):
         exams = self.config.task.exams()
         strings = Strings(exams[0], exams[0].n_train, settings.max_hidden)
         n, steps = len(strings), len(strings.first)
-        net = Cascade(settings, strings, np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, trial)))))
+        net = Cascade(settings, strings, generator((self.seed, trial)))
         result = Result(trial, self.seed, initial=net.weights())
         plan = set(policy.plan(training.max_sequences).tolist()) | set(range(policy.first))
         progress: list[list[float]] = []
@@ -342,8 +339,7 @@ class CascadeNets:
     driver = CascadeTrials
 
     def __init__(self, settings: CascadeSettings, lanes: int, *, symbols: bool = False) -> None:
-        if not symbols:
-            raise ValueError(f"symbols is {symbols}; allowed: True, recurrent cascade-correlation takes one-hot inputs")
+        one_hot(symbols, "recurrent cascade-correlation")
         self.settings, self.lanes = settings, 1
 
     @cached_property

@@ -14,7 +14,15 @@ from lstmsim.kernels.chunker import Net, Shape, advance
 from lstmsim.kernels.feed import Feed
 from lstmsim.kernels.lanes import aligned
 from lstmsim.kernels.record import Layout, Record
-from lstmsim.learners.settings import checked_weights, flag, one_of, positive, whole
+from lstmsim.learners.settings import (
+    checked_weights,
+    flag,
+    generator,
+    one_hot,
+    one_of,
+    positive_fields,
+    whole_fields,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,11 +70,9 @@ class ChunkerSettings:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        for name in ("n_inputs", "n_outputs", "n_hidden", "chunker_hidden"):
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
-        for name in ("learning_rate", "failure"):
-            object.__setattr__(self, name, positive(name, getattr(self, name)))
-        object.__setattr__(self, "init_range", positive("init_range", self.init_range, zero=True))
+        whole_fields(self, "n_inputs", "n_outputs", "n_hidden", "chunker_hidden")
+        positive_fields(self, "learning_rate", "failure")
+        positive_fields(self, "init_range", zero=True)
         one_of("imitated", self.imitated, "hidden", "state")
         flag("chunker_shortcuts", self.chunker_shortcuts)
 
@@ -104,7 +110,7 @@ class ChunkerSettings:
 
     def initial_weights(self, seed: Sequence[int]) -> dict[str, Floats]:
         """Weights uniform in [-init_range, init_range]."""
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+        random = generator(seed)
         draws = {name: random.uniform(-self.init_range, self.init_range, shape) for name, shape in self.shapes.items()}
         return {name: np.where(mask, draws[name], 0.0) for name, mask in self.exists.items()}
 
@@ -157,8 +163,7 @@ class ChunkerNets:
     lanes = 1
 
     def __init__(self, settings: ChunkerSettings, lanes: int, *, symbols: bool = False) -> None:
-        if not symbols:
-            raise ValueError(f"symbols is {symbols}; allowed: True, the chunker takes one-hot inputs")
+        one_hot(symbols, "the chunker")
         self.settings = s = settings
         self.shape = Shape(s.n_inputs, s.n_outputs, s.n_imitated, s.failure, s.learning_rate)
         self.automatizer = _net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)

@@ -13,7 +13,7 @@ from lstmsim.kernels.elman import advance
 from lstmsim.kernels.feed import Feed
 from lstmsim.kernels.record import Record
 from lstmsim.learners.recurrent import RecurrentNet, RecurrentSettings
-from lstmsim.learners.settings import positive, refuse
+from lstmsim.learners.settings import positive_fields, refuse
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ElmanSettings(RecurrentSettings):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        object.__setattr__(self, "momentum", positive("momentum", self.momentum, zero=True))
+        positive_fields(self, "momentum", zero=True)
         if self.momentum >= 1.0:
             raise refuse("momentum", self.momentum, "a number from 0 to below 1")
 

@@ -14,7 +14,7 @@ from lstmsim.kernels import guessing as kernels
 from lstmsim.kernels.feed import END, new_feed
 from lstmsim.kernels.record import HEAD, Layout
 from lstmsim.learners.driver import Driver, milestones
-from lstmsim.learners.settings import one_of, positive, whole
+from lstmsim.learners.settings import one_of, positive_fields, whole_fields
 from lstmsim.tasks.base import trial_keys
 
 Floats = npt.NDArray[np.float64]
@@ -62,10 +62,8 @@ class GuessingSettings:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        for name in ("n_inputs", "n_hidden", "n_train", "n_test"):
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
-        for name in ("weight_range", "accept"):
-            object.__setattr__(self, name, positive(name, getattr(self, name)))
+        whole_fields(self, "n_inputs", "n_hidden", "n_train", "n_test")
+        positive_fields(self, "weight_range", "accept")
         one_of("net", self.net, "A1", "A2", "A2 without self", "latch 1", "latch 2")
         if self.n_outputs != 1:
             raise ValueError(f"n_outputs is {self.n_outputs!r}; allowed: 1")

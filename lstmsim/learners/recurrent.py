@@ -13,7 +13,15 @@ import numpy.typing as npt
 from lstmsim.kernels.lanes import aligned
 from lstmsim.kernels.record import Layout
 from lstmsim.kernels.recurrent import Net, Shape, State
-from lstmsim.learners.settings import MAX_WEIGHTS, checked_weights, flag, one_of, positive, whole
+from lstmsim.learners.settings import (
+    checked_weights,
+    flag,
+    generator,
+    not_too_large,
+    one_of,
+    positive_fields,
+    whole_fields,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,15 +63,14 @@ class RecurrentSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("n_inputs", "n_outputs", "n_hidden"):
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
+        sizes = ("n_inputs", "n_outputs", "n_hidden")
+        whole_fields(self, *sizes)
         one_of("topology", self.topology, *self.topologies)
         flag("bias", self.bias)
-        object.__setattr__(self, "init_range", positive("init_range", self.init_range, zero=True))
-        object.__setattr__(self, "learning_rate", positive("learning_rate", self.learning_rate))
-        if (self.n_inputs + self.n_hidden + self.n_outputs) * (self.n_hidden + self.n_outputs) > MAX_WEIGHTS:
-            given = ", ".join(f"{name}={getattr(self, name)}" for name in ("n_inputs", "n_outputs", "n_hidden"))
-            raise ValueError(f"{given} make too large a net; allowed: about {MAX_WEIGHTS:,} weights")
+        positive_fields(self, "init_range", zero=True)
+        positive_fields(self, "learning_rate")
+        units = self.n_hidden + self.n_outputs
+        not_too_large((self.n_inputs + units) * units, **{name: getattr(self, name) for name in sizes})
 
     @property
     def layered(self) -> bool:
@@ -111,7 +118,7 @@ class RecurrentSettings:
 
     def initial_weights(self, seed: int | Sequence[int]) -> dict[str, Floats]:
         """Weights uniform in [-init_range, init_range]."""
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+        rng = generator(seed)
         return {name: np.where(m, rng.uniform(-1.0, 1.0, m.shape) * self.init_range, 0.0) for name, m in self.exists.items()}
 
     def shape(self, *, symbols: bool = False) -> Shape:

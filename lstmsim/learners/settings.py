@@ -1,9 +1,9 @@
-"""Checks that the settings of all learners share; each names the argument, what was given and what is allowed."""
+"""What the settings of all learners share: checks that name the argument, its value and what is allowed; initial draws."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,36 @@ def positive(name: str, value: Any, *, zero: bool = False) -> float:
     if not _is_finite(value) or value < 0 or (value == 0 and not zero):
         raise refuse(name, value, f"a finite number {'of at least' if zero else 'above'} 0")
     return float(value)
+
+
+def whole_fields(settings: Any, *names: str, low: int = 1) -> None:
+    """Check fields of frozen settings, and make them plain whole numbers of at least `low`."""
+    for name in names:
+        object.__setattr__(settings, name, whole(name, getattr(settings, name), low))
+
+
+def positive_fields(settings: Any, *names: str, zero: bool = False) -> None:
+    """Check fields of frozen settings, and make them plain numbers above 0, or of at least 0 where `zero` is allowed."""
+    for name in names:
+        object.__setattr__(settings, name, positive(name, getattr(settings, name), zero=zero))
+
+
+def not_too_large(size: int, **sizes: int) -> None:
+    """Check a net's number of weights, about, that follows from the sizes given."""
+    if size > MAX_WEIGHTS:
+        given = ", ".join(f"{name}={value}" for name, value in sizes.items())
+        raise ValueError(f"{given} make too large a net; allowed: about {MAX_WEIGHTS:,} weights")
+
+
+def one_hot(symbols: bool, method: str) -> None:
+    """Check that the inputs are one-hot, where a method takes no others."""
+    if not symbols:
+        raise ValueError(f"symbols is {symbols}; allowed: True, {method} takes one-hot inputs")
+
+
+def generator(seed: int | Sequence[int]) -> np.random.Generator:
+    """Return the source of the initial weights that belong to a seed, the same in every version of NumPy."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
 
 
 def one_of(name: str, value: Any, *allowed: str) -> None:
