@@ -11,7 +11,15 @@ from lstmsim._text import DASH, percent, percent0, short, times, whole
 _LSTM = ("lstm", "exact_lstm")  # their rows share the paper's figures, tests included, and so one table
 
 
-def replication(results: Sequence[RowResult], notes: str, command: str) -> str:
+def best(results: Sequence[RowResult]) -> list[RowResult]:
+    """Of each row the result with the largest fraction of solved trials, the literal one where it is no smaller."""
+    rows: dict[str, list[RowResult]] = {}
+    for result in ordered(results):
+        rows.setdefault(result.request.row.id, []).append(result)
+    return [max(group, key=lambda r: len(r.solved) / max(len(r.attrs), 1)) for group in rows.values()]
+
+
+def replication(results: Sequence[RowResult], notes: str, command: str, scaling: tuple[str, str] | None = None) -> str:
     """Tables of all results, one per table of the paper, and the notes below them; with rivals a table compares methods.
 
     Parameters
@@ -22,6 +30,8 @@ def replication(results: Sequence[RowResult], notes: str, command: str) -> str:
         Text that follows the tables as it is.
     command : str
         How the file is made.
+    scaling : tuple of str, optional
+        File and alternative text of a picture for Table 3.
     """
     results = ordered(results)
     parts = ["# Replication", _introduction(results, command)]
@@ -32,6 +42,8 @@ def replication(results: Sequence[RowResult], notes: str, command: str) -> str:
             parts.append(compared(methods[table]))
         elif group:
             parts += [f"## {title}", _table(group)]
+            if table == "3" and scaling is not None:
+                parts.append(f"![{scaling[1]}]({scaling[0]})")
     return "\n\n".join(parts) + "\n" + (f"\n{notes}" if notes else "")
 
 

@@ -37,8 +37,8 @@ class Picture:
 
     Attributes
     ----------
-    source : str
-        The picture as a data URI.
+    content : bytes
+        The picture as PNG.
     width, height : int
         Size in pixels.
     alt : str
@@ -47,11 +47,16 @@ class Picture:
         What stands below it.
     """
 
-    source: str
+    content: bytes
     width: int
     height: int
     alt: str
     caption: str
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.content).decode("ascii")
 
 
 @plots.style()
@@ -293,5 +298,4 @@ def _picture(figure: Figure, alt: str, caption: str) -> Picture:
     figure.savefig(buffer, format="png")
     content = buffer.getvalue()
     width, height = struct.unpack(">2I", content[16:24])  # of a PNG's first chunk
-    source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-    return Picture(source, width, height, alt, caption)
+    return Picture(content, width, height, alt, caption)

@@ -196,6 +196,25 @@ def _stage(stage: dict[str, Any]) -> str:
     return f"fewer than {stage['fewer_wrong']} wrong of {where}{error}"
 
 
+def _write_markdown(folders: Sequence[Path], path: Path) -> None:
+    """Write the tables of finished campaigns, with the notes that lie beside them, and the picture of Table 3's scaling."""
+    from lstmsim import _report_pictures as pictures
+    from lstmsim._replication import best, replication
+
+    results = [result for folder in folders for result in _content(folder, None)[1]]
+    notes = path.with_name(f"{path.stem}-notes.md")
+    command = f"python -m lstmsim.report {' '.join(f.as_posix() for f in folders)} --markdown {path.as_posix()}"
+    scaling = None
+    if (picture := pictures.scaling_picture(best(results))) is not None:
+        file = path.with_name(f"{path.stem}-scaling.png")
+        with whole_or_absent(file) as part:
+            part.write_bytes(picture.content)
+        scaling = file.name, picture.alt
+    text = replication(results, notes.read_text(encoding="utf-8") if notes.exists() else "", command, scaling)
+    with whole_or_absent(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     parse = argparse.ArgumentParser(
@@ -210,15 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for folder in options.folders:
                 print(write_report(folder))
         else:
-            from lstmsim._replication import replication
-
-            results = [result for folder in options.folders for result in _content(folder, None)[1]]
-            notes = options.markdown.with_name(f"{options.markdown.stem}-notes.md")
-            there = " ".join(folder.as_posix() for folder in options.folders)
-            command = f"python -m lstmsim.report {there} --markdown {options.markdown.as_posix()}"
-            text = replication(results, notes.read_text(encoding="utf-8") if notes.exists() else "", command)
-            with whole_or_absent(options.markdown) as part:
-                part.write_text(text, encoding="utf-8")
+            _write_markdown(options.folders, options.markdown)
             print(options.markdown)
     except (ValueError, OSError) as error:
         print(f"lstmsim: {error}", file=sys.stderr)

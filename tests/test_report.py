@@ -21,7 +21,7 @@ from matplotlib import image
 from lstmsim import _comparison as comparison
 from lstmsim import _report_pictures as pictures
 from lstmsim import report
-from lstmsim._replication import replication
+from lstmsim._replication import best, replication
 from lstmsim._results import Reached, RowResult, read_row, value_text, wilson
 from lstmsim._text import DASH, TIMES
 from lstmsim.campaign import run_campaign
@@ -404,6 +404,9 @@ def test_markdown_tables(out, results, tmp_path, capsys):
     assert report.main([str(out), "--markdown", str(file)]) == 0
     text = file.read_text(encoding="utf-8")
     assert text.endswith("\n\n## Notes\n\nAs *written*.\n")
+    picture = tmp_path / "docs-scaling.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert re.search(r"^!\[Training sequences against .*\]\(docs-scaling\.png\)$", text, re.MULTILINE)
     assert re.findall("^## .*", text, re.MULTILINE)[:3] == [
         "## Table 3: very long lags and distractors",
         "## Table 7: adding",
@@ -432,6 +435,14 @@ def test_markdown_puts_literal_rows_before_readings(results):
     lines = replication([results[1], results[2], literal], "", "command").splitlines()
     assert next(line.split(" | ")[2] for line in lines if line.startswith("| 5 |")) == "literal"
     assert [line[:5] for line in lines if line.startswith("| ") and line[2].isdigit()] == ["| 4-1", "| 5 |", "| 5 |"]
+
+
+def test_of_each_row_the_reading_that_solves_most_is_drawn(results):
+    result = next(result for result in results if result.solved)
+    more, less = (dataclasses.replace(result.request, reading=reading) for reading in ("more", "less"))
+    more, less = RowResult(more, result.solved), RowResult(less, [a for a in result.attrs if a["status"] != "solved"])
+    assert best([more, less]) == best([less, more]) == [more]
+    assert len(best(results)) == len({result.request.row.id for result in results})
 
 
 def test_missing_folder_is_named(tmp_path, capsys):
