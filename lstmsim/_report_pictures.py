@@ -153,7 +153,7 @@ def comparison_picture(comparison: Comparison) -> Picture | None:
     lines = {line.label: line for line in comparison.lines if line.result and line.result.attrs}
     if len(lines) < 2:
         return None
-    figure, ax = _figure(3.2 + 0.13 * len(lines))
+    figure, ax = _figure(3.0 + 0.2 * len(lines))
     summaries, parts = {}, []
     for label, line in lines.items():
         attrs = line.result.attrs if line.result else []
@@ -227,7 +227,8 @@ def _trace(out: Path, result: RowResult) -> Picture | None:
             which = f"a test sequence, trial {a['trial']} ({str(a['status']).replace('_', ' ')})"
             if {"cell_state", "input_gate"} <= set(trace):
                 return _cells(trace, which)
-            return _hidden(trace, which) if "hidden" in trace else None
+            # A growing net may have ended before its first hidden unit joined.
+            return _hidden(trace, which) if "hidden" in trace and trace["hidden"].notnull().any() else None
     return None
 
 

@@ -437,11 +437,12 @@ def test_success_curves_of_several_rows():
     assert ax.get_xscale() == "log"
 
 
-def test_crosses_at_one_place_are_all_to_be_seen():
-    ax = plots.success_curves({"a": needed(-1), "b": needed(-1, -1), "c": needed(-1, seen=500)}, ax=new_axes())
+def test_crosses_of_several_methods_at_one_place_are_all_to_be_seen():
+    rows = {"a": needed(-1), "b": needed(-1, -1), "c": needed(-1, seen=500), "d": needed(-1)}
+    ax = plots.success_curves(rows, {"a": "one", "b": "two", "c": "two", "d": "one"}, ax=new_axes())
     heights = [line.get_ydata()[0] for line in ax.lines]
-    assert heights[0] == heights[2] == 0
-    assert heights[1] > 0
+    assert heights[0] == heights[2] == heights[3] == 0
+    assert 0 < heights[1] < 0.05
 
 
 def test_success_curves_refuse():

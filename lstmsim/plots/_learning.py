@@ -136,7 +136,7 @@ def success_curves(
     Returns
     -------
     matplotlib.axes.Axes
-        A marked step per solved trial; a cross where trials gave up, moved up where it would hide another.
+        A marked step per solved trial; a cross where trials gave up, moved up where it would hide another method's.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def success_curves(
     methods = methods or {label: label for label in summaries}
     colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(dict.fromkeys(map(methods.get, summaries)))}
     looks = dict.fromkeys(colours, 0)
-    crosses: list[tuple[float, float]] = []
+    crosses: dict[tuple[float, float], list[str]] = {}
     for label, summary in summaries.items():
         method = methods.get(label)
         colour, look = colours[method], looks[method]
@@ -169,10 +169,12 @@ def success_curves(
             [line] = ax.step(x, y, where="post", color=colour, linestyle=dash, markersize=4, label=text)
             line.set(marker=MARKERS[look % len(MARKERS)], markevery=range(1, solved.size + 1))
         if solved.size < n:
-            place = end, solved.size / n
-            lift = 0.035 * crosses.count(place)  # of several at one place each is to be seen
-            crosses.append(place)
-            [cross] = ax.plot(end, place[1] + lift, "x", color=colour, markeredgewidth=1.8)
+            there = crosses.setdefault((end, solved.size / n), [])
+            if colour not in there:
+                there.append(colour)
+            # Of several methods at one place each is to be seen.
+            height = solved.size / n + 0.035 * there.index(colour)
+            [cross] = ax.plot(end, height, "x", color=colour, markeredgewidth=1.8)
             cross.set_label("_gave up" if solved.size else text)
     ax.set(xscale="log", ylim=(-0.05, 1.05), xlabel="sequences until solved", ylabel="fraction of trials solved")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
