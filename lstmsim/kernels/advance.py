@@ -5,7 +5,7 @@ from __future__ import annotations
 from lstmsim.kernels import inlined, kernel
 from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
-from lstmsim.kernels.lanes import any_lane, load, store
+from lstmsim.kernels.lanes import lane_bits, load, lowest, store
 from lstmsim.kernels.lstm import (
     forward,
     hidden_errors,
@@ -28,7 +28,7 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
 
     A lane needs attention when its book's flag leaves RUNNING, or when its progress or record rows run out.
     """
-    recording = count_recording(record)
+    recording = recorded_lanes(record)
     to_tick = record.tick[0] - clock
     while clock < until:
         now = (clock & 1) * shape.rows
@@ -40,12 +40,11 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
         forward(width, shape, rule, net, state, now, then)
         if tracking:
             partials(width, shape, rule, state, now)
-        events = load(width, feed.event, clock)
         stop = False
-        if any_lane(events != 0) or recording > 0:
+        if lane_bits(load(width, feed.event, clock) != 0) | recording != 0:
             tick = to_tick + clock
             stop = _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording)
-            recording = count_recording(record)
+            recording = recorded_lanes(record)
         clock += 1
         if stop:
             break
@@ -54,53 +53,62 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
 
 
 @inlined
-def count_recording(record):  # type: ignore[no-untyped-def]
-    """Number of lanes whose running sequence is recorded."""
-    total = 0
+def recorded_lanes(record):  # type: ignore[no-untyped-def]
+    """Lanes whose running sequence is recorded, one bit each."""
+    bits = 0
     for lane in range(record.on.size):
-        total += record.on[lane]
-    return total
+        bits |= int(record.on[lane]) << lane
+    return bits
 
 
 @inlined
 def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording):  # type: ignore[no-untyped-def]
-    """Outputs, errors, learning, recording and sequence ends at one step; whether a lane needs attention."""
-    lanes = book.index.size
-    stop, learns = False, False
-    for lane in range(lanes):
-        event = feed.event[clock, lane]
-        if event & (LEARN | JUDGE) or record.on[lane]:
-            outputs(shape, rule, net, state, lane, now, then)
-        if event & JUDGE:
+    """Outputs, errors, learning, recording and sequence ends at one step; whether a lane needs attention.
+
+    Sets of lanes are the bits of whole numbers: most steps concern one lane of many.
+    """
+    event, stop = load(width, feed.event, clock), False
+    learn, judge = (event & LEARN) != 0, (event & JUDGE) != 0
+    learns, judged, ended = lane_bits(learn), lane_bits(judge), lane_bits((event & END) != 0)
+    waiting = learns | judged | recording
+    while waiting:
+        lane = lowest(waiting)
+        waiting &= waiting - 1
+        outputs(shape, rule, net, state, lane, now, then)
+        if judged >> lane & 1:
             judge_step(shape, book, state, feed.targets, lane, feed.judge[clock, lane])
-        if event & LEARN:
+        if learns >> lane & 1:
             output_errors(shape, rule, net, state, lane, feed.targets, feed.learn[clock, lane])
-            learns = True
     if learns:
         hidden_errors(width, shape, rule, net, state)
         if learning:
-            for lane in range(lanes):
-                if feed.event[clock, lane] & LEARN:
-                    update_outputs(shape, net, state, lane, record.on[lane])
-                    if shape.symbols:
-                        update_symbols(shape, net, state, lane, record.on[lane])
-            mask = (load(width, feed.event, clock) & LEARN) != 0
-            update_hidden(width, shape, net, state, mask, now, recording > 0)
-    for lane in range(lanes):
-        event = feed.event[clock, lane]
-        if record.on[lane]:
-            write_step(shape, rule, state, record, feed, lane, book.index[lane], clock, tick, now, then, learning)
-        if event & END:
-            if learning and rule.update_at_end:
-                apply_changes(shape, net, lane)
-            book.steps[lane] += tick + 1 - record.begun[lane]
-            close_sequence(book, lane)
-            reset_lane(shape, state, lane)
-            record.begun[lane] = tick + 1
-            record.on[lane] = wanted(record, lane, book.index[lane])
-            full = record.used[lane] + record.room > record.rows.shape[1]
-            full |= book.progress_rows[lane] == book.progress.shape[1]
-            stop |= full or book.flag[lane] != RUNNING
+            waiting = learns
+            while waiting:
+                lane = lowest(waiting)
+                waiting &= waiting - 1
+                measure = recording >> lane & 1
+                update_outputs(shape, net, state, lane, measure)
+                if shape.symbols:
+                    update_symbols(shape, net, state, lane, measure)
+            update_hidden(width, shape, net, state, learn, now, recording != 0)
+    waiting = recording
+    while waiting:
+        lane = lowest(waiting)
+        waiting &= waiting - 1
+        write_step(shape, rule, state, record, feed, lane, book.index[lane], clock, tick, now, then, learning)
+    while ended:
+        lane = lowest(ended)
+        ended &= ended - 1
+        if learning and rule.update_at_end:
+            apply_changes(shape, net, lane)
+        book.steps[lane] += tick + 1 - record.begun[lane]
+        close_sequence(book, lane)
+        reset_lane(shape, state, lane)
+        record.begun[lane] = tick + 1
+        record.on[lane] = wanted(record, lane, book.index[lane])
+        full = record.used[lane] + record.room > record.rows.shape[1]
+        full |= book.progress_rows[lane] == book.progress.shape[1]
+        stop |= full or book.flag[lane] != RUNNING
     return stop
 
 

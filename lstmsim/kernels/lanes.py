@@ -183,20 +183,51 @@ def _lanes_of(width: Any, array: Any) -> Lanes:
     return Lanes(width.lanes, "float" if array.dtype == types.float64 else "int")
 
 
-def _row(builder: Any, row: Any, lanes: int) -> Any:
-    return builder.mul(row, ir.Constant(_I64, lanes))
+def _loading(width: Any, array: Any, rows_of: int) -> Any:
+    """Signature and code of a load that begins at a multiple of `rows_of` elements."""
+    vector = _lanes_of(width, array)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element = builder.mul(args[2], ir.Constant(_I64, rows_of))
+        pointer = _pointer(context, builder, sig.args[1], args[1], element)
+        return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
+
+    return vector(width, array, types.intp), codegen
+
+
+def _storing(array: Any, value: Any, rows_of: int) -> Any:
+    """The same for a store."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element = builder.mul(args[1], ir.Constant(_I64, rows_of))
+        pointer = _pointer(context, builder, sig.args[0], args[0], element)
+        builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
 
 
 @intrinsic
 def load(_typing: Any, width: Any, array: Any, row: Any) -> Any:
     """Row `row` of a contiguous array whose rows are one vector long."""
+    return _loading(width, array, width.lanes) if isinstance(width, WidthType) and _is_array(array) else None
+
+
+@intrinsic
+def load_at(_typing: Any, width: Any, array: Any, element: Any) -> Any:
+    """The `width` values of a contiguous array from flat position `element` on."""
+    return _loading(width, array, 1) if isinstance(width, WidthType) and _is_array(array) else None
+
+
+@intrinsic
+def load_one(_typing: Any, width: Any, array: Any, element: Any) -> Any:
+    """One value of a contiguous float64 array, in every lane."""
     if not (isinstance(width, WidthType) and _is_array(array)):
         return None
-    vector = _lanes_of(width, array)
+    vector = Lanes(width.lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig.args[1], args[1], _row(builder, args[2], vector.lanes))
-        return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
+        return _splat(builder, builder.load(_pointer(context, builder, sig.args[1], args[1], args[2])), vector.llvm)
 
     return vector(width, array, types.intp), codegen
 
@@ -204,44 +235,13 @@ def load(_typing: Any, width: Any, array: Any, row: Any) -> Any:
 @intrinsic
 def store(_typing: Any, array: Any, row: Any, value: Any) -> Any:
     """Write row `row` of a contiguous array whose rows are one vector long."""
-    if not (_is_array(array) and isinstance(value, Lanes)):
-        return None
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector = sig.args[2]
-        pointer = _pointer(context, builder, sig.args[0], args[0], _row(builder, args[1], vector.lanes))
-        builder.store(args[2], builder.bitcast(pointer, vector.llvm.as_pointer()), align=8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, value), codegen
-
-
-@intrinsic
-def load_at(_typing: Any, width: Any, array: Any, element: Any) -> Any:
-    """The `width` values of a contiguous array from flat position `element` on."""
-    if not (isinstance(width, WidthType) and _is_array(array)):
-        return None
-    vector = _lanes_of(width, array)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig.args[1], args[1], args[2])
-        return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
-
-    return vector(width, array, types.intp), codegen
+    return _storing(array, value, value.lanes) if _is_array(array) and isinstance(value, Lanes) else None
 
 
 @intrinsic
 def store_at(_typing: Any, array: Any, element: Any, value: Any) -> Any:
     """Write a vector to a contiguous array from flat position `element` on."""
-    if not (_is_array(array) and isinstance(value, Lanes)):
-        return None
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()), align=8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, value), codegen
+    return _storing(array, value, 1) if _is_array(array) and isinstance(value, Lanes) else None
 
 
 @intrinsic
@@ -253,7 +253,8 @@ def store_where(_typing: Any, mask: Any, array: Any, row: Any, value: Any) -> An
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = sig.args[3].llvm
         pointer = builder.bitcast(
-            _pointer(context, builder, sig.args[1], args[1], _row(builder, args[2], vector.count)), vector.as_pointer()
+            _pointer(context, builder, sig.args[1], args[1], builder.mul(args[2], ir.Constant(_I64, vector.count))),
+            vector.as_pointer(),
         )
         name = f"llvm.masked.store.v{vector.count}f64.p0"
         kind = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), _I32, sig.args[0].llvm])
@@ -346,22 +347,39 @@ def select(_typing: Any, mask: Any, x: Any, y: Any) -> Any:
 
 
 @intrinsic
-def any_lane(_typing: Any, mask: Any) -> Any:
-    """Whether the mask holds in any lane."""
+def lane_bits(_typing: Any, mask: Any) -> Any:
+    """A mask as a whole number: bit n is set where the mask holds in lane n."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.bitcast(args[0], ir.IntType(sig.args[0].lanes))
-        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+        return builder.zext(builder.bitcast(args[0], ir.IntType(sig.args[0].lanes)), _I64)
 
-    return types.boolean(mask), codegen
+    return types.int64(mask), codegen
 
 
-def _tree(combine: Any, builder: Any, value: Any, lanes: int) -> Any:
-    """Combine all lanes as a balanced tree."""
-    terms = [builder.extract_element(value, ir.Constant(_I32, lane)) for lane in range(lanes)]
-    while len(terms) > 1:
-        terms = [combine(builder, a, b) for a, b in zip(terms[::2], terms[1::2], strict=True)]
-    return terms[0]
+@intrinsic
+def lowest(_typing: Any, bits: Any) -> Any:
+    """Number of the lowest bit that is set in a whole number other than 0."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+def _neighbours(builder: Any, value: Any, distance: int) -> Any:
+    """In each lane the value of the lane whose number differs in one bit."""
+    lanes = value.type.count
+    order = ir.Constant(ir.VectorType(_I32, lanes), [lane ^ distance for lane in range(lanes)])
+    return builder.shuffle_vector(value, value, order)
+
+
+def _tree(combine: Any, builder: Any, value: Any) -> Any:
+    """Combine all lanes as a balanced tree: neighbours first, then pairs, and so on."""
+    distance = 1
+    while distance < value.type.count:
+        value = combine(builder, value, _neighbours(builder, value, distance))
+        distance *= 2
+    return builder.extract_element(value, ir.Constant(_I32, 0))
 
 
 @intrinsic
@@ -369,7 +387,7 @@ def lane_sum(_typing: Any, x: Any) -> Any:
     """Sum over the lanes, as a balanced tree: the order is fixed by the number of lanes, so use it over `UNITS` only."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _tree(_instruction("fadd"), builder, args[0], sig.args[0].lanes)
+        return _tree(_instruction("fadd"), builder, args[0])
 
     return types.float64(x), codegen
 
@@ -382,9 +400,25 @@ def lane_max(_typing: Any, x: Any) -> Any:
         def larger(builder: Any, a: Any, b: Any) -> Any:
             return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
-        return _tree(larger, builder, args[0], sig.args[0].lanes)
+        return _tree(larger, builder, args[0])
 
     return types.float64(x), codegen
+
+
+@intrinsic
+def group_sum(_typing: Any, x: Any, group: Any) -> Any:
+    """In each lane the sum over its `group` neighbours, 1, 2, 4 or 8; the order of the additions is fixed."""
+
+    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        distance, total = 1, args[0]
+        result = total
+        while distance < total.type.count:
+            total = builder.fadd(total, _neighbours(builder, total, distance))
+            distance *= 2
+            result = builder.select(builder.icmp_signed(">=", args[1], ir.Constant(args[1].type, distance)), total, result)
+        return result
+
+    return x(x, types.int64), codegen
 
 
 @intrinsic

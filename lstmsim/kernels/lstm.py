@@ -18,6 +18,7 @@ from lstmsim.kernels.lanes import (
     lane_sum,
     load,
     load_at,
+    load_one,
     logistic,
     logistic2,
     logistic4,
@@ -248,95 +249,107 @@ def partials(width, shape, rule, state, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _output_source(shape, state, m, lane, now, then):  # type: ignore[no-untyped-def]
-    """Activation of dense source m of the outputs: inputs of this step, the bias, cells and hidden units of this step."""
-    if m < shape.output_inputs:
-        return state.z[now + m, lane]
-    if m == shape.output_inputs:
-        return 1.0 if shape.output_bias else 0.0
-    k = m - shape.output_inputs - 1
-    hidden = then + shape.inputs + 1 + shape.gate_rows
-    if k < shape.cells:
-        return state.z[hidden + shape.hidden + k, lane]
-    return state.z[hidden + k - shape.cells, lane]
+def _output_sources(shape, state, lane, now, then):  # type: ignore[no-untyped-def]
+    """Activations that the outputs of one lane see: inputs of this step, the bias, cells and hidden units of this step."""
+    hidden, bias = then + shape.inputs + 1 + shape.gate_rows, shape.output_inputs
+    for i in range(shape.output_inputs):
+        state.source[lane, i] = state.z[now + i, lane]
+    state.source[lane, bias] = 1.0 if shape.output_bias else 0.0
+    for c in range(shape.cells):
+        state.source[lane, bias + 1 + c] = state.z[hidden + shape.hidden + c, lane]
+    for i in range(shape.hidden):
+        state.source[lane, bias + 1 + shape.cells + i] = state.z[hidden + i, lane]
 
 
 @inlined
-def _output_nets(shape, net, state, lane, k):  # type: ignore[no-untyped-def]
-    """Net inputs of eight outputs from k on: net_k = sum_m w_km y_m."""
-    wide, rows = shape.output_stride, shape.output_sources
-    total = splat(UNITS, 0.0)
-    if shape.output_symbols:
-        total = load_at(UNITS, net.w_output_symbol, (lane * shape.symbols + state.symbol[lane]) * wide + k)
-    for m in range(rows):
-        total = fma(load_at(UNITS, net.w_output, (lane * rows + m) * wide + k), state.source[lane, m], total)
-    return total
+def _first_output_source(shape):  # type: ignore[no-untyped-def]
+    """Number of the first source that the outputs have: the bias, always 0 where there is none, need not be visited."""
+    return 0 if shape.output_inputs > 0 or shape.output_bias else 1
 
 
 @inlined
 def outputs(shape, rule, net, state, lane, now, then):  # type: ignore[no-untyped-def]
-    """y_k = f(net_k) of one lane, the outputs along the vector."""
-    wide = shape.output_stride
-    for m in range(shape.output_sources):
-        state.source[lane, m] = _output_source(shape, state, m, lane, now, then)
+    """y_k = f(sum_m w_km y_m) of one lane, the outputs along the vector; one load of y_m and one division serve 32."""
+    wide, rows, first = shape.output_stride, shape.output_sources, _first_output_source(shape)
+    _output_sources(shape, state, lane, now, then)
+    source, weight, y = lane * rows, lane * rows * wide, lane * wide
+    direct = (lane * shape.symbols + state.symbol[lane]) * wide
     k = 0
     while rule.logistic_output and k + 32 <= wide:
-        a, b = _output_nets(shape, net, state, lane, k), _output_nets(shape, net, state, lane, k + 8)
-        c, d = _output_nets(shape, net, state, lane, k + 16), _output_nets(shape, net, state, lane, k + 24)
+        a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
+        if shape.output_symbols:
+            a = load_at(UNITS, net.w_output_symbol, direct + k)
+            b = load_at(UNITS, net.w_output_symbol, direct + k + 8)
+            c = load_at(UNITS, net.w_output_symbol, direct + k + 16)
+            d = load_at(UNITS, net.w_output_symbol, direct + k + 24)
+        for m in range(first, rows):
+            y_m, at = load_one(UNITS, state.source, source + m), weight + m * wide + k
+            a = fma(load_at(UNITS, net.w_output, at), y_m, a)
+            b = fma(load_at(UNITS, net.w_output, at + 8), y_m, b)
+            c = fma(load_at(UNITS, net.w_output, at + 16), y_m, c)
+            d = fma(load_at(UNITS, net.w_output, at + 24), y_m, d)
         a, b, c, d = logistic4(a, b, c, d)
-        store_at(state.y_k, lane * wide + k, a)
-        store_at(state.y_k, lane * wide + k + 8, b)
-        store_at(state.y_k, lane * wide + k + 16, c)
-        store_at(state.y_k, lane * wide + k + 24, d)
+        store_at(state.y_k, y + k, a)
+        store_at(state.y_k, y + k + 8, b)
+        store_at(state.y_k, y + k + 16, c)
+        store_at(state.y_k, y + k + 24, d)
         k += 32
     while k < wide:
-        total = _output_nets(shape, net, state, lane, k)
+        total = splat(UNITS, 0.0)
+        if shape.output_symbols:
+            total = load_at(UNITS, net.w_output_symbol, direct + k)
+        for m in range(first, rows):
+            y_m = load_one(UNITS, state.source, source + m)
+            total = fma(load_at(UNITS, net.w_output, weight + m * wide + k), y_m, total)
         if rule.logistic_output:
             total = logistic(total)
-        store_at(state.y_k, lane * wide + k, total)
+        store_at(state.y_k, y + k, total)
         k += 8
 
 
 @inlined
 def output_errors(shape, rule, net, state, lane, targets, row):  # type: ignore[no-untyped-def]
     """(19) e_k = f'(net_k)(d_k - y_k), and what reaches cells and hidden units: sum_k w_k. e_k."""
-    wide, first = shape.output_stride, shape.output_inputs + 1
+    wide, sources = shape.output_stride, shape.output_sources
+    y, target, weight = lane * wide, row * wide, (lane * sources + shape.output_inputs + 1) * wide
     for k in range(0, wide, 8):
-        y_k = load_at(UNITS, state.y_k, lane * wide + k)
-        e_k = rule.factor * (load_at(UNITS, targets, row * wide + k) - y_k) * load_at(UNITS, net.unit_mask, k)
+        y_k = load_at(UNITS, state.y_k, y + k)
+        e_k = rule.factor * (load_at(UNITS, targets, target + k) - y_k) * load_at(UNITS, net.unit_mask, k)
         if rule.logistic_output and rule.error_derivative:
             e_k = y_k * (1.0 - y_k) * e_k
-        store_at(state.e_k, lane * wide + k, e_k)
+        store_at(state.e_k, y + k, e_k)
     for c in range(shape.cells + shape.hidden):
         total = splat(UNITS, 0.0)
         for k in range(0, wide, 8):
-            weight = load_at(UNITS, net.w_output, (lane * shape.output_sources + first + c) * wide + k)
-            total = fma(weight, load_at(UNITS, state.e_k, lane * wide + k), total)
+            total = fma(load_at(UNITS, net.w_output, weight + k), load_at(UNITS, state.e_k, y + k), total)
         state.back[c, lane] = lane_sum(total)
+        weight += wide
 
 
 @inlined
 def update_outputs(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
     """(22) for the output units of one lane: dw_km = alpha e_k y_m."""
-    wide, alpha = shape.output_stride, net.alpha[lane]
+    wide, rows, alpha = shape.output_stride, shape.output_sources, net.alpha[lane]
     squares = splat(UNITS, 0.0)
-    for m in range(shape.output_sources):
-        y_m = state.source[lane, m]
-        for k in range(0, wide, 8):
-            change = alpha * load_at(UNITS, state.e_k, lane * wide + k) * y_m
-            at = (lane * shape.output_sources + m) * wide + k
-            store_at(net.u_output, at, load_at(UNITS, net.u_output, at) + change)
-            if measure:
-                squares = fma(change, change, squares)
+    for m in range(_first_output_source(shape), rows):
+        y_m, weight = load_one(UNITS, state.source, lane * rows + m), (lane * rows + m) * wide
+        squares = _update_row(net.u_output, weight, alpha, state.e_k, lane * wide, y_m, wide, squares, measure)
     if shape.output_symbols:
-        for k in range(0, wide, 8):
-            change = alpha * load_at(UNITS, state.e_k, lane * wide + k)
-            at = (lane * shape.symbols + state.symbol[lane]) * wide + k
-            store_at(net.u_output_symbol, at, load_at(UNITS, net.u_output_symbol, at) + change)
-            if measure:
-                squares = fma(change, change, squares)
+        weight, one = (lane * shape.symbols + state.symbol[lane]) * wide, splat(UNITS, 1.0)
+        squares = _update_row(net.u_output_symbol, weight, alpha, state.e_k, lane * wide, one, wide, squares, measure)
     if measure:
         state.norm[lane] = lane_sum(squares)
+
+
+@inlined
+def _update_row(weights, at, alpha, errors, first, y_m, wide, squares, measure):  # type: ignore[no-untyped-def]
+    """Add alpha e_k y_m to the weights from one source; the sums of the squared changes, if asked for."""
+    for k in range(0, wide, 8):
+        change = alpha * load_at(UNITS, errors, first + k) * y_m
+        store_at(weights, at + k, load_at(UNITS, weights, at + k) + change)
+        if measure:
+            squares = fma(change, change, squares)
+    return squares
 
 
 @inlined
@@ -410,31 +423,45 @@ def update_hidden(width, shape, net, state, mask, now, measure):  # type: ignore
 
 
 @inlined
+def _change_to_gate(state, alpha, lane, lanes, first, size, at, stride):  # type: ignore[no-untyped-def]
+    """(26) dw_in = alpha sum_c e_s ds_c/dw_in over a block's cells, for eight symbols of one lane."""
+    change = splat(UNITS, 0.0)
+    for c in range(first, first + size):
+        e_s = load_one(UNITS, state.e_s, c * lanes + lane)
+        change = fma(e_s, load_at(UNITS, state.p_symbol, at + c * stride), change)
+    return alpha * change
+
+
+@inlined
 def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
     """(22), (26), (28) for the weights from one-hot inputs of one lane, the symbols along the vector."""
     blocks, size, cells, stride = shape.blocks, shape.size, shape.cells, shape.symbol_stride
-    first_cell, first_gate = blocks, blocks + cells
+    lanes, alpha = net.alpha.size, net.alpha[lane]
+    first_gate = blocks + cells
     first_hidden = first_gate + shape.output_gates
-    weight, partial = lane * shape.units * stride, lane * 2 * cells * stride
-    alpha = net.alpha[lane]
-    squares = splat(UNITS, 0.0)
-    for i in range(0, stride, 8):
-        for j in range(blocks):
-            change = splat(UNITS, 0.0)
-            for c in range(j * size, (j + 1) * size):
-                change = fma(state.e_s[c, lane], load_at(UNITS, state.p_symbol, partial + (cells + c) * stride + i), change)
-            change = alpha * change
-            at = weight + j * stride + i
-            store_at(net.u_symbol, at, load_at(UNITS, net.u_symbol, at) + change)
-            if measure:
+    weight, to_cell = lane * shape.units * stride, lane * 2 * cells * stride
+    to_gate, total = to_cell + cells * stride, 0.0
+    if measure:
+        squares = splat(UNITS, 0.0)
+        for i in range(0, stride, 8):
+            for j in range(blocks):
+                change = _change_to_gate(state, alpha, lane, lanes, j * size, size, to_gate + i, stride)
                 squares = fma(change, change, squares)
-        for c in range(cells):
-            change = alpha * state.e_s[c, lane] * load_at(UNITS, state.p_symbol, partial + c * stride + i)
-            at = weight + (first_cell + c) * stride + i
-            store_at(net.u_symbol, at, load_at(UNITS, net.u_symbol, at) + change)
-            if measure:
+            for c in range(cells):
+                change = alpha * state.e_s[c, lane] * load_at(UNITS, state.p_symbol, to_cell + c * stride + i)
                 squares = fma(change, change, squares)
-    total = lane_sum(squares)
+        total = lane_sum(squares)
+    for j in range(blocks):
+        for i in range(0, stride, 8):
+            change = _change_to_gate(state, alpha, lane, lanes, j * size, size, to_gate + i, stride)
+            store_at(net.u_symbol, weight + i, load_at(UNITS, net.u_symbol, weight + i) + change)
+        weight += stride
+    for c in range(cells):
+        alpha_e = alpha * state.e_s[c, lane]
+        for i in range(0, stride, 8):
+            change = alpha_e * load_at(UNITS, state.p_symbol, to_cell + i)
+            store_at(net.u_symbol, weight + i, load_at(UNITS, net.u_symbol, weight + i) + change)
+        weight, to_cell = weight + stride, to_cell + stride
     symbol = state.symbol[lane]
     for j in range(shape.output_gates):
         change = alpha * state.e_out[j, lane]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lstmsim.kernels import inlined, kernel
 from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
-from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load, logistic, splat, store
+from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load, load_one, logistic, splat, store
 from lstmsim.kernels.lstm import output_errors
 from lstmsim.kernels.record import wanted, write_step
 from lstmsim.kernels.wide_rule import (
@@ -15,7 +15,6 @@ from lstmsim.kernels.wide_rule import (
     catch_up,
     hidden_errors,
     learn,
-    load_one,
     net_inputs,
 )
 

@@ -16,18 +16,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
 from lstmsim.kernels import inlined
 from lstmsim.kernels.lanes import (
     UNITS,
-    Lanes,
     fma,
+    group_sum,
     lane_sum,
     load,
     load_at,
+    load_one,
     logistic,
     logistic2,
     logistic4,
@@ -100,40 +97,6 @@ class WideState(NamedTuple):
     row_e_s: Array  # (RING, 8 * cell row)
     row_e_out: Array  # (RING, 8 * tile)
     row_e_hidden: Array  # (RING, 8 * hidden row)
-
-
-@intrinsic
-def group_sum(_typing: Any, x: Any, group: Any) -> Any:
-    """In each lane the sum over its `group` neighbours, 1, 2, 4 or 8; the order of the additions is fixed."""
-
-    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, distance = sig.args[0].llvm, 1
-        total = result = args[0]
-        while distance < vector.count:
-            swapped = ir.Constant(
-                ir.VectorType(ir.IntType(32), vector.count), [lane ^ distance for lane in range(vector.count)]
-            )
-            total = builder.fadd(total, builder.shuffle_vector(total, total, swapped))
-            distance *= 2
-            result = builder.select(builder.icmp_signed(">=", args[1], ir.Constant(args[1].type, distance)), total, result)
-        return result
-
-    return x(x, types.int64), codegen
-
-
-@intrinsic
-def load_one(_typing: Any, width: Any, array: Any, element: Any) -> Any:
-    """Value at flat position `element` of a contiguous float64 array, in every lane."""
-    vector = Lanes(width.lanes)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[1])(context, builder, args[1]).data
-        value = builder.load(builder.gep(data, [args[2]]))
-        undefined = ir.Constant(vector.llvm, ir.Undefined)
-        first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), None))
-
-    return vector(width, array, types.intp), codegen
 
 
 @inlined

@@ -13,16 +13,20 @@ from lstmsim.kernels.lanes import (
     UNITS,
     Width,
     aligned,
-    any_lane,
     exp,
     fma,
     gather,
+    group_sum,
+    lane_bits,
+    lane_max,
     lane_sum,
     load,
     load_at,
+    load_one,
     logistic,
     logistic2,
     logistic4,
+    lowest,
     scatter,
     select,
     splat,
@@ -100,12 +104,19 @@ def on_ints(width, lanes, x, y, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reductions(width, lanes, x, any_positive, sums):  # type: ignore[no-untyped-def]
-    """Whether any of each `lanes` values is positive, and the sums of each eight."""
+def reductions(width, lanes, x, positive, sums, largest, groups, copies):  # type: ignore[no-untyped-def]
+    """Which of each `lanes` values are positive; sums of each eight, the largest, sums of groups, copies of the first."""
     for row in range(x.size // lanes):
-        any_positive[row] = any_lane(load(width, x, row) > 0.0)
+        bits = lane_bits(load(width, x, row) > 0.0)
+        while bits:
+            positive[row * lanes + lowest(bits)] = True
+            bits &= bits - 1
     for row in range(x.size // 8):
-        sums[row] = lane_sum(load_at(UNITS, x, 8 * row))
+        eight = load_at(UNITS, x, 8 * row)
+        sums[row], largest[row] = lane_sum(eight), lane_max(eight)
+        for n in range(4):
+            store_at(groups, n * x.size + 8 * row, group_sum(eight, 1 << n))
+        store_at(copies, 8 * row, load_one(UNITS, x, 8 * row))
 
 
 def vector(values: Any, dtype: Any = np.float64) -> Array:
@@ -188,14 +199,21 @@ def test_ints(lanes):
 
 
 @pytest.mark.parametrize("lanes", WIDTHS)
-def test_any_lane_and_lane_sum(lanes):
+def test_reductions(lanes):
     rng = np.random.default_rng(2)
     x = vector(rng.normal(size=64) - 1.5)
-    found, sums = np.zeros(64 // lanes, bool), np.zeros(8)
-    reductions(Width(lanes), lanes, x, found, sums)
-    np.testing.assert_array_equal(found, (x.reshape(-1, lanes) > 0).any(axis=1))
+    found, sums, largest, groups, copies = np.zeros(64, bool), np.zeros(8), np.zeros(8), np.zeros((4, 64)), np.zeros(64)
+    reductions(Width(lanes), lanes, x, found, sums, largest, groups, copies)
+    np.testing.assert_array_equal(found, x > 0)
     a, b, c, d, e, f, g, h = x.reshape(-1, 8).T
     np.testing.assert_array_equal(sums, ((a + b) + (c + d)) + ((e + f) + (g + h)))
+    np.testing.assert_array_equal(largest, x.reshape(-1, 8).max(axis=1))
+    np.testing.assert_array_equal(copies, np.repeat(a, 8))
+    np.testing.assert_array_equal(groups[0], x)
+    np.testing.assert_array_equal(groups[1], np.repeat(x.reshape(-1, 2).sum(axis=1), 2))
+    pairs = x.reshape(-1, 2).sum(axis=1)
+    np.testing.assert_array_equal(groups[2], np.repeat(pairs[::2] + pairs[1::2], 4))
+    np.testing.assert_array_equal(groups[3], np.repeat(sums, 8))
 
 
 def test_fma_has_one_rounding(operands, results):
