@@ -79,17 +79,16 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
             judge_step(shape, book, state, feed.targets, lane, feed.judge[clock, lane])
         if learns >> lane & 1:
             output_errors(shape, rule, net, state, lane, feed.targets, feed.learn[clock, lane])
+            if learning:
+                update_outputs(shape, net, state, lane, recording >> lane & 1)
     if learns:
         hidden_errors(width, shape, rule, net, state)
         if learning:
-            waiting = learns
+            waiting = learns if shape.symbols else 0
             while waiting:
                 lane = lowest(waiting)
                 waiting &= waiting - 1
-                measure = recording >> lane & 1
-                update_outputs(shape, net, state, lane, measure)
-                if shape.symbols:
-                    update_symbols(shape, net, state, lane, measure)
+                update_symbols(shape, net, state, lane, recording >> lane & 1)
             update_hidden(width, shape, net, state, learn, now, recording != 0)
     waiting = recording
     while waiting:

@@ -101,7 +101,8 @@ def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyp
     sums, squares, largest = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
     for k in range(0, whole, 8):
         error = load_at(UNITS, targets, first + k) - load_at(UNITS, state.y_k, lane * wide + k)
-        error = select(error < 0.0, 0.0 - error, error)
+        opposite = 0.0 - error
+        error = select(error > opposite, error, opposite)
         sums, squares = sums + error, fma(error, error, squares)
         largest = select(error > largest, error, largest)
     total, square, most = lane_sum(sums), lane_sum(squares), lane_max(largest)

@@ -433,14 +433,14 @@ def _power_of_two(_typing: Any, shifted: Any) -> Any:
     return shifted(shifted), codegen
 
 
+_LOG2_E = 1.4426950408889634
 _MAGIC = 6755399441055744.0 + 1023.0  # 1.5 * 2**52 + 1023: adding it rounds to whole numbers and biases the exponent
 
 
 @inlined
-def _exp_parts(x):  # type: ignore[no-untyped-def]
+def _exp_parts(x, shifted):  # type: ignore[no-untyped-def]
     """P and 2**n with exp(x) = p 2**n for -708 <= x <= 709: x = n ln 2 + r, p of degree 10 in r by Chebyshev nodes."""
-    shifted = fma(x, 1.4426950408889634, _MAGIC)
-    n = shifted - _MAGIC
+    n = shifted - _MAGIC  # x / ln 2, rounded by the addition of _MAGIC
     r = fma(n, -1.90821492927058770002e-10, fma(n, -6.93147180369123816490e-01, x))
     r2 = r * r
     r4 = r2 * r2
@@ -459,7 +459,8 @@ def _exp_parts(x):  # type: ignore[no-untyped-def]
 def exp(x):  # type: ignore[no-untyped-def]
     """Exponential, relative error below 1e-14; the limits 0 and infinity are exact, NaN stays NaN."""
     x = select(x < -1500.0, -1500.0, x)
-    p, scale = _exp_parts(0.25 * select(x > 1500.0, 1500.0, x))
+    x = 0.25 * select(x > 1500.0, 1500.0, x)
+    p, scale = _exp_parts(x, fma(x, _LOG2_E, _MAGIC))
     quarter = p * scale
     half = quarter * quarter
     return half * half
@@ -469,7 +470,8 @@ def exp(x):  # type: ignore[no-untyped-def]
 def _one_plus_exp_minus(x):  # type: ignore[no-untyped-def]
     """1 + exp(-x), with -x cut to -700..170: the product of four stays finite, and 1 + exp(-700) is 1."""
     x = select(x < -170.0, -170.0, x)
-    p, scale = _exp_parts(0.0 - select(x > 700.0, 700.0, x))
+    x = select(x > 700.0, 700.0, x)
+    p, scale = _exp_parts(0.0 - x, fma(x, -_LOG2_E, _MAGIC))  # the change of sign is not waited for
     return fma(p, scale, 1.0)
 
 

@@ -66,7 +66,6 @@ class Rule(NamedTuple):
     h_identity: bool
     logistic_output: bool
     error_derivative: bool
-    factor: float
     update_at_end: bool
 
 
@@ -83,7 +82,7 @@ class Net(NamedTuple):
     u_output_symbol: Array
     alpha: Array  # (lane,) learning rate
     present: Array  # (block, lane) 1.0, or 0.0 while a block has not joined the net
-    unit_mask: Array  # (output,) 1.0 for outputs, 0.0 for padding
+    error_factor: Array  # (output,) factor of e_k, 0.0 for padding
 
 
 class State(NamedTuple):
@@ -312,18 +311,20 @@ def output_errors(shape, rule, net, state, lane, targets, row):  # type: ignore[
     """(19) e_k = f'(net_k)(d_k - y_k), and what reaches cells and hidden units: sum_k w_k. e_k."""
     wide, sources = shape.output_stride, shape.output_sources
     y, target, weight = lane * wide, row * wide, (lane * sources + shape.output_inputs + 1) * wide
+    total = splat(UNITS, 0.0)
     for k in range(0, wide, 8):
         y_k = load_at(UNITS, state.y_k, y + k)
-        e_k = rule.factor * (load_at(UNITS, targets, target + k) - y_k) * load_at(UNITS, net.unit_mask, k)
+        e_k = (load_at(UNITS, targets, target + k) - y_k) * load_at(UNITS, net.error_factor, k)
         if rule.logistic_output and rule.error_derivative:
             e_k = y_k * (1.0 - y_k) * e_k
         store_at(state.e_k, y + k, e_k)
-    for c in range(shape.cells + shape.hidden):
-        total = splat(UNITS, 0.0)
+        total = fma(load_at(UNITS, net.w_output, weight + k), e_k, total)
+    state.back[0, lane] = lane_sum(total)
+    for c in range(1, shape.cells + shape.hidden):
+        weight, total = weight + wide, splat(UNITS, 0.0)
         for k in range(0, wide, 8):
             total = fma(load_at(UNITS, net.w_output, weight + k), load_at(UNITS, state.e_k, y + k), total)
         state.back[c, lane] = lane_sum(total)
-        weight += wide
 
 
 @inlined

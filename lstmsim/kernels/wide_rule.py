@@ -63,7 +63,7 @@ class WideNet(NamedTuple):
     u_output_symbol: Array
     alpha: Array  # (1,) learning rate
     present: Array  # (block, 1) 1.0, or 0.0 while a block has not joined the net
-    unit_mask: Array  # (output,) 1.0 for outputs, 0.0 for padding
+    error_factor: Array  # (output,) factor of e_k, 0.0 for padding
 
 
 class WideState(NamedTuple):

@@ -290,6 +290,5 @@ class Architecture:
             h_identity=h is None,
             logistic_output=self.output == "logistic",
             error_derivative=bool(self.error_derivative),
-            factor=float(self.error_factor),
             update_at_end=self.update == "sequence",
         )

@@ -49,9 +49,9 @@ class LaneNets:
         )
         weights = [aligned(*group) for group in groups]
         changes = [aligned(*group) for group in groups] if self.rule.update_at_end else weights
-        mask = aligned(wide)
-        mask[: shape.outputs] = 1.0
-        self.net = Net(*(*weights, *changes, aligned(lanes), aligned(shape.blocks, lanes), mask))
+        factor = aligned(wide)
+        factor[: shape.outputs] = architecture.error_factor
+        self.net = Net(*(*weights, *changes, aligned(lanes), aligned(shape.blocks, lanes), factor))
         self.net.present[:] = 1.0
         self.net.alpha[:] = architecture.learning_rate
         cells, units, blocks = shape.cells, shape.units, shape.blocks

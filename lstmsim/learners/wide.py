@@ -69,7 +69,7 @@ class WideNets(LaneNets):
         self.net = WideNet(*(*weights, *changes, aligned(1), aligned(shape.blocks, 1), aligned(wide)))
         self.net.alpha[:] = architecture.learning_rate
         self.net.present[:] = 1.0
-        self.net.unit_mask[: shape.outputs] = 1.0
+        self.net.error_factor[: shape.outputs] = architecture.error_factor
         block, v = np.divmod(np.arange(shape.cells), shape.size)
         self._block_lane = np.arange(shape.blocks) * tiles.group
         row = block * tiles.group // 8 * tiles.slots + v // tiles.group
