@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from lstmsim import plots
 from lstmsim._comparison import Comparison
 from lstmsim._results import Reached, RowResult
-from lstmsim.ensemble import trial_path
+from lstmsim.folder import trial_path
 from lstmsim.plots._style import PALETTE
 from lstmsim.trace.schema import PROGRESS
 from lstmsim.trace.store import library

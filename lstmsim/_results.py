@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lstmsim.config import parse_value
-from lstmsim.ensemble import trial_path
+from lstmsim.folder import trial_path
 from lstmsim.requests import Request
 from lstmsim.trace.summary import STATUSES, BrokenFile, read_trial
 

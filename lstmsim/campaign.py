@@ -17,7 +17,8 @@ from rich.table import Table
 import lstmsim
 from lstmsim._results import Reached, read_row
 from lstmsim.config import Config
-from lstmsim.ensemble import Ensemble, Job, trial_path
+from lstmsim.ensemble import Ensemble, Job
+from lstmsim.folder import trial_path
 from lstmsim.manifest import remember
 from lstmsim.requests import Request
 from lstmsim.trace.policy import Policy

@@ -11,10 +11,12 @@ from queue import SimpleQueue
 from typing import Any
 
 from lstmsim.config import Config
+from lstmsim.folder import RowFolder
 from lstmsim.learners import LEARNERS
-from lstmsim.simulate import Floats, Result, Simulation
+from lstmsim.simulate import Simulation
 from lstmsim.trace.policy import Policy
-from lstmsim.trace.store import TrialFile, provenance
+from lstmsim.trace.store import provenance
+from lstmsim.trial import Result
 
 
 @dataclass
@@ -60,8 +62,8 @@ def _longest(group: _Group) -> int:
     return int(group.config.training.max_sequences * group.config.task.max_length)
 
 
-class Stopped(Exception):
-    """The run was asked to stop."""
+class TrialsFailed(RuntimeError):
+    """A thread could not go on; trials that had ended are kept, and the others as far as their last checkpoints."""
 
 
 class Ensemble:
@@ -81,12 +83,23 @@ class Ensemble:
         Threads.
     lanes : int, optional
         Trials per thread advanced together; chosen from the number of trials if not given.
+    checkpoint_every : float
+        Seconds between checkpoints of unfinished trials; 0: at every chance.
     """
 
     def __init__(
-        self, jobs: list[Job], out: Path, seed: int, policy: Policy, workers: int, lanes: int | None = None
+        self,
+        jobs: list[Job],
+        out: Path,
+        seed: int,
+        policy: Policy,
+        workers: int,
+        lanes: int | None = None,
+        *,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.out, self.seed, self.policy, self.lanes = out, seed, policy, lanes
+        self.checkpoint_every = checkpoint_every
         self.groups: list[_Group] = []
         for job in jobs:
             tasks: dict[Any, list[int]] = {}
@@ -97,7 +110,7 @@ class Ensemble:
         self.groups.sort(key=_longest, reverse=True)  # or one long row would be left over for one thread at the end
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation]] = {}
-        self.results: SimpleQueue[tuple[str, Result | None, BaseException | None]] = SimpleQueue()
+        self.results: SimpleQueue[tuple[str, Result | BaseException]] = SimpleQueue()
         self._stop = threading.Event()
         self._extra = provenance()
         self._untouched = list(self.groups)
@@ -117,23 +130,28 @@ class Ensemble:
     def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Iterator[tuple[str, Result]]:
         """Run all jobs; yields (job's name, result) as trials end, and calls `on_tick` now and then.
 
+        However it ends, trials under way are left at a last checkpoint, as far as one can be written.
+
         Raises
         ------
-        Exception
-            What a thread raised, after the others have ended.
+        TrialsFailed
+            If a thread raised an error, its cause; the others have stopped by then.
         """
         share = max(1, self.workers // max(1, len(self.groups)))
         threads = [threading.Thread(target=self._work, args=(n, share), daemon=True) for n in range(self.workers)]
-        failure: BaseException | None = None
+        failure: TrialsFailed | None = None
         for thread in threads:
             thread.start()
         try:
             while any(thread.is_alive() for thread in threads) or not self.results.empty():
                 while not self.results.empty():
-                    name, result, error = self.results.get()
-                    failure = failure or error
-                    if result is not None:
+                    name, result = self.results.get()
+                    if isinstance(result, Result):
                         yield name, result
+                    elif failure is None:
+                        self._stop.set()
+                        failure = TrialsFailed(f"row {name}: {type(result).__name__}: {result}")
+                        failure.__cause__ = result
                 on_tick()
                 next((thread for thread in threads if thread.is_alive()), threads[0]).join(tick)
         finally:
@@ -152,18 +170,17 @@ class Ensemble:
 
     def _work(self, number: int, share: int) -> None:
         """Run one thread."""
+        group: _Group | None = None
         try:
             if number and len(self.groups) < self.workers:
-                group: _Group | None = self.groups[number % len(self.groups)]
+                group = self.groups[number % len(self.groups)]
             else:
                 group = self._take(number)
-            while group is not None:
+            while group is not None and not self._stop.is_set():
                 self._simulate(number, group, share)
                 group = self._take(number)
-        except Stopped:
-            pass
         except BaseException as error:  # announced to the main thread, which raises it
-            self.results.put(("", None, error))
+            self.results.put((group.job.name if group is not None else "", error))
         finally:
             self.running.pop(number, None)
 
@@ -174,29 +191,9 @@ class Ensemble:
         driver = getattr(LEARNERS[group.config.learner], "driver", Simulation)
         simulation = driver(group.config, self.seed, self.width(group, share), self.policy)
         self.running[number] = group.job.name, simulation
-        files: dict[int, TrialFile] = {}
-        with contextlib.ExitStack() as stack:
-
-            def file_of(trial: int) -> TrialFile:
-                if trial not in files:
-                    path = trial_path(self.out, group.job.name, trial)
-                    files[trial] = stack.enter_context(TrialFile(path, simulation.learner.layout, group.config.task))
-                return files[trial]
-
-            def stream(trial: int, rows: Floats) -> None:
-                file_of(trial).append(rows)
-
-            def check(_: Simulation) -> None:
-                if self._stop.is_set():
-                    raise Stopped
-
-            for result in simulation.run(group, stream if self.policy.every else None, check):
-                file = file_of(result.trial)
-                file.finish(group.job.name, group.config, simulation.learner, result, self._extra)
-                file.close()
-                self.results.put((group.job.name, result, None))
-
-
-def trial_path(out: Path, name: str, trial: int) -> Path:
-    """File of a trial."""
-    return out / name / f"trial-{trial:04d}.nc"
+        name, every = group.job.name, self.checkpoint_every
+        folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)
+        with contextlib.closing(folder):
+            for result in simulation.run(group, on_rows=folder.append, checkpoints=folder):
+                folder.finish(result, self._extra)
+                self.results.put((name, result))

@@ -4,66 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.config import Config, Stage
+from lstmsim.config import Config
 from lstmsim.kernels import book as books
 from lstmsim.kernels.feed import new_feed, rewind
 from lstmsim.kernels.record import new_record
 from lstmsim.learners import LEARNERS
 from lstmsim.tasks import Task, trial_keys
 from lstmsim.trace.policy import Policy
-
-Floats = npt.NDArray[np.float64]
-Weights = dict[str, Floats]
+from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Weights, finite
 
 _BLOCK = 4096  # steps written ahead for every lane
 _BOUNDARY = 50_000  # steps, about, after which a trial's weights are kept for replay
 
 MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
-
-
-@dataclass
-class Test:
-    """Result of test sequences: largest |e|, mean |e|, mean e**2, correct; shape (sequence, 4)."""
-
-    results: Floats
-
-    @property
-    def wrong(self) -> int:
-        """Sequences that are not correct."""
-        return int((self.results[:, 3] == 0).sum())
-
-    def passes(self, stage: Stage, *, squared: bool) -> bool:
-        """Whether a stage's condition holds."""
-        error = self.results[:, 2 if squared else 1].mean()
-        return self.wrong < stage.fewer_wrong and (stage.error is None or error < stage.error)
-
-
-@dataclass
-class Result:
-    """All that is kept of a trial."""
-
-    trial: int
-    seed: int
-    status: str = "running"
-    sequences: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    stages: dict[str, int] = field(default_factory=dict)
-    milestones: dict[str, int] = field(default_factory=dict)
-    progress: Floats = field(default_factory=lambda: np.zeros((0, 4)))
-    initial: Weights = field(default_factory=dict)
-    final: Weights = field(default_factory=dict)
-    snapshots: list[tuple[int, Weights]] = field(default_factory=list)
-    rows: list[Floats] = field(default_factory=list)
-    test: Floats = field(default_factory=lambda: np.zeros((0, 4)))
-    test_rows: Floats | None = None
-    joined: list[int] = field(default_factory=list)
 
 
 class Lanes:
@@ -175,14 +132,17 @@ class Simulation:
             every=policy.every,
         )
         self.lanes = Lanes(task, self.learner, record=record, training=self.training)
-        self.running: dict[int, _Trial] = {}
+        self.running: dict[int, Trial] = {}
         self.spare: Any = None
+        self.on_rows: Callable[[int, Floats], None] | None = None
+        self.checkpoints: Checkpoints | None = None
 
     def run(
         self,
         trials: Iterator[int],
         on_rows: Callable[[int, Floats], None] | None = None,
         on_progress: Callable[[Simulation], None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> Iterator[Result]:
         """Advance the trials that the iterator names until it is empty; each is yielded when it has ended.
 
@@ -194,21 +154,31 @@ class Simulation:
             Takes (trial, recorded rows) as they come; kept in the result otherwise.
         on_progress : callable, optional
             Called after every stretch of steps.
+        checkpoints : Checkpoints, optional
+            Where unfinished trials are kept. Trials found there go on from their checkpoints; when it is stopping, the run
+            ends with a last checkpoint of every trial under way.
         """
+        self.on_rows, self.checkpoints = on_rows, checkpoints
         for lane in range(self.learner.lanes):
             self._start(lane, trials)
         while self.running:
             self.lanes.advance(learn=True)
             for lane in list(self.running):
-                result = self._attend(lane, on_rows)
+                result = self._attend(lane)
                 if result is not None:
                     yield result
                     self._start(lane, trials)
+            if checkpoints is not None and checkpoints.due():
+                for lane, trial in self.running.items():
+                    trial.save = True
+                    self.lanes.book.pause_at[lane] = self.lanes.book.index[lane] + 1
             if on_progress is not None:
                 on_progress(self)
 
     def _start(self, lane: int, trials: Iterator[int]) -> None:
         """Give a lane the next waiting trial, if there is one."""
+        if self.checkpoints is not None and self.checkpoints.stopping:
+            return
         number = next(trials, None)
         if number is None:
             return
@@ -217,13 +187,42 @@ class Simulation:
         self.lanes.begin(lane, int(keys[0]))
         weights = self.learner.weights(lane)
         boundary = (0, weights, self.learner.present(lane))
-        trial = _Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), [boundary])
+        trial = Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), [boundary])
         if self.policy.spread:
             trial.result.snapshots.append((0, weights))
+        state = self.checkpoints.load(number) if self.checkpoints is not None else None
+        if state is not None:
+            self._take_up(lane, trial, state)
         self.running[lane] = trial
         self._arm(lane, trial)
 
-    def _arm(self, lane: int, trial: _Trial) -> None:
+    def _state(self, lane: int, trial: Trial) -> dict[str, Any]:
+        """All that the trial of a lane consists of between two sequences."""
+        return {
+            "result": trial.result.course() | {"sequences": int(self.lanes.book.index[lane])},
+            "stage": trial.stage,
+            "tests": trial.tests,
+            "seconds": time.perf_counter() - trial.started,
+            "progress": np.concatenate([np.zeros((0, 4)), *trial.progress]),
+            "boundaries": trial.boundaries,
+            "book": books.course(self.lanes.book, lane),
+            "weights": self.learner.weights(lane),
+            "present": self.learner.present(lane),
+        }
+
+    def _take_up(self, lane: int, trial: Trial, state: dict[str, Any]) -> None:
+        """Put a lane where `_state` was taken: an ended sequence has left nothing but what is in it."""
+        trial.result.take_up(state["result"])
+        trial.stage, trial.tests, trial.progress = state["stage"], state["tests"], [state["progress"]]
+        trial.started = time.perf_counter() - state["seconds"]
+        trial.boundaries = [(number, weights, present) for number, weights, present in state["boundaries"]]
+        self.learner.set_weights(lane, state["weights"])
+        self.learner.set_present(lane, state["present"])
+        self.lanes.begin(lane, trial.key, trial.result.sequences)
+        books.take_up(self.lanes.book, lane, state["book"])
+        self._mark(trial, trial.result.sequences, state["weights"], state["present"])
+
+    def _arm(self, lane: int, trial: Trial) -> None:
         """Set the lane's book for the trial's next stage and the next sequence number at which it pauses."""
         book, training, index = self.lanes.book, self.training, int(self.lanes.book.index[lane])
         stage = training.stages[trial.stage]
@@ -232,16 +231,17 @@ class Simulation:
         book.error_limit[lane] = np.inf if stage.error is None else stage.error
         later = self.plan[np.searchsorted(self.plan, index, side="right") :]
         boundary = max(50, _BOUNDARY // self.config.task.max_length)
-        pauses = [training.max_sequences, index - index % boundary + boundary, *later[:1]]
+        pauses = [training.max_sequences, index - index % boundary + boundary]
         if not judged_in_training:
             pauses.append(index - index % training.test_every + training.test_every)
         if self.learner.grows(lane):
             n = self.config.settings.join_window
             pauses.append(index - index % n + n)
-        book.pause_at[lane] = min(pauses)
+        trial.due = min(pauses)
+        book.pause_at[lane] = min([trial.due, *later[:1]])
         book.flag[lane] = books.RUNNING
 
-    def _attend(self, lane: int, on_rows: Callable[[int, Floats], None] | None) -> Result | None:
+    def _attend(self, lane: int) -> Result | None:
         """Collect what a lane has left, and act on its flag; the result if its trial has ended."""
         book, trial = self.lanes.book, self.running[lane]
         result, flag, index = trial.result, int(book.flag[lane]), int(book.index[lane])
@@ -250,7 +250,7 @@ class Simulation:
             book.progress_rows[lane] = 0
         record = self.lanes.record
         if record.begun[lane] == record.tick[0] and record.used[lane] + record.room > record.rows.shape[1]:
-            self._keep(result, self.lanes.take_rows(lane), on_rows)
+            self._keep(result, self.lanes.take_rows(lane))
         if flag == books.RUNNING:
             return None
         status = ""
@@ -261,36 +261,43 @@ class Simulation:
         if not status and index >= book.pause_at[lane]:  # a stage may be reached where a pause is due
             status = self._pause(lane, trial, index)
         if status:
-            return self._finish(lane, trial, status, on_rows)
+            return self._finish(lane, trial, status)
+        if trial.save and self.checkpoints is not None:
+            trial.save = False
+            self._keep(result, self.lanes.take_rows(lane))
+            self.checkpoints.save(result.trial, self._state(lane, trial))
+            if self.checkpoints.stopping:
+                self.lanes.end(lane)
+                del self.running[lane]
+                return None
         self._arm(lane, trial)
         return None
 
-    @staticmethod
-    def _keep(result: Result, rows: Floats, on_rows: Callable[[int, Floats], None] | None) -> None:
-        if on_rows is None:
+    def _keep(self, result: Result, rows: Floats) -> None:
+        if self.on_rows is None:
             result.rows.append(rows)
         else:
-            on_rows(result.trial, rows)
+            self.on_rows(result.trial, rows)
 
-    def _reach(self, trial: _Trial, index: int) -> str:
+    def _reach(self, trial: Trial, index: int) -> str:
         """Note that the trial's stage is reached; "solved" if it was the last."""
         trial.result.stages[self.training.stages[trial.stage].name] = index
         trial.stage += 1
         return "solved" if trial.stage == len(self.training.stages) else ""
 
-    def _pause(self, lane: int, trial: _Trial, index: int) -> str:
+    def _pause(self, lane: int, trial: Trial, index: int) -> str:
         """Snapshot, growth and test, whatever is due at this number of sequences; the status if the trial has ended."""
         training = self.training
         weights = self.learner.weights(lane)
-        if not all(np.isfinite(group).all() for group in weights.values()):
+        # Only where every trial pauses: what is recorded and when checkpoints are taken must not decide.
+        if index >= trial.due and not finite(weights):
             return "diverged"
         if index in self.plan:
             trial.result.snapshots.append((index, weights))
         if self.learner.grows(lane) and index % self.config.settings.join_window == 0:
             self._grow(lane, trial, index)
         present = self.learner.present(lane)
-        if self.policy.last and index - trial.boundaries[-1][0] >= self.policy.last:
-            trial.boundaries = [trial.boundaries[-1], (index, weights, present)]
+        self._mark(trial, index, weights, present)
         stage = training.stages[trial.stage]
         if stage.test and index % training.test_every == 0:
             test = self._test(weights, present, trial, stage.test, stage.fewer_wrong)
@@ -300,7 +307,12 @@ class Simulation:
                 stage = training.stages[trial.stage]
         return "gave_up" if index >= training.max_sequences else ""
 
-    def _grow(self, lane: int, trial: _Trial, index: int) -> None:
+    def _mark(self, trial: Trial, index: int, weights: Weights, present: Floats) -> None:
+        """Keep a place from which the last sequences can be replayed."""
+        if self.policy.last and index - trial.boundaries[-1][0] >= self.policy.last:
+            trial.boundaries = [trial.boundaries[-1], (index, weights, present)]
+
+    def _grow(self, lane: int, trial: Trial, index: int) -> None:
         """Sequential construction: a memory cell block joins when the mean error has stopped falling.
 
         The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
@@ -317,21 +329,21 @@ class Simulation:
             self.learner.join(lane)
             trial.result.joined.append(index)
 
-    def _finish(self, lane: int, trial: _Trial, status: str, on_rows: Callable[[int, Floats], None] | None) -> Result:
+    def _finish(self, lane: int, trial: Trial, status: str) -> Result:
         """Final test and replay of the last sequences; the lane is free afterwards."""
         book, result = self.lanes.book, trial.result
-        result.status = status
         result.sequences, result.steps = int(book.index[lane]), int(book.steps[lane])
         result.milestones = dict(zip(MILESTONES, map(int, book.milestones[lane]), strict=True))
         result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])
         result.final = self.learner.weights(lane)
+        result.status = status if finite(result.final) else "diverged"
         present = self.learner.present(lane)
-        self._keep(result, self.lanes.take_rows(lane), on_rows)
+        self._keep(result, self.lanes.take_rows(lane))
         self.lanes.end(lane)
         del self.running[lane]
-        if status != "diverged":
+        if result.status != "diverged":
             if self.policy.last:
-                self._replay(trial, result.sequences, on_rows)
+                self._replay(trial, result.sequences)
             if self.training.final_test:
                 test = self._test(result.final, present, trial, self.training.final_test, tests=self.policy.tests)
                 result.test = test.results
@@ -349,7 +361,7 @@ class Simulation:
         return Lanes(task, self.spare, record=record, results=count, block=_BLOCK // 16)
 
     def _test(
-        self, weights: Weights, present: Any, trial: _Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
+        self, weights: Weights, present: Any, trial: Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
     ) -> Test:
         """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
         exams = self.config.task.exams()
@@ -379,7 +391,7 @@ class Simulation:
             results.append(lanes.book.results[number // per, number])
         return Test(np.concatenate(results))
 
-    def _replay(self, trial: _Trial, end: int, on_rows: Callable[[int, Floats], None] | None) -> None:
+    def _replay(self, trial: Trial, end: int) -> None:
         """Repeat the trial from a boundary and record its last sequences: the bits are the same."""
         task, policy = self.config.task, self.policy
         last = np.arange(max(end - policy.last, 0), end)
@@ -400,24 +412,6 @@ class Simulation:
                 lanes.advance(learn=True)
                 lanes.book.progress_rows[:] = 0
                 if lanes.record.used[0]:
-                    self._keep(trial.result, lanes.take_rows(0), on_rows)
+                    self._keep(trial.result, lanes.take_rows(0))
             if stop < end:
                 lanes.learner.join(0)
-
-
-@dataclass
-class _Trial:
-    """A trial under way: its result so far, its keys, and where it can be taken up again.
-
-    Boundaries hold sequences done, weights and the blocks that are present; the last two, so far apart that one of them
-    lies before all sequences that a replay is to record.
-    """
-
-    result: Result
-    key: int
-    test_key: int
-    boundaries: list[tuple[int, Weights, Any]]
-    stage: int = 0
-    tests: int = 0
-    progress: list[Floats] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)

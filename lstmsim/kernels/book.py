@@ -84,6 +84,20 @@ def clear(book: Book, lane: int, index: int = 0) -> None:
     book.pause_at[lane], book.error_limit[lane] = np.iinfo(np.int64).max, np.inf
 
 
+_COURSE = ("steps", "ring", "sums", "milestones")
+
+
+def course(book: Book, lane: int) -> dict[str, Array]:
+    """Copies of what a lane's book says of its trial between two sequences, but for the number of sequences."""
+    return {name: np.array(getattr(book, name)[lane]) for name in _COURSE}
+
+
+def take_up(book: Book, lane: int, course: dict[str, Array]) -> None:
+    """Enter what `course` gave, after `clear`."""
+    for name in _COURSE:
+        getattr(book, name)[lane] = course[name]
+
+
 @inlined
 def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyped-def]
     """Compare the outputs of one step with a row of the target table."""

@@ -16,6 +16,7 @@ from lstmsim.kernels.feed import END, new_feed
 from lstmsim.kernels.record import HEAD, Layout
 from lstmsim.learners.driver import Driver, milestones
 from lstmsim.learners.settings import generator, one_hot, positive_fields, whole_fields
+from lstmsim.trial import Result
 
 Floats = npt.NDArray[np.float64]
 
@@ -222,6 +223,19 @@ class Cascade:
         row = self.hidden[unit]
         kernels.unit_values(strings.values, strings.first, row, float(row[-1]), active, active)
 
+    def state(self) -> dict[str, Any]:
+        """What the net consists of between two phases."""
+        arrays = {"output": self.output, "hidden": self.hidden, "score": self.score}
+        return {"active": self.active, "random": self.random.bit_generator.state, **arrays}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Enter what `state` gave into a new net."""
+        self.active, self.random.bit_generator.state = state["active"], state["random"]
+        for name in ("output", "hidden", "score"):
+            getattr(self, name)[...] = state[name]
+        for unit in range(self.n_hidden):
+            self.fill(self.strings, unit)
+
     def test(self, strings: Strings) -> Floats:
         """Verdicts on other strings, shape (string, 4): largest |e|, mean |e|, mean e**2, correct."""
         for unit in range(self.n_hidden):
@@ -260,10 +274,8 @@ class CascadeTrials(Driver):
     then, too.
     """
 
-    def run_trial(self, trial: int, on_progress: Callable[[Any], None]) -> Any:
+    def run_trial(self, trial: int, on_progress: Callable[[Any], None], state: dict[str, Any] | None = None) -> Result:
         """Run one trial."""
-        from lstmsim.simulate import Result
-
         begun = time.perf_counter()
         settings, training, policy = self.config.settings, self.config.training, self.policy
         exams = self.config.task.exams()
@@ -273,6 +285,11 @@ class CascadeTrials(Driver):
         result = Result(trial, self.seed, initial=net.weights())
         plan = set(policy.plan(training.max_sequences).tolist()) | set(range(policy.first))
         progress: list[list[float]] = []
+        if state is not None:
+            result.take_up(state["result"])
+            begun -= state["seconds"]
+            progress = state["progress"].tolist()
+            net.take_up(state["net"])
 
         def recorded(index: int) -> bool:
             return index in plan or (policy.every > 0 and index % policy.every == 0)
@@ -293,6 +310,7 @@ class CascadeTrials(Driver):
             return full or bool(net.results[:, 3].all())
 
         while result.status == "running":
+            self.pause(result, begun, lambda: {"progress": np.array(progress), "net": net.state()})
             net.train_outputs(output_epoch)
             if not np.isfinite(net.output).all():
                 result.status = "diverged"
@@ -311,11 +329,13 @@ class CascadeTrials(Driver):
                 result.joined.append(result.sequences)
                 if policy.spread:
                     result.snapshots.append((result.sequences, net.weights()))
-        self._finish(net, result, np.array(progress), exams)
+        self._finish(net, result, np.array(progress), exams, recorded)
         result.seconds = time.perf_counter() - begun
         return result
 
-    def _finish(self, net: Cascade, result: Any, progress: Floats, exams: list[Any]) -> None:
+    def _finish(
+        self, net: Cascade, result: Result, progress: Floats, exams: list[Any], recorded: Callable[[int], bool]
+    ) -> None:
         """Final weights and tests; the last epoch's last strings are recorded."""
         training, policy, n = self.config.training, self.policy, len(net.strings)
         result.final, result.progress = net.weights(), progress
@@ -323,7 +343,9 @@ class CascadeTrials(Driver):
         if result.status == "solved":
             result.stages["solved"] = result.sequences
         first = result.sequences - n
-        result.rows += [net.rows(first + i, i, net.strings) for i in range(max(0, n - policy.last), n)]
+        result.rows += [
+            net.rows(first + i, i, net.strings) for i in range(max(0, n - policy.last), n) if not recorded(first + i)
+        ]
         tests, share = [], training.final_test // len(exams)
         for exam in exams:
             strings = Strings(exam, min(share, exam.n_test), net.settings.max_hidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -12,8 +13,13 @@ import numpy.typing as npt
 
 from lstmsim.kernels.book import LEVELS, new_book
 from lstmsim.kernels.record import new_record
+from lstmsim.trial import Checkpoints, Result
 
 Floats = npt.NDArray[np.float64]
+
+
+class Stopped(Exception):
+    """The run was asked to stop; the trial under way is left at its checkpoint."""
 
 
 class Driver(ABC):
@@ -39,12 +45,15 @@ class Driver(ABC):
         # What a progress display reads of a simulation: how far the running trial has come.
         self.lanes = SimpleNamespace(book=new_book(1), record=new_record(1, 1, 1, 0))
         self.running: dict[int, int] = {}
+        self.on_rows: Callable[[int, Floats], None] | None = None
+        self.checkpoints: Checkpoints | None = None
 
     def run(
         self,
         trials: Iterator[int],
         on_rows: Callable[[int, Floats], None] | None = None,
         on_progress: Callable[[Any], None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> Iterator[Any]:
         """Run the trials that the iterator names; each result is yielded when its trial has ended.
 
@@ -56,20 +65,48 @@ class Driver(ABC):
             Takes (trial, recorded rows); kept in the result otherwise.
         on_progress : callable, optional
             Called after every stretch of work; an exception it raises ends the run.
+        checkpoints : Checkpoints, optional
+            Where unfinished trials are kept. A trial found there goes on from its checkpoint; when it is stopping, the run
+            ends with a last checkpoint.
         """
+        self.on_rows, self.checkpoints = on_rows, checkpoints
         for number in trials:
             self.running = {0: number}
-            result = self.run_trial(number, on_progress or (lambda _: None))
-            self.running = {}
-            if on_rows is not None:
-                for rows in result.rows:
-                    on_rows(number, rows)
-                result.rows = []
+            state = checkpoints.load(number) if checkpoints is not None else None
+            try:
+                result = self.run_trial(number, on_progress or (lambda _: None), state)
+            except Stopped:
+                return
+            finally:
+                self.running = {}
+            self._keep(result)
             yield result
 
     @abstractmethod
-    def run_trial(self, trial: int, on_progress: Callable[[Any], None]) -> Any:
-        """Run one trial to its end, a function of (configuration, seed, trial) only."""
+    def run_trial(self, trial: int, on_progress: Callable[[Any], None], state: dict[str, Any] | None = None) -> Result:
+        """Run one trial to its end, a function of (configuration, seed, trial) only; from a checkpoint's state if given."""
+
+    def _keep(self, result: Result) -> None:
+        if self.on_rows is not None:
+            for rows in result.rows:
+                self.on_rows(result.trial, rows)
+            result.rows = []
+
+    def pause(self, result: Result, begun: float, state: Callable[[], dict[str, Any]]) -> None:
+        """Where a trial can be left: a checkpoint of it, if one is due, from the result so far and the learner's state.
+
+        Raises
+        ------
+        Stopped
+            If the run was asked to stop.
+        """
+        if self.checkpoints is None or not self.checkpoints.due():
+            return
+        self._keep(result)
+        seconds = time.perf_counter() - begun
+        self.checkpoints.save(result.trial, {"result": result.course(), "seconds": seconds, **state()})
+        if self.checkpoints.stopping:
+            raise Stopped
 
     def tell(self, sequences: int, steps: int, means: Floats, on_progress: Callable[[Any], None]) -> None:
         """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""

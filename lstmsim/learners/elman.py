@@ -72,15 +72,15 @@ class Elman(RecurrentNet):
             If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
         """
         super().set_weights(lane, weights)
-        self.set_present(lane, None)
+        self.net.u[:] = self.net.u_output[:] = 0.0
 
-    def present(self, lane: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def present(self, lane: int) -> npt.NDArray[np.float64]:
         """Return what outlives a sequence besides the weights: the last change of them."""
-        return self.net.u.copy(), self.net.u_output.copy()
+        return np.concatenate([self.net.u, self.net.u_output], axis=None)
 
-    def set_present(self, lane: int, present: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None) -> None:
-        """Take what `present` gave; None: no change yet."""
-        self.net.u[:], self.net.u_output[:] = present or (0.0, 0.0)
+    def set_present(self, lane: int, present: npt.NDArray[np.float64]) -> None:
+        """Take what `present` gave."""
+        self.net.u.flat, self.net.u_output.flat = np.split(present, [self.net.u.size])
 
     def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""

@@ -16,6 +16,7 @@ from lstmsim.kernels.record import HEAD, Layout
 from lstmsim.learners.driver import Driver, milestones
 from lstmsim.learners.settings import one_of, positive_fields, whole_fields
 from lstmsim.tasks.base import trial_keys
+from lstmsim.trial import Result
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -177,16 +178,19 @@ class GuessingTrials(Driver):
     each draw that got further than all before; the trace shows the last net on the last training sequences.
     """
 
-    def run_trial(self, trial: int, on_progress: Callable[[Any], None]) -> Any:
+    def run_trial(self, trial: int, on_progress: Callable[[Any], None], state: dict[str, Any] | None = None) -> Result:
         """Run one trial."""
-        from lstmsim.simulate import Result
-
         begun = time.perf_counter()
         settings, cap, task = self.config.settings, self.config.training.max_sequences, self.config.task
         keys = [int(key) for key in trial_keys(self.seed, trial)]
         data = sequences(task, settings.n_train, keys[0])
         net, result = Guess(settings), Result(trial, self.seed, status="gave_up", initial=Guess(settings).weights())
         best, draw, progress, packed = -1, 0, np.zeros((0, 4)), net.packed.copy()
+        if state is not None:
+            result.take_up(state["result"])
+            begun -= state["seconds"]
+            best, draw, progress, packed = (state[name] for name in ("best", "draw", "progress", "packed"))
+            net.steps[:] = state["steps"]
         while draw < cap and best < settings.n_train:
             until = min(draw + _BLOCK, cap)
             found = net.search(data, keys[2], draw, until, best)
@@ -200,6 +204,8 @@ class GuessingTrials(Driver):
                 if self.policy.spread:
                     result.snapshots.append((draw, net.weights()))
             self.tell(draw, int(net.steps[0]), progress[-1, 1:], on_progress)
+            kept = {"best": best, "draw": draw, "progress": progress, "packed": packed, "steps": net.steps}
+            self.pause(result, begun, kept.copy)
         if best == settings.n_train:
             result.status = "solved"
             result.stages["solved"] = draw

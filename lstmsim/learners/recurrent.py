@@ -224,11 +224,11 @@ class RecurrentNet:
         self.state.z[: self.shape.first_input] = 0.0
         self.state.y[:] = 0.0
 
-    def present(self, lane: int) -> Any:
+    def present(self, lane: int) -> Floats:
         """Return what outlives a sequence besides the weights: nothing."""
-        return None
+        return np.zeros(0)
 
-    def set_present(self, lane: int, present: Any) -> None:
+    def set_present(self, lane: int, present: Floats) -> None:
         """Take what `present` gave."""
 
     def grows(self, lane: int) -> bool:

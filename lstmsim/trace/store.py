@@ -25,6 +25,7 @@ import lstmsim
 from lstmsim.kernels.record import Layout
 from lstmsim.trace.dataset import values
 from lstmsim.trace.schema import COORDINATES, PROGRESS, STEP, TEST, WEIGHT_DIMS, Variable
+from lstmsim.trace.seal import seal
 
 Floats = npt.NDArray[np.float64]
 
@@ -86,9 +87,9 @@ class TrialFile:
     def __init__(self, path: Path, layout: Layout, task: Any) -> None:
         self.layout, self.task = layout, task
         self._stack = contextlib.ExitStack()
-        part = self._stack.enter_context(whole_or_absent(path))
+        self._part = self._stack.enter_context(whole_or_absent(path))
         with library():
-            self._file = netCDF4.Dataset(part, "w", format="NETCDF4")
+            self._file = netCDF4.Dataset(self._part, "w", format="NETCDF4")
 
     def __enter__(self) -> TrialFile:
         """Return the open file."""
@@ -99,11 +100,9 @@ class TrialFile:
         if self._file.isopen():
             with library():
                 self._file.close()
+            if exception[0] is None:
+                seal(self._part)
             self._stack.__exit__(*exception)
-
-    def close(self) -> None:
-        """Close the file and give it its name."""
-        self.__exit__(None, None, None)
 
     def append(self, rows: Floats, group: str = "trace") -> None:
         """Append recorded steps, shape (step, column), to a group, which is made at the first call."""

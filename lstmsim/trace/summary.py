@@ -10,17 +10,26 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
+from lstmsim.trace.seal import intact
 from lstmsim.trace.store import library, whole_or_absent
 
 STATUSES = ("solved", "gave_up", "diverged")
+_SMALL = 1 << 26  # bytes up to which a file is verified whenever it is opened
 
 
 class BrokenFile(ValueError):
     """A file that is no whole trial file."""
 
 
-def read_trial(path: Path) -> dict[str, Any]:
+def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
     """Attributes of a trial file, with the results of its test.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    verify : bool
+        Compare the file with its checksum even if it is large.
 
     Raises
     ------
@@ -28,6 +37,8 @@ def read_trial(path: Path) -> dict[str, Any]:
         If the file cannot be read as a trial file; the message names it.
     """
     try:
+        if (verify or path.stat().st_size <= _SMALL) and intact(path) is False:
+            raise ValueError("its checksum is wrong")
         with library(), netCDF4.Dataset(path) as file:
             attrs = {name: file.getncattr(name) for name in file.ncattrs()}
             for key in ("row", "trial", "seed", "status", "config", "version"):

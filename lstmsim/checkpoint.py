@@ -1,0 +1,73 @@
+"""The file of a checkpoint: a sealed .npz of plain arrays and one JSON text; nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstmsim.trace.seal import intact, seal
+from lstmsim.trace.store import whole_or_absent
+from lstmsim.trace.summary import BrokenFile
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint; the file is whole or absent, and on the disk when this returns.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is replaced.
+    content : dict
+        Dicts with keys of text, lists, arrays, numbers, texts and None, in any depth.
+    """
+    arrays: list[np.ndarray] = []
+    text = json.dumps(_described(content, arrays))
+    with whole_or_absent(path) as part:
+        with part.open("wb") as file:
+            named: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
+            np.savez(file, **named, content=np.array(text))
+        seal(part)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read what `write` was given; tuples have become lists.
+
+    Raises
+    ------
+    BrokenFile
+        If the file is no whole checkpoint; the message names it.
+    """
+    try:
+        if not intact(path):
+            raise ValueError("its checksum is wrong")
+        with np.load(path, allow_pickle=False) as file:
+            return dict(_restored(json.loads(str(file["content"])), file))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise BrokenFile(f"{path} is no whole checkpoint ({error})") from None
+
+
+def _described(value: Any, arrays: list[np.ndarray]) -> Any:
+    """The value for JSON, each dict marked as one, each array by its number."""
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, dict):
+        return {"dict": {key: _described(part, arrays) for key, part in value.items()}}
+    if isinstance(value, list | tuple):
+        return [_described(part, arrays) for part in value]
+    return value
+
+
+def _restored(value: Any, arrays: Any) -> Any:
+    """The inverse of `_described`."""
+    if isinstance(value, list):
+        return [_restored(part, arrays) for part in value]
+    if isinstance(value, dict):
+        if "array" in value:
+            return arrays[f"array_{value['array']}"]
+        return {key: _restored(part, arrays) for key, part in value["dict"].items()}
+    return value
