@@ -1,4 +1,4 @@
-"""Run all measurements, pinned to one core, and print medians and ratios."""
+"""Run all measurements side by side, pinned to one core, and print medians, best values and ratios."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import ours, programs
+from benchmarks import big_net, ours, programs
 from lstmsim.trace.store import provenance
 
+PARTS = ("kernel", "adding", "one-hot", "every-step", "big-net", "threads", "recording", "record-all", "start-up")
 
-def median(measure: Callable[[], float | None], repeats: int) -> float | None:
-    """Median of repeated measurements after one that warms up."""
-    if measure() is None:
-        return None
-    return statistics.median(value for _ in range(repeats) if (value := measure()) is not None)
+
+def side_by_side(rows: dict[str, Callable[[], float | None]], repeats: int) -> dict[str, list[float]]:
+    """Each measurement in turn, `repeats` times after a round that warms up; those that are not installed are left out."""
+    rows = {label: run for label, run in rows.items() if run() is not None}
+    found: dict[str, list[float]] = {label: [] for label in rows}
+    for _ in range(repeats):
+        for label, run in rows.items():
+            found[label].append(run() or 0.0)
+    return found
 
 
 def main() -> None:
@@ -26,26 +31,27 @@ def main() -> None:
     parse = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parse.add_argument("--repeats", type=int, default=5)
     parse.add_argument("--core", type=int, default=0, help="core to be pinned to")
-    parse.add_argument("only", nargs="*", help="measurements to make (default: all)")
+    parse.add_argument("only", nargs="*", metavar="part", help=f"parts to run, of {', '.join(PARTS)} (default: all)")
     options = parse.parse_args()
+    for name in options.only:
+        if name not in PARTS:
+            parse.error(f"part: {name!r}; allowed: {', '.join(PARTS)}")
     every = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {options.core})
     print(f"{provenance()['cpu']}, {len(every)} cores, Python {platform.python_version()}, numba {provenance()['numba']}")
-    print("Medians of", options.repeats, "after a warm-up; ns per time step and trial unless said\n")
+    print(f"{options.repeats} repeats side by side after a warm-up; ns: processor time per time step and trial")
+    print(f"{'':<62}     median       best      medians, first to this\n")
 
     def measure(name: str, rows: dict[str, Callable[[], float | None]], unit: str = "ns") -> None:
         """One table: the ratios are against its first entry."""
         if options.only and name not in options.only:
             return
-        print(f"{name}")
+        print(name)
         first = None
-        for label, run in rows.items():
-            value = median(run, options.repeats)
-            if value is None:
-                print(f"  {label:<62} not installed")
-                continue
-            first = first or value
-            print(f"  {label:<62} {value:10.2f} {unit}  {first / value:6.2f}x", flush=True)
+        for label, values in side_by_side(rows, options.repeats).items():
+            middle = statistics.median(values)
+            first, best = first or middle, (max if unit == "MB/s" else min)(values)
+            print(f"  {label:<60} {middle:10.2f} {best:10.2f} {unit}  {first / middle:6.2f}x", flush=True)
         print()
 
     measure(
@@ -86,8 +92,11 @@ def main() -> None:
             "row 2a, 8 lanes": lambda: ours.learning_only("2a", 8, 3000),
         },
     )
+    if not options.only or "big-net" in options.only:
+        print("big-net")
+        big_net.table(options.repeats)
     os.sched_setaffinity(0, every)
-    measure("threads", {"1 worker": lambda: ours.threads(1), "2 workers": lambda: ours.threads(2)})
+    measure("threads", {"1 worker": lambda: ours.threads(1), "2 workers": lambda: ours.threads(2)}, "ns (wall)")
     os.sched_setaffinity(0, {options.core})
     measure(
         "recording",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import time
@@ -20,7 +19,6 @@ from lstmsim.learners.architecture import Architecture
 from lstmsim.learners.wide import one_net
 
 SIZES = ((16, 2, 8), (8, 2, 32), (8, 2, 104), (8, 2, 332))  # inputs, outputs, blocks: 1e3, 1e4, 1e5 and 1e6 weights
-REPEATS = 9
 
 
 def wave(count: int, step: float, shape: tuple[int, ...], first: int = 0) -> npt.NDArray[np.float64]:
@@ -57,13 +55,13 @@ def ours(
     return run, lambda: float(net.state.y_k[0, :outputs].sum())
 
 
-def main() -> None:
-    """Print the table."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def table(repeats: int) -> None:
+    """Print medians per weight and step for each size, with targets at every step and at every tenth."""
     program = build("big_net.c")
     if program is None:
-        raise SystemExit("gcc is needed")
-    print(f"Medians of {REPEATS}, one core, ns per weight and step; targets at every n-th step")
+        print("  gcc is needed")
+        return
+    print("  ns of processor time per weight and step; targets at every n-th step")
     print("  weights   n       C  lstmsim  recorded   C / lstmsim")
     for size, every in product(SIZES, (1, 10)):
         architecture = Architecture(*size)
@@ -72,7 +70,7 @@ def main() -> None:
         command = [str(program), *map(str, (*size, steps, every, 2))]
         found: dict[str, list[float]] = {"C": [], "plain": [], "recorded": []}
         per = steps * architecture.n_weights
-        for repeat in range(REPEATS + 1):
+        for repeat in range(repeats + 1):
             found["plain"].append(plain() / per)
             found["recorded"].append(recorded() / per)
             lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -82,7 +80,3 @@ def main() -> None:
                 assert abs(float(lines[1]) - outputs()) < 1e-9, "the two programs do not compute the same"
         c, wide, noted = (statistics.median(found[name][1:]) for name in ("C", "plain", "recorded"))
         print(f"  {per // steps:7}  {every:2}  {c:6.3f}   {wide:6.3f}    {noted:6.3f}       {c / wide:5.2f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
