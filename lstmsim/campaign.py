@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -18,7 +19,8 @@ import lstmsim
 from lstmsim._results import Reached, read_row
 from lstmsim.config import Config
 from lstmsim.ensemble import Ensemble, Job
-from lstmsim.folder import trial_path
+from lstmsim.folder import checkpoint_path, discard, trial_path, unfinished
+from lstmsim.lock import locked
 from lstmsim.manifest import remember
 from lstmsim.requests import Request
 from lstmsim.trace.policy import Policy
@@ -36,8 +38,12 @@ def run_campaign(
     lanes: int | None,
     *,
     quiet: bool = False,
+    force: bool = False,
+    checkpoint_every: float = 60.0,
 ) -> int:
     """Run what is not yet in the folder, and write summary, tables, pictures and report.
+
+    Trials that are in the folder are not run again; unfinished ones go on from their checkpoints.
 
     Parameters
     ----------
@@ -53,6 +59,10 @@ def run_campaign(
         Threads, and trials per thread advanced together (None: chosen).
     quiet : bool
         Print only the folder at the end.
+    force : bool
+        Start over in a new subfolder if there is anything in the folder.
+    checkpoint_every : float
+        Seconds between checkpoints of unfinished trials; 0: at every chance.
 
     Returns
     -------
@@ -62,22 +72,60 @@ def run_campaign(
     Raises
     ------
     ValueError
-        If the folder holds trials of another configuration, seed or version.
+        If a configuration cannot be run or does not fit into memory, the folder cannot be written, is in use by another
+        run, or holds trials of another configuration, seed or version.
+    TrialsFailed
+        If trials could not go on; what was finished is kept.
     """
     console = plain_console(quiet=quiet)
+    every = [Job(r.name, r.config, list(range(r.trials)), _changes(r)) for r in requests]
+    Ensemble(every, out, seed, policy, workers, lanes).rehearse()
+    if force and out.is_dir() and any(out.iterdir()):
+        out = next(new for n in range(1, 10**6) if not (new := out / f"again-{n}").exists())
+    with contextlib.ExitStack() as stack:
+        try:
+            left = stack.enter_context(locked(out))
+        except OSError as error:
+            raise ValueError(f"--out is {str(out)!r} ({error.strerror}); allowed: a folder that can be written") from None
+        if left:
+            console.print(f"[yellow]{left} was ended while it ran into {out}; this run takes over[/]")
+        return _run_campaign(requests, out, seed, policy, workers, lanes, console, checkpoint_every)
+
+
+def _changes(request: Request) -> str:
+    return ", ".join(f"{key}={value}" for key, value in request.changes.items())
+
+
+def _run_campaign(
+    requests: list[Request],
+    out: Path,
+    seed: int,
+    policy: Policy,
+    workers: int,
+    lanes: int | None,
+    console: Console,
+    checkpoint_every: float,
+) -> int:
+    """Run a campaign into a folder whose lock this process holds."""
     jobs, finished, broken = _what_is_left(requests, out, seed)
     for message in broken:
         console.print(f"[yellow]{message}; the trial is run again[/]")
+    _tidy(out, requests, finished)
     manifest = remember(out, requests, seed)
     total = sum(request.trials for request in requests)
     left = sum(len(job.trials) for job in jobs)
     rows = ", ".join(request.name for request in requests)
     console.print(f"lstmsim: rows {rows}; {total} trials, {total - left} finished before; results in {out}")
     if left:
-        ensemble = Ensemble(jobs, out, seed, policy, workers, lanes)
-        with _Display(ensemble, console, total, solved=_solved(finished)) as display:
-            for name, result in ensemble.run(display.tick):
-                display.ended(name, result)
+        ensemble = Ensemble(jobs, out, seed, policy, workers, lanes, checkpoint_every=checkpoint_every)
+        display = _Display(ensemble, console, total, solved=_solved(finished))
+        try:
+            display.start()
+            with contextlib.closing(ensemble.run(display.tick)) as ended:
+                for name, result in ended:
+                    display.ended(name, result)
+        finally:
+            display.stop()
     # What was asked of the folder before belongs to its summary and report as well.
     results = [read_row(out, request) for request in manifest.requests]
     attrs = {result.request.name: result.attrs for result in results if result.attrs}
@@ -89,7 +137,7 @@ def run_campaign(
     from lstmsim.report import write_report
 
     console.print(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}; report: {write_report(out, results)}")
-    if quiet:
+    if console.quiet:
         print(out)
     return 0
 
@@ -106,40 +154,59 @@ def _solved(finished: dict[str, list[dict[str, Any]]]) -> int:
 def _what_is_left(
     requests: list[Request], out: Path, seed: int
 ) -> tuple[list[Job], dict[str, list[dict[str, Any]]], list[str]]:
-    """Trials not yet in the folder, those that are, and messages about files that cannot be read."""
-    jobs, finished, broken = [], {}, []
+    """Trials not yet in the folder, those that are, and messages about files that cannot be read.
+
+    Nothing is changed before all files have been looked at, but for damaged checkpoints, which are removed then.
+    """
+    jobs, finished, broken, damaged = [], {}, [], []
     for request in requests:
         missing, present = [], []
         for trial in range(request.trials):
             path = trial_path(out, request.name, trial)
-            if not path.exists():
-                missing.append(trial)
-                continue
+            if path.exists():
+                try:
+                    attrs = read_trial(path, verify=True)
+                    _refuse_other(path, attrs, request.config, seed, trial)
+                    present.append(attrs)
+                    continue
+                except BrokenFile as error:
+                    broken.append(str(error))
+            missing.append(trial)
             try:
-                attrs = read_trial(path)
+                if (origin := unfinished(path)) is not None:
+                    _refuse_other(checkpoint_path(path), origin, request.config, seed, trial)
             except BrokenFile as error:
                 broken.append(str(error))
-                missing.append(trial)
-                continue
-            _refuse_other(path, attrs, request.config, seed, trial)
-            present.append(attrs)
+                damaged.append(path)
         finished[request.name] = present
         if missing:
             jobs.append(Job(request.name, request.config, missing))
+    for path in damaged:
+        discard(path)
     return jobs, finished, broken
 
 
+def _tidy(out: Path, requests: list[Request], finished: dict[str, list[dict[str, Any]]]) -> None:
+    """Remove what a run that was killed has left: files begun but not complete, checkpoints of trials that had ended."""
+    for folder in (out, *(out / request.name for request in requests)):
+        for part in folder.glob(".*.part"):
+            part.unlink()
+    for name, attrs in finished.items():
+        for a in attrs:
+            discard(trial_path(out, name, int(a["trial"])))
+
+
 def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, trial: int) -> None:
-    """Raise ValueError if a finished trial was run with something else than is asked for now."""
-    wanted = replace(config, task=config.task.for_trial(trial)).as_dict()
+    """Raise ValueError if a trial in the folder was begun with something else than is asked for now."""
+    wanted = json.loads(replace(config, task=config.task.for_trial(trial)).as_json())
+    pairs = [("seed", attrs["seed"], seed), ("version", attrs["version"], lstmsim.__version__)]
     for part, there in json.loads(attrs["config"]).items():
-        for key, value in there.items():
-            asked = json.loads(json.dumps(wanted.get(part, {}).get(key)))
-            if asked != value:
-                raise ValueError(f"{path} was run with {key}={value!r}, not {asked!r}; choose another --out")
-    for key, asked in (("seed", seed), ("version", lstmsim.__version__)):
-        if attrs[key] != asked:
-            raise ValueError(f"{path} was run with {key}={attrs[key]!r}, not {asked!r}; choose another --out")
+        asked = wanted.get(part, {})
+        pairs += [(key, value, asked.get(key)) for key, value in there.items()]
+    for key, value, asked in pairs:
+        if value != asked:
+            allowed = "another --out, or --force to start over in a new subfolder"
+            raise ValueError(f"{path} was run with {key}={value!r}, not {asked!r}; allowed: {allowed}")
 
 
 class _Display:
@@ -156,14 +223,15 @@ class _Display:
             self.bar = Progress(*columns, console=console, transient=True)
             self.task = self.bar.add_task(self.text(0.0), total=total, completed=self.done)
 
-    def __enter__(self) -> _Display:
+    def start(self) -> None:
+        """Show the bar, or the first line."""
         if self.bar is not None:
             self.bar.start()
         else:
             self.console.print(self.text(0.0))
-        return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def stop(self) -> None:
+        """Take the bar away, even one that was only half begun."""
         if self.bar is not None:
             self.bar.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 import tomllib
 import types
 import typing
@@ -132,10 +133,16 @@ class Config:
         for key, value in changes.items():
             part = parts[keys[key]]
             changed[keys[key]][key] = _checked(key, value, typing.get_type_hints(type(part))[key])
-        new = {part: dataclasses.replace(value, **changed[part]) for part, value in parts.items() if changed[part]}
-        if "task" in new:
-            settings = new.get("settings", self.settings)
-            new["settings"] = dataclasses.replace(settings, n_inputs=new["task"].n_inputs, n_outputs=new["task"].n_outputs)
+        try:
+            new = {part: dataclasses.replace(value, **changed[part]) for part, value in parts.items() if changed[part]}
+            if "task" in new:
+                sizes = {"n_inputs": new["task"].n_inputs, "n_outputs": new["task"].n_outputs}
+                new["settings"] = dataclasses.replace(new.get("settings", self.settings), **sizes)
+        except ValueError as error:
+            if any(re.search(rf"\b{re.escape(key)}\b", str(error)) for key in changes):
+                raise
+            given = ", ".join(f"{key}={value!r}" for key, value in changes.items())  # sizes of the net follow from the task
+            raise ValueError(f"with {given}: {error}") from None
         return dataclasses.replace(self, **new)
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,6 +160,8 @@ class Config:
 
 def _checked(key: str, value: Any, hint: Any) -> Any:
     """The value if it is of the key's type, whole numbers serving as floats too."""
+    if not speakable(value):
+        raise ValueError(f"{key} is or holds a number of thousands of digits; allowed: {_describe(hint)}")
     try:
         return pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(value, strict=False)
     except pydantic.ValidationError as error:
@@ -191,5 +200,14 @@ def parse_value(text: str) -> Any:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (tomllib.TOMLDecodeError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return text
+
+
+def speakable(value: Any) -> bool:
+    """Whether a value can be shown: Python does not print numbers of more than 4300 digits."""
+    try:
+        repr(value)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
+from lstmsim import memory
 from lstmsim.config import Config
 from lstmsim.folder import RowFolder
 from lstmsim.learners import LEARNERS
@@ -31,11 +32,14 @@ class Job:
         Task, learner and stopping rule.
     trials : list of int
         Numbers of the trials.
+    changed : str
+        Settings that differ from the row's own, for messages.
     """
 
     name: str
     config: Config
     trials: list[int]
+    changed: str = ""
 
 
 @dataclass
@@ -110,15 +114,46 @@ class Ensemble:
         self.groups.sort(key=_longest, reverse=True)  # or one long row would be left over for one thread at the end
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation]] = {}
-        self.results: SimpleQueue[tuple[str, Result | BaseException]] = SimpleQueue()
+        self.results: SimpleQueue[tuple[str, Result | BaseException | None]] = SimpleQueue()
         self._stop = threading.Event()
-        self._extra = provenance()
+        self._extra: dict[str, str] = {}
         self._untouched = list(self.groups)
         self._lock = threading.Lock()
 
     def _useful(self, group: _Group) -> int:
         """Threads that a group can keep busy: a step of eight lanes takes hardly longer than one of four."""
         return -(-len(group.waiting) // (self.lanes or 8))
+
+    def rehearse(self) -> None:
+        """Make what a thread needs for each job once, within a thread's share of the memory, before anything is begun.
+
+        Raises
+        ------
+        ValueError
+            If a configuration cannot be run, or does not fit into memory; the message names the row.
+        """
+        total = memory.installed()
+        for group in {group.job.name: group for group in self.groups}.values():
+            name, width = group.job.name, self.width(group, self._share)
+            try:
+                with memory.at_most(total // self.workers):
+                    self._simulation(group, width)
+            except MemoryError as error:
+                sizes = f"{width} trials at once on each of {self.workers} threads"
+                raise ValueError(
+                    f"row {name} with {group.job.changed or 'its settings'}, {sizes}, does not fit into memory ({error}); "
+                    f"allowed: smaller sizes, --lanes or --workers, for {total / 2**30:.1f} GiB"
+                ) from None
+
+    @property
+    def _share(self) -> int:
+        """Threads that take part in a group."""
+        return max(1, self.workers // max(1, len(self.groups)))
+
+    def _simulation(self, group: _Group, width: int) -> Any:
+        """What runs the trials of a group."""
+        driver = getattr(LEARNERS[group.config.learner], "driver", Simulation)
+        return driver(group.config, self.seed, width, self.policy)
 
     def width(self, group: _Group, share: int) -> int:
         """Lanes for a group of which `share` threads take part: the next power of two, at most 16."""
@@ -127,7 +162,7 @@ class Ensemble:
         each = -(-len(group.waiting) // min(share, max(1, self._useful(group))))
         return min(16, 1 << max(0, each - 1).bit_length())
 
-    def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Iterator[tuple[str, Result]]:
+    def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Generator[tuple[str, Result]]:
         """Run all jobs; yields (job's name, result) as trials end, and calls `on_tick` now and then.
 
         However it ends, trials under way are left at a last checkpoint, as far as one can be written.
@@ -137,23 +172,26 @@ class Ensemble:
         TrialsFailed
             If a thread raised an error, its cause; the others have stopped by then.
         """
-        share = max(1, self.workers // max(1, len(self.groups)))
-        threads = [threading.Thread(target=self._work, args=(n, share), daemon=True) for n in range(self.workers)]
+        threads = [threading.Thread(target=self._work, args=(n, self._share), daemon=True) for n in range(self.workers)]
         failure: TrialsFailed | None = None
+        self._extra = provenance()
         for thread in threads:
             thread.start()
+        working = len(threads)
         try:
-            while any(thread.is_alive() for thread in threads) or not self.results.empty():
-                while not self.results.empty():
-                    name, result = self.results.get()
+            # Not by Thread.join with a timeout: interrupted by a signal, it takes the thread for ended.
+            while working:
+                with contextlib.suppress(Empty):
+                    name, result = self.results.get(timeout=tick)
                     if isinstance(result, Result):
                         yield name, result
+                    elif result is None:
+                        working -= 1
                     elif failure is None:
                         self._stop.set()
                         failure = TrialsFailed(f"row {name}: {type(result).__name__}: {result}")
                         failure.__cause__ = result
                 on_tick()
-                next((thread for thread in threads if thread.is_alive()), threads[0]).join(tick)
         finally:
             self._stop.set()
             for thread in threads:
@@ -183,13 +221,13 @@ class Ensemble:
             self.results.put((group.job.name if group is not None else "", error))
         finally:
             self.running.pop(number, None)
+            self.results.put(("", None))
 
     def _simulate(self, number: int, group: _Group, share: int) -> None:
         """Run the trials of one group that this thread gets hold of."""
         if not group.waiting:
             return
-        driver = getattr(LEARNERS[group.config.learner], "driver", Simulation)
-        simulation = driver(group.config, self.seed, self.width(group, share), self.policy)
+        simulation = self._simulation(group, self.width(group, share))
         self.running[number] = group.job.name, simulation
         name, every = group.job.name, self.checkpoint_every
         folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)

@@ -59,8 +59,8 @@ def locked(folder: Path) -> Iterator[str]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         os.pwrite(file, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}).encode(), 0)
         yield left
-        path.unlink(missing_ok=True)
     finally:
+        path.unlink(missing_ok=True)
         os.close(file)
 
 

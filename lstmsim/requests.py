@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstmsim.config import Config
+from lstmsim.config import Config, speakable
 from lstmsim.experiments import Row, row
 
 _KEYS = {"row", "trials", "set", "reading", "name"}
@@ -75,8 +75,10 @@ def from_file(path: Path, trials: int | None, changes: Mapping[str, Any]) -> tup
         raise ValueError(
             f"run file {str(path)!r} cannot be read ({error.strerror or error}); allowed: a TOML file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"run file {str(path)!r} is no TOML ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"run file {str(path)!r} is no TOML ({error}); allowed: a TOML file") from None
+    if not speakable(content):
+        raise ValueError(f"run file {str(path)!r} holds a number of thousands of digits; allowed: up to 64 bits")
     if unknown := sorted(set(content) - {"rows", "title"}):
         raise ValueError(f"run file {str(path)!r}: unknown key {unknown[0]!r}; allowed: rows, title")
     entries = content.get("rows")

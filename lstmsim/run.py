@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import hashlib
+import math
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lstmsim.config import parse_assignment
 from lstmsim.experiments import Row, rows
@@ -23,9 +28,15 @@ EXAMPLES = """examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse in one line."""
+        raise ValueError(f"{message}; allowed: what --help shows")
+
+
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command line."""
-    parse = argparse.ArgumentParser(
+    parse = _Parser(
         prog="python -m lstmsim.run",
         description="Run rows of Hochreiter and Schmidhuber (1997): training, traces, pictures, tables.",
         epilog=EXAMPLES,
@@ -43,20 +54,68 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--record", default="default", metavar="POLICY", help="none, default, all, first:N, last:N, every:N, or several"
     )
+    parse.add_argument(
+        "--checkpoint-every", metavar="SECONDS", help="time between checkpoints of unfinished trials (default 60)"
+    )
+    parse.add_argument("--force", action="store_true", help="start over in a new subfolder of a folder that is not empty")
     parse.add_argument("--quiet", action="store_true", help="print only the path of the results")
     return parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code."""
+    """Run the command line; the exit code.
+
+    0: every trial ended by its rule. 1: the run failed, as with a full disk. 2: the request is wrong. 130, 143: stopped by
+    Ctrl-C, by SIGTERM.
+    """
     try:
-        return _main(parser().parse_args(arguments))
+        with _terminable():
+            return _main(parser().parse_args(arguments))
     except (ValueError, OSError) as error:
-        print(f"lstmsim: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("lstmsim: stopped; what was finished is kept", file=sys.stderr)
-        return 130
+        print(f"lstmsim: {_one_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else 2
+    except KeyboardInterrupt as stop:
+        print(f"lstmsim: stopped; {_GOES_ON}", file=sys.stderr)
+        return 143 if isinstance(stop, _Terminated) else 130
+    except RuntimeError as error:
+        from lstmsim.ensemble import TrialsFailed
+
+        if not isinstance(error, TrialsFailed):
+            raise
+        if not isinstance(error.__cause__, OSError | MemoryError):
+            traceback.print_exception(error.__cause__)
+        print(f"lstmsim: {_one_line(error)}; {_GOES_ON}", file=sys.stderr)
+        return 1
+
+
+_GOES_ON = "what was finished is kept, and the same command goes on from the last checkpoints"
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: the run ends as with Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the run in an orderly way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(*_: Any) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _one_line(error: Exception) -> str:
+    """An error's message without control characters, the middle of a long one left out."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+    return text if len(text) <= 1500 else f"{text[:700]} ... {text[-700:]}"
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -72,6 +131,7 @@ def _main(options: argparse.Namespace) -> int:
         raise ValueError(f"--lanes is {lanes}; allowed: 1, 2, 4, 8 or 16")
     trials = _number("--trials", options.trials, None, 1, 10_000)
     changes = dict(parse_assignment(text) for text in options.set)
+    checkpoint_every = _seconds("--checkpoint-every", options.checkpoint_every, 60.0)
     if options.max_sequences is not None:
         changes["max_sequences"] = _number("--max-sequences", options.max_sequences, None, 1)
     if any(name.endswith(".toml") for name in options.rows):
@@ -86,7 +146,8 @@ def _main(options: argparse.Namespace) -> int:
     out = Path(options.out) if options.out is not None else Path("runs") / name
     from lstmsim.campaign import run_campaign
 
-    return run_campaign(requests, out, seed, policy, workers, lanes, quiet=options.quiet)
+    how = {"quiet": options.quiet, "force": options.force, "checkpoint_every": checkpoint_every}
+    return run_campaign(requests, out, seed, policy, workers, lanes, **how)
 
 
 def _number(name: str, text: str | None, default: Any, low: int, high: int = 10**15) -> Any:
@@ -103,6 +164,22 @@ def _number(name: str, text: str | None, default: Any, low: int, high: int = 10*
         if low <= int(text) <= high:
             return int(text)
     raise ValueError(f"{name} is {text!r}; allowed: a whole number from {low} to {high}")
+
+
+def _seconds(name: str, text: str | None, default: float) -> float:
+    """A number of seconds of the command line.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if text is None:
+        return default
+    with contextlib.suppress(ValueError):
+        if 0.0 <= float(text) < math.inf:
+            return float(text)
+    raise ValueError(f"{name} is {text!r}; allowed: a number of seconds of at least 0")
 
 
 def _list() -> int:

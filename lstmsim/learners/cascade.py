@@ -73,7 +73,8 @@ class CascadeSettings:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        whole_fields(self, "n_inputs", "n_outputs", "max_hidden", "pool", "patience", "phase_epochs")
+        whole_fields(self, "n_inputs", "n_outputs", "patience", "phase_epochs")
+        whole_fields(self, "max_hidden", "pool", high=1000)
         positive_fields(self, "init_range", "output_epsilon", "candidate_epsilon", "growth")
         positive_fields(self, "decay", "offset", "output_change", "candidate_change", zero=True)
 
@@ -273,6 +274,13 @@ class CascadeTrials(Driver):
     too. `joined` of the result names the presentations at which each hidden unit joined; snapshots of the weights are taken
     then, too.
     """
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the training strings."""
+        task = self.config.task.exams()[0]
+        width = task.n_inputs + self.config.settings.max_hidden + 4 * task.n_outputs + 8
+        return 8 * width * (task.n_train + 1) * int(task.max_length)
 
     def run_trial(self, trial: int, on_progress: Callable[[Any], None], state: dict[str, Any] | None = None) -> Result:
         """Run one trial."""

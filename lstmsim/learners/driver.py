@@ -41,6 +41,7 @@ class Driver(ABC):
         from lstmsim.learners import LEARNERS
 
         self.config, self.seed, self.policy = config, seed, policy
+        np.empty(self.memory, np.uint8)  # too large a request fails here, before the first trial
         self.learner = LEARNERS[config.learner](config.settings, 1, symbols=config.task.symbols)
         # What a progress display reads of a simulation: how far the running trial has come.
         self.lanes = SimpleNamespace(book=new_book(1), record=new_record(1, 1, 1, 0))
@@ -81,6 +82,11 @@ class Driver(ABC):
                 self.running = {}
             self._keep(result)
             yield result
+
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """Bytes, about, that a trial will take."""
 
     @abstractmethod
     def run_trial(self, trial: int, on_progress: Callable[[Any], None], state: dict[str, Any] | None = None) -> Result:

@@ -63,7 +63,9 @@ class GuessingSettings:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        whole_fields(self, "n_inputs", "n_hidden", "n_train", "n_test")
+        whole_fields(self, "n_inputs")
+        whole_fields(self, "n_hidden", high=1000)
+        whole_fields(self, "n_train", "n_test", high=1_000_000)
         positive_fields(self, "weight_range", "accept")
         one_of("net", self.net, "A1", "A2", "A2 without self", "latch 1", "latch 2")
         if self.n_outputs != 1:
@@ -177,6 +179,12 @@ class GuessingTrials(Driver):
     A trial is solved when a draw has all training sequences right; the test set is then judged once. Progress has a line for
     each draw that got further than all before; the trace shows the last net on the last training sequences.
     """
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the larger of the two sets of sequences."""
+        settings, task = self.config.settings, self.config.task
+        return 8 * (2 * task.n_inputs + 6) * (max(settings.n_train, settings.n_test) + 1) * int(task.max_length)
 
     def run_trial(self, trial: int, on_progress: Callable[[Any], None], state: dict[str, Any] | None = None) -> Result:
         """Run one trial."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,10 +20,11 @@ def refuse(name: str, value: Any, allowed: str) -> ValueError:
     return ValueError(f"{name} is {value!r}; allowed: {allowed}")
 
 
-def whole(name: str, value: Any, low: int) -> int:
-    """Return a whole number of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise refuse(name, value, f"a whole number of at least {low}")
+def whole(name: str, value: Any, low: int, high: float = math.inf) -> int:
+    """Return a whole number from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        limits = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+        raise refuse(name, value, f"a whole number {limits}")
     return int(value)
 
 
@@ -45,10 +47,10 @@ def positive(name: str, value: Any, *, zero: bool = False) -> float:
     return float(value)
 
 
-def whole_fields(settings: Any, *names: str, low: int = 1) -> None:
-    """Check fields of frozen settings, and make them plain whole numbers of at least `low`."""
+def whole_fields(settings: Any, *names: str, low: int = 1, high: float = math.inf) -> None:
+    """Check fields of frozen settings, and make them plain whole numbers from `low` to `high`."""
     for name in names:
-        object.__setattr__(settings, name, whole(name, getattr(settings, name), low))
+        object.__setattr__(settings, name, whole(name, getattr(settings, name), low, high))
 
 
 def positive_fields(settings: Any, *names: str, zero: bool = False) -> None:

@@ -16,11 +16,13 @@ from xarray.core import indexing
 
 from lstmsim.trace.schema import COORDINATES
 from lstmsim.trace.store import library
-from lstmsim.trace.summary import read_trial
+from lstmsim.trace.summary import UNREADABLE, BrokenFile, read_trial
 
 if TYPE_CHECKING:
     from lstmsim.net import LSTM
 
+_CHUNK = 1 << 18  # steps read together
+_MOST_NAMES = 10_000_000  # texts of one variable, which are read at once
 _GROUPS = ("trace", "test_trace", "progress", "weights", "test")
 _ALONG = {"trace": "step", "test_trace": "step", "progress": "window"}  # dimensions whose lengths differ between trials
 
@@ -53,16 +55,20 @@ def open_run(path: str | Path) -> xr.DataTree:
         return _open_files([path])
     if not path.is_dir():
         raise FileNotFoundError(f"path is {str(path)!r}, where nothing is; allowed: a run's folder or a trial file")
-    direct = sorted(path.glob("trial-*.nc"))
+    direct = _trial_files(path)
     if direct:
         return _open_files(direct)
-    rows = {folder.name: sorted(folder.glob("trial-*.nc")) for folder in sorted(path.iterdir()) if folder.is_dir()}
+    rows = {folder.name: _trial_files(folder) for folder in sorted(path.iterdir()) if folder.is_dir()}
     rows = {name: files for name, files in rows.items() if files}
     if not rows:
         raise FileNotFoundError(f"path is {str(path)!r}, which holds no trial files; allowed: a run's folder")
     if len(rows) == 1:
         return _open_files(next(iter(rows.values())))
     return xr.DataTree(children={name: _open_files(files) for name, files in rows.items()})
+
+
+def _trial_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("trial-*.nc") if path.is_file())
 
 
 def load_net(path: str | Path, which: str | int = "final") -> LSTM:
@@ -124,8 +130,22 @@ def _weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float,
 
 
 def _open_files(files: list[Path]) -> xr.DataTree:
-    """Trial files of one row as one tree."""
+    """Trial files of one row as one tree.
+
+    Raises
+    ------
+    BrokenFile
+        If a file is no whole trial file, or the files do not belong to one row.
+    """
     attrs = [read_trial(file) for file in files]
+    try:
+        return _tree(files, attrs)
+    except UNREADABLE as error:
+        names = str(files[0]) if len(files) == 1 else f"{files[0].parent} with {len(files)} trial files"
+        raise BrokenFile(f"{names} cannot be opened as trials of one row ({type(error).__name__}: {error})") from None
+
+
+def _tree(files: list[Path], attrs: list[dict[str, Any]]) -> xr.DataTree:
     trials = [int(a["trial"]) for a in attrs]
     groups = {}
     for name in _GROUPS:
@@ -175,12 +195,16 @@ def _parts(files: list[Path], group: str) -> Iterator[xr.Dataset | None]:
             for name, there in file[group].variables.items():
                 attrs = {key: there.getncattr(key) for key in there.ncattrs() if key != "coordinates"}
                 if there.dtype is str:
+                    if there.size > _MOST_NAMES:
+                        raise ValueError(f"{group}/{name} says to hold {there.size:,} texts")
                     variables[name] = xr.Variable(there.dimensions, np.array(there[:], dtype=str), attrs)
                 else:
                     data = indexing.LazilyIndexedArray(_OnDisk(path, group, name, there))
                     variables[name] = xr.Variable(there.dimensions, data, attrs)
             dataset = xr.Dataset(variables).set_coords([c for c in COORDINATES if c in variables])
-        yield dataset.chunk() if chunked else dataset
+        # A slice of a long trace must not read all of it.
+        chunks = {dim: _CHUNK for dim in dataset.dims if dim == _ALONG.get(group)}
+        yield dataset.chunk(chunks) if chunked and all(dataset.sizes.values()) else dataset
 
 
 def _joined(name: str, parts: list[xr.Dataset], trials: list[int]) -> xr.Dataset:
@@ -193,7 +217,8 @@ def _joined(name: str, parts: list[xr.Dataset], trials: list[int]) -> xr.Dataset
         parts = [part.pad(snapshot=(0, longest - part.sizes.get("snapshot", 0))) if longest else part for part in parts]
     elif along is not None:
         longest = max(part.sizes[along] for part in parts)
-        parts = [part.pad({along: (0, longest - part.sizes[along])}) for part in parts]
+        gaps = [longest - part.sizes[along] for part in parts]
+        parts = [part.pad({along: (0, gap)}) if gap else part for part, gap in zip(parts, gaps, strict=True)]
     apart = [str(c) for c in parts[0].coords if along in parts[0][c].dims]
     joined = xr.concat(
         parts, xr.Variable("trial", trials), data_vars="all", coords=apart, compat="override", join="override"

@@ -97,12 +97,12 @@ class TrialFile:
 
     def __exit__(self, *exception: Any) -> None:
         """Close the file; it gets its name only if nothing went wrong."""
-        if self._file.isopen():
+        with self._stack:
             with library():
                 self._file.close()
-            if exception[0] is None:
-                seal(self._part)
-            self._stack.__exit__(*exception)
+            if exception[1] is not None:
+                raise exception[1]
+            seal(self._part)
 
     def append(self, rows: Floats, group: str = "trace") -> None:
         """Append recorded steps, shape (step, column), to a group, which is made at the first call."""
@@ -120,8 +120,9 @@ class TrialFile:
             steps["step"][place] = np.arange(place.start, place.stop)
             steps["sequence"][place], steps["t"][place] = rows[:, 0], rows[:, 1]
             steps["event"][place] = marks(self.task, variables["input"], rows[:, 1])
-            for name, columns in variables.items():
-                steps[name][place] = columns
+            with np.errstate(over="ignore"):  # a trial that diverges passes the range of float32 on its way to infinity
+                for name, columns in variables.items():
+                    steps[name][place] = columns
 
     def finish(self, row: str, config: Any, learner: Any, result: Any, extra: dict[str, Any]) -> None:
         """Write all of an ended trial but the rows that were appended before; `extra` becomes attributes too."""

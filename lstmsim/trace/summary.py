@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ from lstmsim.trace.seal import intact
 from lstmsim.trace.store import library, whole_or_absent
 
 STATUSES = ("solved", "gave_up", "diverged")
+# What reading a file that is not one of ours, or is damaged, may raise.
+UNREADABLE = (
+    OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError,
+)  # fmt: skip
+_ATTRIBUTES: dict[str, Any] = {
+    "row": str, "trial": Integral, "seed": Integral, "status": str, "config": str, "version": str,
+}  # fmt: skip
+_MOST_TESTS = 1_000_000
 _SMALL = 1 << 26  # bytes up to which a file is verified whenever it is opened
 
 
@@ -41,17 +50,21 @@ def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
             raise ValueError("its checksum is wrong")
         with library(), netCDF4.Dataset(path) as file:
             attrs = {name: file.getncattr(name) for name in file.ncattrs()}
-            for key in ("row", "trial", "seed", "status", "config", "version"):
-                attrs[key]
-            json.loads(attrs["config"])
+            for key, kind in _ATTRIBUTES.items():
+                if not isinstance(attrs[key], kind):
+                    raise ValueError(f"its attribute {key} is {attrs[key]!r:.60}")
+            if attrs["status"] not in STATUSES or not isinstance(json.loads(attrs["config"]), dict):
+                raise ValueError("its status or config is none")
             test = file["test"]
+            if (size := len(test.dimensions["test_sequence"])) > _MOST_TESTS:
+                raise ValueError(f"it says to hold {size:,} test sequences; the most there can be are {_MOST_TESTS:,}")
             errors, squares = np.asarray(test["error"][:]), np.asarray(test["squared_error"][:])
             attrs["test_sequences"] = len(errors)
             attrs["test_wrong"] = int((np.asarray(test["correct"][:]) == 0).sum())
             attrs["test_error"] = float(errors.mean()) if len(errors) else np.nan
             attrs["test_squared_error"] = float(squares.mean()) if len(errors) else np.nan
             len(file["progress"].dimensions["window"])
-    except (OSError, RuntimeError, KeyError, IndexError, AttributeError, ValueError) as error:
+    except UNREADABLE as error:
         raise BrokenFile(f"{path} is no whole trial file ({type(error).__name__}: {error})") from None
     return attrs
 
