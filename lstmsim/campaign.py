@@ -17,6 +17,7 @@ from rich.table import Table
 
 import lstmsim
 from lstmsim._results import Reached, read_row
+from lstmsim.cluster import Cluster
 from lstmsim.config import Config
 from lstmsim.ensemble import Ensemble, Job
 from lstmsim.folder import checkpoint_path, discard, trial_path, unfinished
@@ -40,6 +41,7 @@ def run_campaign(
     quiet: bool = False,
     force: bool = False,
     checkpoint_every: float = 60.0,
+    scheduler: str | None = None,
 ) -> int:
     """Run what is not yet in the folder, and write summary, tables, pictures and report.
 
@@ -63,6 +65,8 @@ def run_campaign(
         Start over in a new subfolder if there is anything in the folder.
     checkpoint_every : float
         Seconds between checkpoints of unfinished trials; 0: at every chance.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers run the trials, instead of threads here.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def run_campaign(
             raise ValueError(f"--out is {str(out)!r} ({error.strerror}); allowed: a folder that can be written") from None
         if left:
             console.print(f"[yellow]{left} was ended while it ran into {out}; this run takes over[/]")
-        return _run_campaign(requests, out, seed, policy, workers, lanes, console, checkpoint_every)
+        return _run_campaign(requests, out, seed, policy, workers, lanes, console, checkpoint_every, scheduler)
 
 
 def _changes(request: Request) -> str:
@@ -105,6 +109,7 @@ def _run_campaign(
     lanes: int | None,
     console: Console,
     checkpoint_every: float,
+    scheduler: str | None,
 ) -> int:
     """Run a campaign into a folder whose lock this process holds."""
     jobs, finished, broken = _what_is_left(requests, out, seed)
@@ -117,15 +122,15 @@ def _run_campaign(
     rows = ", ".join(request.name for request in requests)
     console.print(f"lstmsim: rows {rows}; {total} trials, {total - left} finished before; results in {out}")
     if left:
-        ensemble = Ensemble(jobs, out, seed, policy, workers, lanes, checkpoint_every=checkpoint_every)
-        display = _Display(ensemble, console, total, solved=_solved(finished))
-        try:
-            display.start()
-            with contextlib.closing(ensemble.run(display.tick)) as ended:
-                for name, result in ended:
-                    display.ended(name, result)
-        finally:
-            display.stop()
+        trials: Ensemble | Cluster
+        if scheduler is None:
+            trials = Ensemble(jobs, out, seed, policy, workers, lanes, checkpoint_every=checkpoint_every)
+        else:
+            trials = Cluster(jobs, out, seed, policy, scheduler, lanes)
+        display = _Display(trials, console, total, total - left, solved=_solved(finished))
+        with display, contextlib.closing(trials.run(display.tick)) as ended:
+            for name, result in ended:
+                display.ended(name, result)
     # What was asked of the folder before belongs to its summary and report as well.
     results = [read_row(out, request) for request in manifest.requests]
     attrs = {result.request.name: result.attrs for result in results if result.attrs}
@@ -212,9 +217,8 @@ def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, 
 class _Display:
     """What a person sees while trials run: a bar on a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, ensemble: Ensemble, console: Console, total: int, solved: int) -> None:
-        self.ensemble, self.console, self.total, self.solved = ensemble, console, total, solved
-        self.done = total - sum(len(group.waiting) for group in ensemble.groups)
+    def __init__(self, trials: Ensemble | Cluster, console: Console, total: int, done: int, solved: int) -> None:
+        self.trials, self.console, self.total, self.done, self.solved = trials, console, total, done, solved
         self.started = self.line_at = time.perf_counter()
         self.steps = self.line_steps = 0
         self.bar: Progress | None = None
@@ -223,31 +227,24 @@ class _Display:
             self.bar = Progress(*columns, console=console, transient=True)
             self.task = self.bar.add_task(self.text(0.0), total=total, completed=self.done)
 
-    def start(self) -> None:
-        """Show the bar, or the first line."""
+    def __enter__(self) -> _Display:
         if self.bar is not None:
             self.bar.start()
         else:
             self.console.print(self.text(0.0))
+        return self
 
-    def stop(self) -> None:
-        """Take the bar away, even one that was only half begun."""
+    def __exit__(self, *exception: Any) -> None:
         if self.bar is not None:
             self.bar.stop()
 
     def text(self, rate: float) -> str:
         """The line of figures."""
-        sequences, errors, correct = 0, [], []
-        for _, simulation in list(self.ensemble.running.values()):
-            book = simulation.lanes.book
-            for lane in list(simulation.running):
-                seen = int(book.index[lane])
-                sequences = max(sequences, seen)
-                if seen:
-                    window = min(seen, book.ring.shape[1])
-                    errors.append(book.sums[lane, 0] / window)
-                    correct.append(book.sums[lane, 2] / window)
-        names = " ".join(sorted({name for name, _ in list(self.ensemble.running.values())}))
+        standings = self.trials.standings()
+        sequences = max((n for standing in standings for n in standing.sequences), default=0)
+        errors = [error for standing in standings for error in standing.errors]
+        correct = [fraction for standing in standings for fraction in standing.correct]
+        names = " ".join(sorted({standing.name for standing in standings}))
         means = f"error {np.mean(errors):.4f}, {np.mean(correct):.1%} correct" if errors else "error -, - correct"
         return (
             f"{names or 'starting'}: {sequences:,} sequences, {means}, "
@@ -259,10 +256,7 @@ class _Display:
         now = time.perf_counter()
         if self.bar is None and now - self.line_at < _LINE_EVERY:
             return
-        ticks = sum(
-            int(simulation.lanes.record.tick[0]) * len(simulation.running)
-            for _, simulation in list(self.ensemble.running.values())
-        )
+        ticks = sum(standing.steps for standing in self.trials.standings())
         rate = max(0, ticks - self.line_steps) / max(now - self.line_at, 1e-9)
         if self.bar is not None:
             self.bar.update(self.task, description=self.text(rate), completed=self.done)

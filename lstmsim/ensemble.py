@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from lstmsim import memory
@@ -18,6 +18,8 @@ from lstmsim.simulate import Simulation
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import provenance
 from lstmsim.trial import Result
+
+LANES = 8  # trials that go together before a second thread is used: a step of eight takes hardly longer than one of four
 
 
 @dataclass
@@ -42,6 +44,29 @@ class Job:
     changed: str = ""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How the trials stand that a thread advances together.
+
+    Attributes
+    ----------
+    name : str
+        Name of the row's folder.
+    steps : int
+        Steps done, summed over the trials under way.
+    sequences : list of int
+        Sequences that each trial has seen.
+    errors, correct : list of float
+        Mean |error| and fraction correct over each trial's latest sequences.
+    """
+
+    name: str
+    steps: int
+    sequences: list[int]
+    errors: list[float]
+    correct: list[float]
+
+
 @dataclass
 class _Group:
     """Trials of a job that share one task; an iterator of trial numbers that threads may share."""
@@ -61,9 +86,18 @@ class _Group:
             return self.waiting.pop(0)
 
 
-def _longest(group: _Group) -> int:
-    """Steps that a trial of the group takes at most."""
-    return int(group.config.training.max_sequences * group.config.task.max_length)
+def same_task(jobs: list[Job]) -> list[tuple[Job, Config, list[int]]]:
+    """Split jobs into trials that share one task: job, configuration with that task, numbers of the trials.
+
+    The longest come first, or one of them would be left over for one thread at the end.
+    """
+    groups = []
+    for job in jobs:
+        tasks: dict[Any, list[int]] = {}
+        for trial in job.trials:
+            tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
+        groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
+    return sorted(groups, key=lambda group: -group[1].training.max_sequences * group[1].task.max_length)
 
 
 class TrialsFailed(RuntimeError):
@@ -104,14 +138,7 @@ class Ensemble:
     ) -> None:
         self.out, self.seed, self.policy, self.lanes = out, seed, policy, lanes
         self.checkpoint_every = checkpoint_every
-        self.groups: list[_Group] = []
-        for job in jobs:
-            tasks: dict[Any, list[int]] = {}
-            for trial in job.trials:
-                tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
-            for task, trials in tasks.items():
-                self.groups.append(_Group(job, replace(job.config, task=task), trials))
-        self.groups.sort(key=_longest, reverse=True)  # or one long row would be left over for one thread at the end
+        self.groups = [_Group(*group) for group in same_task(jobs)]
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation]] = {}
         self.results: SimpleQueue[tuple[str, Result | BaseException | None]] = SimpleQueue()
@@ -121,8 +148,8 @@ class Ensemble:
         self._lock = threading.Lock()
 
     def _useful(self, group: _Group) -> int:
-        """Threads that a group can keep busy: a step of eight lanes takes hardly longer than one of four."""
-        return -(-len(group.waiting) // (self.lanes or 8))
+        """Threads that a group can keep busy."""
+        return -(-len(group.waiting) // (self.lanes or LANES))
 
     def rehearse(self) -> None:
         """Make what a thread needs for each job once, within a thread's share of the memory, before anything is begun.
@@ -177,27 +204,37 @@ class Ensemble:
         self._extra = provenance()
         for thread in threads:
             thread.start()
-        working = len(threads)
         try:
-            # Not by Thread.join with a timeout: interrupted by a signal, it takes the thread for ended.
-            while working:
-                with contextlib.suppress(Empty):
-                    name, result = self.results.get(timeout=tick)
+            while any(thread.is_alive() for thread in threads) or not self.results.empty():
+                while not self.results.empty():
+                    name, result = self.results.get()
                     if isinstance(result, Result):
                         yield name, result
-                    elif result is None:
-                        working -= 1
                     elif failure is None:
                         self._stop.set()
                         failure = TrialsFailed(f"row {name}: {type(result).__name__}: {result}")
                         failure.__cause__ = result
                 on_tick()
+                next((thread for thread in threads if thread.is_alive()), threads[0]).join(tick)
         finally:
             self._stop.set()
             for thread in threads:
                 thread.join()
         if failure is not None:
             raise failure
+
+    def standings(self) -> list[Standing]:
+        """How the trials under way stand, for each thread."""
+        found = []
+        for name, simulation in list(self.running.values()):
+            book, lanes = simulation.lanes.book, list(simulation.running)
+            seen = [int(book.index[lane]) for lane in lanes]
+            begun = [(lane, min(n, book.ring.shape[1])) for lane, n in zip(lanes, seen, strict=True) if n]
+            errors = [float(book.sums[lane, 0] / window) for lane, window in begun]
+            correct = [float(book.sums[lane, 2] / window) for lane, window in begun]
+            steps = int(simulation.lanes.record.tick[0]) * len(lanes)
+            found.append(Standing(name, steps, seen, errors, correct))
+        return found
 
     def _take(self, number: int) -> _Group | None:
         """Return a group nobody has begun, else one in which trials still wait."""
@@ -221,7 +258,6 @@ class Ensemble:
             self.results.put((group.job.name if group is not None else "", error))
         finally:
             self.running.pop(number, None)
-            self.results.put(("", None))
 
     def _simulate(self, number: int, group: _Group, share: int) -> None:
         """Run the trials of one group that this thread gets hold of."""

@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--checkpoint-every", metavar="SECONDS", help="time between checkpoints of unfinished trials (default 60)"
     )
+    parse.add_argument("--scheduler", metavar="ADDRESS", help="run the trials on a Dask cluster, e.g. tcp://host:8786")
     parse.add_argument("--force", action="store_true", help="start over in a new subfolder of a folder that is not empty")
     parse.add_argument("--quiet", action="store_true", help="print only the path of the results")
     return parse
@@ -147,7 +148,7 @@ def _main(options: argparse.Namespace) -> int:
     from lstmsim.campaign import run_campaign
 
     how = {"quiet": options.quiet, "force": options.force, "checkpoint_every": checkpoint_every}
-    return run_campaign(requests, out, seed, policy, workers, lanes, **how)
+    return run_campaign(requests, out, seed, policy, workers, lanes, scheduler=options.scheduler, **how)
 
 
 def _number(name: str, text: str | None, default: Any, low: int, high: int = 10**15) -> Any:
