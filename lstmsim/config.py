@@ -162,6 +162,8 @@ def _checked(key: str, value: Any, hint: Any) -> Any:
     """The value if it is of the key's type, whole numbers serving as floats too."""
     if not speakable(value):
         raise ValueError(f"{key} is or holds a number of thousands of digits; allowed: {_describe(hint)}")
+    if value is None and hint is str:
+        value = "none"  # a word of its own where a key takes words, as in recurrence=none
     try:
         return pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(value, strict=False)
     except pydantic.ValidationError as error:

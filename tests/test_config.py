@@ -53,6 +53,13 @@ def test_what_is_no_assignment_is_refused(text):
         parse_assignment(text)
 
 
+@pytest.mark.parametrize("key", ["recurrence", "bias"])
+def test_none_is_a_word_where_a_key_takes_words(key):
+    changed = CONFIG.with_settings(dict([parse_assignment(f"{key}=none")]))
+    assert getattr(changed.settings, key) == "none"
+    assert changed.with_settings({"input_gate_bias": None}).settings.input_gate_bias is None
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.text())
 def test_any_text_is_a_value(text):
