@@ -1,7 +1,9 @@
 """The project files agree with each other and with the package."""
 
 import re
+import subprocess
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import lstmsim
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FIRST_SCREEN = 24  # lines of a terminal
+SMALL_RUN = "4-1 --trials 1 --set T=20 --set final_test=5 --max-sequences 40 --quiet --out run"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,8 @@ def readme():
 
 
 def test_environment_repeats_dependencies_and_bounds(project, environment):
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["test"], *extras["docs"]]
     wanted = [requirement.lower() for requirement in wanted]  # conda names are lower case
     wanted += [f"python{project['requires-python']}", "pip"]
     assert sorted(environment["dependencies"]) == sorted(wanted)
@@ -62,6 +66,41 @@ def test_readme_opens_with_run_and_test_commands(readme):
     for command in (run, test):
         assert command.count("\n") == 1, "one line to paste"
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install "), "the system Python is left alone"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
+def test_a_distribution_runs_in_an_empty_environment(kind, distributions, tmp_path):
+    (file,) = distributions.glob(kind)
+    python = new_environment(tmp_path / "environment")
+    call(python, "-m", "pip", "install", "--quiet", file, cwd=tmp_path)
+    call(python, "-I", "-m", "lstmsim.run", *SMALL_RUN.split(), cwd=tmp_path)
+    left = {path.name for path in (tmp_path / "run").rglob("*")}
+    assert left >= {"trial-0000.nc", "overview.png", "summary.nc", "report.html", "run.json"}
+    assert "4-1" in call(python.with_name("lstmsim"), "--list", cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distributions")
+    python = new_environment(folder / "environment")
+    call(python, "-m", "pip", "install", "--quiet", "hatchling", cwd=folder)
+    call(python, "-m", "hatchling", "build", "-d", folder, cwd=ROOT)
+    return folder
+
+
+def new_environment(folder):
+    """Python of an environment that holds nothing."""
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
+def call(*command, cwd):
+    """Output of a command that must succeed."""
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_readme_first_screen_holds_nothing_else(readme):

@@ -1,0 +1,74 @@
+"""Sphinx settings: python -m sphinx -W docs build/docs."""
+
+import itertools
+import os
+import re
+import tempfile
+
+import lstmsim
+
+project = "lstmsim"
+copyright = "The lstmsim developers"
+version = release = lstmsim.__version__
+
+extensions = [
+    "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+]
+html_theme = "furo"
+html_title = f"lstmsim {release}"
+html_show_sphinx = False
+
+# Links within a page, such as performance.md#where-the-time-goes.
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings have types with shapes
+numpydoc_class_members_toctree = False
+numpydoc_show_class_members = False
+
+# The notes are part of replication.md, which is generated from finished campaigns.
+exclude_patterns = ["replication-notes.md"]
+
+# Code of these pages is run, all blocks of a page one after another in one folder, and what they draw stands below them.
+RUN = ("tutorial", "gallery")
+os.environ["MPLBACKEND"] = "agg"
+plot_formats = [("png", 144)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = True
+plot_pre_code = ""
+plot_rcparams = {"savefig.bbox": "tight"}
+plot_working_directory = tempfile.mkdtemp(prefix="lstmsim-docs-")
+
+
+def run_code(app, name, source):
+    """Have Python blocks of a page run by matplotlib's directive, which only reStructuredText knows."""
+    if name not in RUN:
+        return
+    number = itertools.count()
+
+    def directive(block):
+        n = next(number)
+        code = re.sub("^(?=.)", "   ", block[1], flags=re.MULTILINE)
+        options = f":context: {'close-figs' if n else 'reset'}\n   :filename-prefix: {name}-{n}"
+        return f"```{{eval-rst}}\n.. plot::\n   {options}\n\n{code}```"
+
+    source[0] = re.sub("^```python\n(.*?)^```$", directive, source[0], flags=re.MULTILINE | re.DOTALL)
+
+
+def keep_bars(app, what, name, object, options, lines):
+    """Let |x| in a docstring be an absolute value; reStructuredText takes it for a substitution."""
+    lines[:] = [
+        "``".join(part.replace("|", r"\|") if n % 2 == 0 else part for n, part in enumerate(line.split("``")))
+        for line in lines
+    ]
+
+
+def setup(app):
+    """Connect the two."""
+    app.connect("source-read", run_code)
+    app.connect("autodoc-process-docstring", keep_bars, priority=900)  # after numpydoc

@@ -1,0 +1,114 @@
+"""Every code block of README.md and docs/: Python is run, commands are read by the command line."""
+
+import importlib.util
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+from matplotlib import pyplot
+
+from lstmsim.config import parse_assignment
+from lstmsim.learners import LEARNERS
+from lstmsim.requests import from_file, from_rows
+from lstmsim.run import main, parser
+from lstmsim.trace.policy import Policy
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+FENCE = re.compile(r"^```(\{?[\w-]*\}?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`(python -m [^`]+)`")
+PROGRAMS = (".ci/run", "conda", "pip", "python3")  # what else stands in a command
+LANGUAGES = {"", "bash", "text", "python", "{eval-rst}", "{toctree}"}
+SMALL = "4-1 --trials 1 --set T=20 --max-sequences 60 --set final_test=10 --lanes 1 --quiet --out runs/4-1"
+
+
+def blocks(page, wanted):
+    """Contents of a page's blocks in a language."""
+    return [text for language, text in FENCE.findall(page.read_text(encoding="utf-8")) if language == wanted]
+
+
+def commands(page):
+    """Single commands of a page's blocks, and those in its text that have no placeholder."""
+    lines = [line for text in blocks(page, "bash") for line in text.replace("\\\n", " ").splitlines()]
+    spans = (span.replace("\n", " ") for span in SPAN.findall(page.read_text(encoding="utf-8")))
+    lines += [span for span in spans if not re.search(r"\.\.\.|\b[A-Z]{3,}\b| > ", span)]
+    return [part for line in lines for part in line.partition("#")[0].split("&&") if part.strip()]
+
+
+PYTHON = [page for page in PAGES if blocks(page, "python")]
+COMMANDS = [(page.name, command.strip()) for page in PAGES for command in commands(page)]
+
+
+def test_there_are_blocks():
+    assert {page.name for page in PYTHON} >= {"README.md", "tutorial.md", "gallery.md"}
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_are_of_a_kind_that_is_tested(page):
+    assert {language for language, _ in FENCE.findall(page.read_text(encoding="utf-8"))} <= LANGUAGES
+
+
+def run(page, texts, folder, monkeypatch):
+    """Run blocks one after another, as one script in an empty folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    script = folder / f"{page.stem}.py"  # a file, because compiled functions are kept with theirs
+    script.write_text("\n".join(texts), encoding="utf-8")
+    learners = dict(LEARNERS)
+    try:
+        runpy.run_path(str(script))
+    finally:
+        pyplot.close("all")
+        LEARNERS.clear()
+        LEARNERS.update(learners)
+
+
+@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
+def test_python_runs(page, tmp_path, monkeypatch, capsys):
+    texts = blocks(page, "python")
+    if page.name == "README.md":
+        monkeypatch.chdir(tmp_path)
+        assert main(SMALL.split()) == 0
+        assert "LEARNERS" in texts.pop()  # below
+    run(page, texts, tmp_path, monkeypatch)
+    if page.name == "README.md":
+        assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[-4:]] == ["solved"] * 4
+
+
+@pytest.mark.slow  # compiles a learner
+def test_the_learner_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    page = ROOT / "README.md"
+    run(page, blocks(page, "python")[-2:], tmp_path, monkeypatch)
+    assert capsys.readouterr().out.splitlines()[-1] == "0 gave_up 60000"
+
+
+def understood(options):
+    """Read what is asked for as the command line does, without running it."""
+    changes = dict(parse_assignment(text) for text in options.set)
+    Policy.parse(options.record)
+    if options.rows and options.rows[0].endswith(".toml"):
+        from_file(Path(options.rows[0]), None, changes)
+    else:
+        from_rows(options.rows or ["4-1"], None, changes)
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_commands_are_understood(page, command, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(command)
+    if words[0] not in PROGRAMS and Path(words[0]).name not in ("python", "pip", "ruff", "mypy"):
+        raise AssertionError(f"{page}: {words[0]!r} is no program that a reader has")
+    if "-m" in words:
+        module, *arguments = words[words.index("-m") + 1 :]
+        assert importlib.util.find_spec(module) is not None or module == "sphinx"
+        if module == "lstmsim.run":
+            understood(parser().parse_args(arguments))
+
+
+def test_examples_of_the_readme_are_short():
+    lengths = [sum(map(bool, text.splitlines())) for text in blocks(ROOT / "README.md", "python")]
+    assert max(lengths) < 40
+    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") < 200
