@@ -20,7 +20,7 @@ from lstmsim.trace.summary import read_trial
 
 TRIALS = 4
 SMALL = ("4-1", "--trials", str(TRIALS), "--set", "T=20", "--set", "final_test=30", "--lanes", "1", "--workers", "2")
-VARYING = {"seconds", "history"}  # attributes that may differ between two runs of a trial
+VARYING = {"seconds", "history", "git_commit"}  # attributes that may differ between two runs of a trial
 
 
 def command(out: Path, *more: str, sequences: int = 400) -> list[str]:
