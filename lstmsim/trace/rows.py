@@ -81,8 +81,19 @@ class Rows:
             yield from self._pieces(start, start + int(lengths[run]))
 
     def _pieces(self, start: int, stop: int) -> Iterator[Floats]:
-        for self._place in range(start, stop, _PIECE):
-            yield self._read(self._place, min(_PIECE, stop - self._place))
+        """Rows from `start` to before `stop`, about `_PIECE` of them together, no sequence in two pieces."""
+        most = _PIECE
+        while start < stop:
+            rows = self._read(start, min(most, stop - start))
+            if start + len(rows) < stop:
+                begins = np.flatnonzero(rows[:, 1] == 0.0)
+                if begins[-1] == 0:  # a sequence longer than this
+                    most *= 2
+                    continue
+                rows = rows[: begins[-1]]
+            self._place, most = start, _PIECE
+            yield rows
+            start += len(rows)
 
     def _read(self, start: int, count: int) -> Floats:
         self._file.seek(start * self.width * 8)
