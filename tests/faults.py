@@ -5,7 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ def until(process: subprocess.Popen[str], word: str) -> str:
         assert line, f"the run ended before it said {word!r}: {text}"
         text += line
     return text
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 200.0) -> None:
+    """Wait until something is the case."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
 
 
 def content(path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from tests.faults import (
     start,
     trials,
     until,
+    wait_for,
 )
 
 LONG = 200_000  # sequences, for some seconds of training
@@ -104,14 +105,6 @@ def test_a_killed_run_that_recorded_everything_goes_on(undisturbed, tmp_path):
     done = complete(command(out, *arguments, sequences=20_000))
     assert done.returncode == 0, done.stderr
     assert_equal_runs(out, whole)
-
-
-def wait_for(condition, seconds: float = 200.0) -> None:
-    """Wait until something is the case."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 # Ctrl-C and SIGTERM.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lstmsim.run import main
+from tests.faults import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -31,8 +32,9 @@ def test_recording_everything_takes_no_more_memory_as_time_goes_by(tmp_path):
     arguments = ["1-rtrl-3", "--trials", "1", "--record", "all", "--workers", "1", "--checkpoint-every", "10", "--quiet"]
     arguments += ["--set", "learning_rate=0.0001", "--max-sequences", str(10**11), "--out", str(tmp_path / "out")]
     process = subprocess.Popen([sys.executable, "-m", "lstmsim.run", *arguments], stderr=subprocess.PIPE)
-    found, end = [], time.monotonic() + SECONDS
     try:
+        wait_for(lambda: list((tmp_path / "out").rglob("*.rows")))  # the kernels are compiled first
+        found, end = [], time.monotonic() + SECONDS
         while time.monotonic() < end:
             time.sleep(2.0)
             assert process.poll() is None
@@ -60,7 +62,7 @@ def test_a_thousand_short_trials_leave_nothing_behind(tmp_path, capsys):
     found = []
     for turn in range(20):
         arguments = ["4-1", "--trials", "50", "--set", "T=20", "--set", "final_test=10", "--max-sequences", "30", "--quiet"]
-        assert main([*arguments, "--checkpoint-every", "0", "--workers", "2", "--out", str(tmp_path / str(turn))]) == 0
+        assert main([*arguments, "--checkpoint-every", "0.5", "--workers", "2", "--out", str(tmp_path / str(turn))]) == 0
         found.append(count())
     threads, files, memory = zip(*found, strict=True)
     assert len(list(tmp_path.glob("*/4-1/trial-*.nc"))) == 1000
