@@ -5,29 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import lstmsim
-from lstmsim._results import Reached, read_row
+from lstmsim import outcome
+from lstmsim._results import Reached, RowResult, read_row
 from lstmsim.cluster import Cluster
 from lstmsim.config import Config
 from lstmsim.ensemble import Ensemble, Job
 from lstmsim.folder import checkpoint_path, discard, trial_path, unfinished
+from lstmsim.forecast import Forecast
 from lstmsim.lock import locked
 from lstmsim.manifest import remember
+from lstmsim.preview import Preview
+from lstmsim.progress import Display
 from lstmsim.requests import Request
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.summary import BrokenFile, read_trial, summarise, write_summary
-
-_LINE_EVERY = 5.0  # seconds between progress lines where stdout is not a terminal
 
 
 def run_campaign(
@@ -42,6 +42,7 @@ def run_campaign(
     force: bool = False,
     checkpoint_every: float = 60.0,
     scheduler: str | None = None,
+    as_json: bool = False,
 ) -> int:
     """Run what is not yet in the folder, and write summary, tables, pictures and report.
 
@@ -67,6 +68,8 @@ def run_campaign(
         Seconds between checkpoints of unfinished trials; 0: at every chance.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the trials, instead of threads here.
+    as_json : bool
+        Print the outcome as one JSON document on stdout, and what is for people on stderr.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def run_campaign(
     TrialsFailed
         If trials could not go on; what was finished is kept.
     """
-    console = plain_console(quiet=quiet)
+    console = plain_console(quiet=quiet, stderr=as_json)
     every = [Job(r.name, r.config, list(range(r.trials)), _changes(r)) for r in requests]
     Ensemble(every, out, seed, policy, workers, lanes).rehearse()
     if force and out.is_dir() and any(out.iterdir()):
@@ -93,7 +96,52 @@ def run_campaign(
             raise ValueError(f"--out is {str(out)!r} ({error.strerror}); allowed: a folder that can be written") from None
         if left:
             console.print(f"[yellow]{left} was ended while it ran into {out}; this run takes over[/]")
-        return _run_campaign(requests, out, seed, policy, workers, lanes, console, checkpoint_every, scheduler)
+        results = _run_campaign(requests, out, seed, policy, workers, lanes, console, checkpoint_every, scheduler)
+    if as_json:
+        print(outcome.text(outcome.of_run(out, seed, results)))
+    elif quiet:
+        print(out)
+    return 0
+
+
+def preview_campaign(
+    requests: list[Request], out: Path, seed: int, workers: int, lanes: int | None, *, as_json: bool = False
+) -> int:
+    """Print what `run_campaign` would run into the folder, and how long it takes here; nothing is written.
+
+    Parameters
+    ----------
+    requests : list of Request
+        The rows.
+    out : Path
+        Folder of the run.
+    seed : int
+        Seed of the run.
+    workers, lanes : int
+        Threads, and trials per thread advanced together (None: chosen).
+    as_json : bool
+        Print one JSON document.
+
+    Returns
+    -------
+    int
+        Exit code 0.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds trials of another configuration, seed or version.
+    """
+    jobs, *_ = _what_is_left(requests, out, seed)
+    preview = Preview(requests, jobs, workers, lanes)
+    if as_json:
+        print(outcome.text(preview.content(out, seed)))
+        return 0
+    console = plain_console()
+    if preview.lines:
+        console.print(preview.table())
+    console.print(preview.text(out), soft_wrap=True)
+    return 0
 
 
 def _changes(request: Request) -> str:
@@ -110,11 +158,13 @@ def _run_campaign(
     console: Console,
     checkpoint_every: float,
     scheduler: str | None,
-) -> int:
-    """Run a campaign into a folder whose lock this process holds."""
-    jobs, finished, broken = _what_is_left(requests, out, seed)
+) -> list[RowResult]:
+    """Run a campaign into a folder whose lock this process holds; what the folder holds then."""
+    jobs, finished, broken, damaged = _what_is_left(requests, out, seed)
     for message in broken:
         console.print(f"[yellow]{message}; the trial is run again[/]")
+    for path in damaged:
+        discard(path)
     _tidy(out, requests, finished)
     manifest = remember(out, requests, seed)
     total = sum(request.trials for request in requests)
@@ -127,7 +177,7 @@ def _run_campaign(
             trials = Ensemble(jobs, out, seed, policy, workers, lanes, checkpoint_every=checkpoint_every)
         else:
             trials = Cluster(jobs, out, seed, policy, scheduler, lanes)
-        display = _Display(trials, console, total, total - left, solved=_solved(finished))
+        display = Display(trials, console, Forecast(requests, finished), solved=_solved(finished))
         with display, contextlib.closing(trials.run(display.tick)) as ended:
             for name, result in ended:
                 display.ended(name, result)
@@ -142,14 +192,13 @@ def _run_campaign(
     from lstmsim.report import write_report
 
     console.print(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}; report: {write_report(out, results)}")
-    if console.quiet:
-        print(out)
-    return 0
+    return results
 
 
-def plain_console(*, quiet: bool = False) -> Console:
-    """Console that leaves lines whole where stdout is not a terminal."""
-    return Console(quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 160)
+def plain_console(*, quiet: bool = False, stderr: bool = False) -> Console:
+    """Console that leaves lines whole where its stream is not a terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(quiet=quiet, highlight=False, stderr=stderr, width=None if stream.isatty() else 160)
 
 
 def _solved(finished: dict[str, list[dict[str, Any]]]) -> int:
@@ -158,11 +207,8 @@ def _solved(finished: dict[str, list[dict[str, Any]]]) -> int:
 
 def _what_is_left(
     requests: list[Request], out: Path, seed: int
-) -> tuple[list[Job], dict[str, list[dict[str, Any]]], list[str]]:
-    """Trials not yet in the folder, those that are, and messages about files that cannot be read.
-
-    Nothing is changed before all files have been looked at, but for damaged checkpoints, which are removed then.
-    """
+) -> tuple[list[Job], dict[str, list[dict[str, Any]]], list[str], list[Path]]:
+    """Trials not yet in the folder, those that are, messages about files that cannot be read, damaged checkpoints."""
     jobs, finished, broken, damaged = [], {}, [], []
     for request in requests:
         missing, present = [], []
@@ -186,9 +232,7 @@ def _what_is_left(
         finished[request.name] = present
         if missing:
             jobs.append(Job(request.name, request.config, missing))
-    for path in damaged:
-        discard(path)
-    return jobs, finished, broken
+    return jobs, finished, broken, damaged
 
 
 def _tidy(out: Path, requests: list[Request], finished: dict[str, list[dict[str, Any]]]) -> None:
@@ -212,66 +256,6 @@ def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, 
         if value != asked:
             allowed = "another --out, or --force to start over in a new subfolder"
             raise ValueError(f"{path} was run with {key}={value!r}, not {asked!r}; allowed: {allowed}")
-
-
-class _Display:
-    """What a person sees while trials run: a bar on a terminal, a line every few seconds elsewhere."""
-
-    def __init__(self, trials: Ensemble | Cluster, console: Console, total: int, done: int, solved: int) -> None:
-        self.trials, self.console, self.total, self.done, self.solved = trials, console, total, done, solved
-        self.started = self.line_at = time.perf_counter()
-        self.steps = self.line_steps = 0
-        self.bar: Progress | None = None
-        if console.is_terminal and not console.quiet:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn())
-            self.bar = Progress(*columns, console=console, transient=True)
-            self.task = self.bar.add_task(self.text(0.0), total=total, completed=self.done)
-
-    def __enter__(self) -> _Display:
-        if self.bar is not None:
-            self.bar.start()
-        else:
-            self.console.print(self.text(0.0))
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def text(self, rate: float) -> str:
-        """The line of figures."""
-        standings = self.trials.standings()
-        sequences = max((n for standing in standings for n in standing.sequences), default=0)
-        errors = [error for standing in standings for error in standing.errors]
-        correct = [fraction for standing in standings for fraction in standing.correct]
-        names = " ".join(sorted({standing.name for standing in standings}))
-        means = f"error {np.mean(errors):.4f}, {np.mean(correct):.1%} correct" if errors else "error -, - correct"
-        return (
-            f"{names or 'starting'}: {sequences:,} sequences, {means}, "
-            f"{self.solved} solved, {self.done}/{self.total} ended, {rate / 1e6:.1f} M steps/s"
-        )
-
-    def tick(self) -> None:
-        """Show how things stand."""
-        now = time.perf_counter()
-        if self.bar is None and now - self.line_at < _LINE_EVERY:
-            return
-        ticks = sum(standing.steps for standing in self.trials.standings())
-        rate = max(0, ticks - self.line_steps) / max(now - self.line_at, 1e-9)
-        if self.bar is not None:
-            self.bar.update(self.task, description=self.text(rate), completed=self.done)
-            if now - self.line_at < 1.0:
-                return
-        else:
-            self.console.print(self.text(rate))
-        self.line_at, self.line_steps = now, ticks
-
-    def ended(self, name: str, result: Any) -> None:
-        """Count a trial that has ended."""
-        self.done += 1
-        self.solved += result.status == "solved"
-        if result.status == "diverged":
-            self.console.print(f"[yellow]row {name}, trial {result.trial}: diverged at sequence {result.sequences:,}[/]")
 
 
 def trial_table(request: Request, attrs: list[dict[str, Any]]) -> Table:

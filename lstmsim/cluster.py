@@ -52,6 +52,7 @@ class Ended:
     trial: int
     status: str
     sequences: int
+    steps: int
     content: bytes
 
 
@@ -71,7 +72,8 @@ def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, versio
         news = _News(block, ensemble)
         results = [result for _, result in ensemble.run(news.tick)]
         news.tick(last=True)
-        return [Ended(r.trial, r.status, r.sequences, trial_path(out, block.name, r.trial).read_bytes()) for r in results]
+        files = [trial_path(out, block.name, r.trial).read_bytes() for r in results]
+        return [Ended(r.trial, r.status, r.sequences, r.steps, file) for r, file in zip(results, files, strict=True)]
 
 
 class _News:
@@ -206,4 +208,4 @@ class Cluster:
         for ended in future.result():
             with whole_or_absent(trial_path(self.out, block.name, ended.trial)) as part:
                 part.write_bytes(ended.content)
-            yield block.name, Result(ended.trial, self.seed, status=ended.status, sequences=ended.sequences)
+            yield block.name, Result(ended.trial, self.seed, ended.status, ended.sequences, ended.steps)

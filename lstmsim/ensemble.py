@@ -161,7 +161,7 @@ class Ensemble:
         """
         total = memory.installed()
         for group in {group.job.name: group for group in self.groups}.values():
-            name, width = group.job.name, self.width(group, self._share)
+            name, width = group.job.name, self.width(group, self.share)
             try:
                 with memory.at_most(total // self.workers):
                     self._simulation(group, width)
@@ -173,7 +173,7 @@ class Ensemble:
                 ) from None
 
     @property
-    def _share(self) -> int:
+    def share(self) -> int:
         """Threads that take part in a group."""
         return max(1, self.workers // max(1, len(self.groups)))
 
@@ -199,7 +199,7 @@ class Ensemble:
         TrialsFailed
             If a thread raised an error, its cause; the others have stopped by then.
         """
-        threads = [threading.Thread(target=self._work, args=(n, self._share), daemon=True) for n in range(self.workers)]
+        threads = [threading.Thread(target=self._work, args=(n, self.share), daemon=True) for n in range(self.workers)]
         failure: TrialsFailed | None = None
         self._extra = provenance()
         for thread in threads:
@@ -232,7 +232,7 @@ class Ensemble:
             begun = [(lane, min(n, book.ring.shape[1])) for lane, n in zip(lanes, seen, strict=True) if n]
             errors = [float(book.sums[lane, 0] / window) for lane, window in begun]
             correct = [float(book.sums[lane, 2] / window) for lane, window in begun]
-            steps = int(simulation.lanes.record.tick[0]) * len(lanes)
+            steps = sum(int(book.steps[lane]) for lane in lanes)
             found.append(Standing(name, steps, seen, errors, correct))
         return found
 

@@ -23,8 +23,10 @@ from lstmsim.requests import from_file, from_rows
 EXAMPLES = """examples:
   python -m lstmsim.run                                     row 4-1 (adding, T=100), 8 trials
   python -m lstmsim.run --list                              all rows of the paper
+  python -m lstmsim.run runs/paper.toml --dry-run           what a campaign would run, and how long it takes here
+  python -m lstmsim.run runs/quick.toml                     a campaign; the same command again goes on where it stopped
   python -m lstmsim.run 4-3 6a --trials 10 --set learning_rate=0.7 --out DIR
-  python -m lstmsim.run runs/quick.toml                     a campaign
+  python -m lstmsim.run 6a --json > outcome.json            for programs; progress goes to stderr
 """
 
 
@@ -59,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("--scheduler", metavar="ADDRESS", help="run the trials on a Dask cluster, e.g. tcp://host:8786")
     parse.add_argument("--force", action="store_true", help="start over in a new subfolder of a folder that is not empty")
+    parse.add_argument("--dry-run", action="store_true", help="show what would be run and how long it takes here")
+    parse.add_argument("--json", action="store_true", help="print the outcome, the list or the preview as JSON on stdout")
     parse.add_argument("--quiet", action="store_true", help="print only the path of the results")
     return parse
 
@@ -121,7 +125,7 @@ def _one_line(error: Exception) -> str:
 
 def _main(options: argparse.Namespace) -> int:
     if options.list:
-        return _list()
+        return _list(as_json=options.json)
     from lstmsim.trace.policy import Policy
 
     policy = Policy.parse(options.record)
@@ -145,9 +149,11 @@ def _main(options: argparse.Namespace) -> int:
         said = repr((sorted(changes.items(), key=str), seed))
         name += "-" + hashlib.sha256(said.encode()).hexdigest()[:8]
     out = Path(options.out) if options.out is not None else Path("runs") / name
-    from lstmsim.campaign import run_campaign
+    from lstmsim.campaign import preview_campaign, run_campaign
 
-    how = {"quiet": options.quiet, "force": options.force, "checkpoint_every": checkpoint_every}
+    if options.dry_run:
+        return preview_campaign(requests, out, seed, workers, lanes, as_json=options.json)
+    how = {"quiet": options.quiet, "force": options.force, "checkpoint_every": checkpoint_every, "as_json": options.json}
     return run_campaign(requests, out, seed, policy, workers, lanes, scheduler=options.scheduler, **how)
 
 
@@ -183,8 +189,13 @@ def _seconds(name: str, text: str | None, default: float) -> float:
     raise ValueError(f"{name} is {text!r}; allowed: a number of seconds of at least 0")
 
 
-def _list() -> int:
+def _list(*, as_json: bool) -> int:
     """Print all rows."""
+    if as_json:
+        from lstmsim import outcome
+
+        print(outcome.text({"rows": [outcome.of_row(row) | {"trials": row.trials} for row in rows().values()]}))
+        return 0
     from rich.console import Console
     from rich.table import Table
 

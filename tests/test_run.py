@@ -40,7 +40,7 @@ def test_a_run_leaves_whole_files(run):
 
 def test_a_run_prints_progress_table_and_paths(run):
     out, printed = run
-    assert "0 sequences" in printed
+    assert "0/2 ended" in printed
     assert "74,000" in printed
     assert "0/2 solved" in printed
     assert str(out / "summary.nc") in printed

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.book import LEVELS, new_book
-from lstmsim.kernels.record import new_record
 from lstmsim.trial import Checkpoints, Result
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +43,7 @@ class Driver(ABC):
         np.empty(self.memory, np.uint8)  # too large a request fails here, before the first trial
         self.learner = LEARNERS[config.learner](config.settings, 1, symbols=config.task.symbols)
         # What a progress display reads of a simulation: how far the running trial has come.
-        self.lanes = SimpleNamespace(book=new_book(1), record=new_record(1, 1, 1, 0))
+        self.lanes = SimpleNamespace(book=new_book(1))
         self.running: dict[int, int] = {}
         self.on_rows: Callable[[int, Floats], None] | None = None
         self.checkpoints: Checkpoints | None = None
@@ -117,7 +116,7 @@ class Driver(ABC):
     def tell(self, sequences: int, steps: int, means: Floats, on_progress: Callable[[Any], None]) -> None:
         """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
         book = self.lanes.book
-        book.index[0], self.lanes.record.tick[0] = sequences, steps
+        book.index[0], book.steps[0] = sequences, steps
         book.sums[0] = means * min(max(sequences, 1), book.ring.shape[1])
         on_progress(self)
 

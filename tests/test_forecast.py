@@ -1,0 +1,121 @@
+"""Rates and times: what is expected before a run, and what is left during one."""
+
+import io
+import re
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from lstmsim.config import Config
+from lstmsim.ensemble import Standing
+from lstmsim.experiments import row
+from lstmsim.forecast import Cost, Forecast, duration, expected_sequences, measure
+from lstmsim.preview import Line
+from lstmsim.progress import Display
+from lstmsim.requests import from_rows
+
+COLOUR = re.compile(r"\x1b\[[\d;]*\b(3[0-7]|4[0-7]|9[0-7]|38|48)[\d;]*m")
+
+
+def request(trials=4, **changes):
+    return from_rows(["4-1"], trials, changes)[1][0]
+
+
+def standing(name, sequences, steps):
+    """One trial under way."""
+    return Standing(name, steps, [sequences], [0.25], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "under a second"),
+        (float("nan"), "under a second"),
+        (1.2, "1 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (3599, "1 h 00 min"),
+        (5400, "1 h 30 min"),
+        (86_400 * 3, "3.0 days"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_expected_are_the_papers_sequences_up_to_the_cap():
+    assert expected_sequences(request()) == row("4-1").paper.sequences == 74_000
+    assert expected_sequences(request(max_sequences=500)) == 500
+    line = Line(request(max_sequences=100_000), left=3, lanes=4, cost=Cost(step=1e-7, length=105.0))
+    assert line.seconds(line.sequences) == pytest.approx(3 * 74_000 * 105e-7)
+    assert line.seconds(line.cap) == pytest.approx(3 * 100_000 * 105e-7)
+
+
+@pytest.mark.parametrize("name", ["4-1", "1-rtrl-3"])
+@pytest.mark.parametrize("cap", [1, 10_000])
+def test_a_row_is_measured(name, cap):
+    config: Config = row(name).config.with_settings({"max_sequences": cap, "final_test": 4})
+    cost = measure(config, 1, seconds=0.02)
+    assert config.task.min_length <= cost.length <= config.task.max_length
+    assert cost.step > 0
+
+
+def test_the_rate_is_that_of_the_latest_half_minute():
+    forecast = Forecast([request()], {})
+    assert forecast.rate(100.0, [standing("4-1", 10, 1000)]) == 0.0
+    assert forecast.rate(110.0, [standing("4-1", 20, 2000)]) == 100.0
+    forecast.end("4-1", 30, 3000)
+    assert forecast.rate(120.0, []) == 100.0
+    assert forecast.rate(150.0, [standing("4-1", 100, 12_000)]) == pytest.approx((15_000 - 2000) / 40)
+    assert forecast.rate(151.0, []) >= 0.0, "a trial that has ended and is not counted yet takes nothing away"
+
+
+def test_what_is_left_follows_the_trials_that_have_ended():
+    forecast = Forecast([request(trials=3)], {})
+    running = [standing("4-1", 10_000, 1_000_000)]
+    assert forecast.left(0.0, running) is None
+    waiting = 2 * 74_000 * 105
+    assert forecast.left(1e6, running) == pytest.approx((64_000 * 100 + waiting) / 1e6)
+    forecast.end("4-1", 20_000, 2_000_000)
+    assert forecast.left(1e6, running) == pytest.approx((10_000 * 100 + 20_000 * 100) / 1e6)
+    late = [standing("4-1", 40_000, 4_000_000)]
+    assert forecast.left(1e6, late) == pytest.approx((10_000 * 100 + 20_000 * 100) / 1e6)
+
+
+def shown(**settings):
+    """What a display writes while two rows are under way."""
+    requests = from_rows(["4-1", "6a"], 2, {})[1]
+    stream = io.StringIO()
+    console = Console(file=stream, width=120, highlight=False, **settings)
+    trials = SimpleNamespace(standings=lambda: [standing("4-1", 500, 50_000), standing("6a", 70, 7000)])
+    forecast = Forecast(requests, {"6a": [{"sequences": 900, "steps": 94_500}]})
+    with Display(trials, console, forecast, solved=1) as display:
+        display.line_at -= 100
+        display.tick()
+        if display.bars is not None:
+            display.bars.refresh()
+        display.ended("4-1", SimpleNamespace(trial=1, status="diverged", sequences=600, steps=60_000))
+        assert (display.done, display.total, display.solved) == (2, 4, 1)
+    return stream.getvalue()
+
+
+def test_lines_where_there_is_no_terminal():
+    lines = shown().splitlines()
+    assert lines[0] == "1/4 ended, 1 solved, 0.0 M steps/s"
+    assert "4-1: 500 sequences" in lines[1]
+    assert "6a: 70 sequences" in lines[1]
+    assert lines[-1] == "row 4-1, trial 1: diverged at sequence 600"
+
+
+def test_bars_on_a_terminal(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    written = shown(force_terminal=True, color_system="standard")
+    assert "4-1: 500 sequences" in written
+    assert "6a: 70 sequences" in written
+    assert COLOUR.search(written)
+
+
+def test_no_colours_where_they_are_not_wanted(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not COLOUR.search(shown(force_terminal=True, color_system="standard"))
