@@ -52,7 +52,7 @@ def test_every_departure_has_a_name():
 
 
 @pytest.mark.paper
-@pytest.mark.parametrize("request_", map(case, READINGS))
+@pytest.mark.parametrize("request_", [case(request) for request in READINGS])
 def test_a_row_is_solved_about_as_fast_as_in_the_paper(request_):
     found = results(request_)
     solved = [result.sequences for result in found if result.status == "solved"]
@@ -62,7 +62,7 @@ def test_a_row_is_solved_about_as_fast_as_in_the_paper(request_):
 
 
 @pytest.mark.paper
-@pytest.mark.parametrize("request_", map(case, READINGS))
+@pytest.mark.parametrize("request_", [case(request) for request in READINGS])
 def test_what_is_learned_holds_on_fresh_sequences(request_):
     result = results(request_, 1)[0]
     if result.status == "solved":
