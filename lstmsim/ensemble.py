@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from lstmsim import memory
@@ -204,18 +204,21 @@ class Ensemble:
         self._extra = provenance()
         for thread in threads:
             thread.start()
+        working = len(threads)
         try:
-            while any(thread.is_alive() for thread in threads) or not self.results.empty():
-                while not self.results.empty():
-                    name, result = self.results.get()
+            # Not by Thread.join with a timeout: interrupted by a signal, it takes the thread for ended.
+            while working:
+                with contextlib.suppress(Empty):
+                    name, result = self.results.get(timeout=tick)
                     if isinstance(result, Result):
                         yield name, result
+                    elif result is None:
+                        working -= 1
                     elif failure is None:
                         self._stop.set()
                         failure = TrialsFailed(f"row {name}: {type(result).__name__}: {result}")
                         failure.__cause__ = result
                 on_tick()
-                next((thread for thread in threads if thread.is_alive()), threads[0]).join(tick)
         finally:
             self._stop.set()
             for thread in threads:
@@ -258,6 +261,7 @@ class Ensemble:
             self.results.put((group.job.name if group is not None else "", error))
         finally:
             self.running.pop(number, None)
+            self.results.put(("", None))
 
     def _simulate(self, number: int, group: _Group, share: int) -> None:
         """Run the trials of one group that this thread gets hold of."""

@@ -46,7 +46,11 @@ class Display:
     def __enter__(self) -> Display:
         """Begin to show."""
         if self.bars is not None:
-            self.bars.start()
+            try:
+                self.bars.start()
+            except BaseException:  # half begun, it has hidden the cursor already
+                self.bars.stop()
+                raise
         else:
             self.console.print(self._whole(0.0, None), soft_wrap=True)
         return self
