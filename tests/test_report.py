@@ -7,25 +7,21 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib import image
 
 from lstmsim import _comparison as comparison
 from lstmsim import _report_pictures as pictures
 from lstmsim import report
 from lstmsim._replication import best, replication
-from lstmsim._results import Reached, RowResult, read_row, value_text, wilson
+from lstmsim._results import RowResult, read_row
 from lstmsim._text import DASH, TIMES
 from lstmsim.campaign import run_campaign
-from lstmsim.config import parse_assignment
 from lstmsim.experiments import rows
 from lstmsim.manifest import recall, remember
 from lstmsim.requests import from_file, from_rows
@@ -451,50 +447,6 @@ def test_missing_folder_is_named(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    # Newcombe (1998), table I, method 3; and the ends.
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-        (29, 29, 0.8830, 1.0),
-    ],
-)
-def test_wilson(successes, trials, low, high):
-    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
-
-
-@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_holds_the_fraction(case):
-    low, high = wilson(*case)
-    assert 0.0 <= low <= case[0] / case[1] <= high <= 1.0
-
-
-@pytest.mark.parametrize("case", [(1, 0), (-1, 3), (4, 3), (0, 0)])
-def test_wilson_refuses(case):
-    with pytest.raises(ValueError, match="successes is"):
-        wilson(*case)
-
-
-def test_reached_without_and_with_trials():
-    attrs = [{"sequences_to_success": n} for n in (-1, 30, 10)]
-    reached = Reached.of(attrs, "success")
-    assert (reached.n, reached.trials, reached.mean, reached.range, reached.ratio(40)) == (2, 3, 20.0, (10, 30), 0.5)
-    none = Reached.of([], "success")
-    assert (none.n, none.mean, none.range, none.ratio(40)) == (0, None, None, None)
-
-
-@pytest.mark.parametrize(
-    "value", [None, True, False, 3, -0.25, 1e-7, "F", "none", "true", "two words", [1, 2.5], ["a", "b"], "3"]
-)
-def test_values_come_back_from_their_text(value):
-    key, back = parse_assignment(f"key={value_text(value)}")
-    assert (key, back) == ("key", value)
-    assert type(back) is type(value)
-
-
 @pytest.mark.parametrize("theme", [0, 1])
 def test_contrast(theme):
     """WCAG 2.1, level AA: 4.5 for text."""
@@ -509,38 +461,3 @@ def test_contrast(theme):
         for name in ("text", "muted", "link", "paper", "good", "bad"):
             dark, light = sorted((luminance(name), luminance(ground)))
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (theme, name, ground)
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [1400, 500])
-def test_page_in_a_browser(out, tmp_path, width):
-    """No message on the console, no page wider than the screen, sorting and enlarging work."""
-    probe = """<script>
-    addEventListener("load", () => {
-      const root = document.documentElement;
-      const wide = root.scrollWidth > root.clientWidth ? root.scrollWidth : 0;
-      const table = document.querySelector("#paper table");
-      table.tHead.rows[1].cells[6].querySelector("button").click();
-      table.tHead.rows[1].cells[6].querySelector("button").click();
-      const order = [...table.tBodies[0].rows].map((row) => row.cells[6].dataset.sort);
-      document.querySelector("button.zoom").click();
-      const shown = document.querySelectorAll("dialog[open] img").length;
-      document.title = JSON.stringify({ wide, order, shown });
-    });
-    </script></body>"""
-    text = (out / "report.html").read_text(encoding="utf-8")
-    (tmp_path / "page.html").write_text(text.replace("</body>", probe), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += [f"--window-size={width},900", "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
-    seen = json.loads(re.search("<title>(.*?)</title>", done.stdout).group(1))
-    assert (seen["wide"], seen["shown"]) == (0, 1)
-    known = [float(value) for value in seen["order"] if value]
-    assert known == sorted(known, reverse=True)
-    assert seen["order"][len(known) :] == [""] * (len(seen["order"]) - len(known))
