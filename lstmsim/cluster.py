@@ -199,13 +199,18 @@ class Cluster:
 
     def _take(self, future: Any, block: Block) -> Iterator[tuple[str, Result]]:
         """Write the files of a block that has ended."""
+        from distributed import CancelledError
+        from distributed.comm import CommClosedError
+
         self._standings.pop(block.number, None)
-        if future.cancelled() or future.status == "lost":
-            raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone")
-        error = future.exception()
+        try:
+            error = future.exception()
+            trials = future.result() if error is None else []
+        except (CommClosedError, CancelledError) as gone:
+            raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone") from gone
         if error is not None:
             raise TrialsFailed(f"row {block.name}: {type(error).__name__}: {error}") from error
-        for ended in future.result():
+        for ended in trials:
             with whole_or_absent(trial_path(self.out, block.name, ended.trial)) as part:
                 part.write_bytes(ended.content)
             yield block.name, Result(ended.trial, self.seed, ended.status, ended.sequences, ended.steps)

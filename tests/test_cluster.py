@@ -102,11 +102,10 @@ def first_file(run, folder, seconds=120.0):
         time.sleep(0.02)
 
 
-def test_the_cluster_gives_the_bits_of_this_machine(machines, tmp_path, capsys):
+def test_the_cluster_gives_the_bits_of_this_machine(machines, tmp_path):
     limit = ["--max-sequences", "2000"]
     assert main([*ROW, *limit, "--out", str(tmp_path / "here"), "--workers", "1"]) == 0
     assert main([*ROW, *limit, "--out", str(tmp_path / "there"), "--scheduler", machines.address]) == 0
-    assert "6/6" in capsys.readouterr().out.replace("6 ended", "6/6")
     assert_same(content(tmp_path / "here"), content(tmp_path / "there"))
     assert len(content(tmp_path / "there")) == 6
 
@@ -129,7 +128,7 @@ def test_a_scheduler_that_is_gone_is_named_and_finished_trials_are_kept(machines
     kept = {path: path.read_bytes() for path in (tmp_path / "there" / "4-1").glob("trial-*.nc")}
     machines.scheduler.kill()
     _, errors = run.communicate(timeout=120)
-    assert run.returncode == 1
+    assert run.returncode == 1, errors
     assert f"the scheduler {machines.address} is gone" in errors
     assert "Traceback" not in errors
     assert all(path.read_bytes() == before for path, before in kept.items())
