@@ -121,10 +121,13 @@ def main() -> None:
             "start-up",
             {
                 "--list, warm": lambda: ours.start_up("--list"),
-                "first training steps, warm": lambda: ours.start_up(*short, "--out", next(out)),
-                "first training steps, cold": lambda: ours.start_up(
-                    *short, "--out", next(out), cache=Path(tempfile.mkdtemp(dir=folder))
+                "until the first training steps are done, warm": lambda: ours.start_up(
+                    *short, "--out", next(out), first_steps=True
                 ),
+                "the same, cold": lambda: ours.start_up(
+                    *short, "--out", next(out), cache=Path(tempfile.mkdtemp(dir=folder)), first_steps=True
+                ),
+                "one sequence, tables, pictures and report, warm": lambda: ours.start_up(*short, "--out", next(out)),
             },
             "s",
         )

@@ -6,10 +6,10 @@ take the same clock.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lstmsim.config import Stage
+from lstmsim.ensemble import Ensemble, Job
 from lstmsim.experiments import row
 from lstmsim.kernels.book import new_book
 from lstmsim.kernels.feed import new_feed
@@ -65,29 +66,19 @@ def learning_only(name: str, lanes: int, sequences: int) -> float:
     return (time.process_time() - start) / steps * 1e9
 
 
-def threads(workers: int, sequences: int = 4000) -> float:
-    """Row 4-1 on several threads, 8 lanes each, without tests: wall time per step and trial."""
-    config = row("4-1").config.with_settings({"max_sequences": sequences, "final_test": 0})
-    config = replace(config, training=replace(config.training, stages=(Stage("never", 0),)))
-    done: list[int] = []
-
-    def work(first: int) -> None:
-        trials = iter(range(first, first + 8))
-        done.append(sum(result.steps for result in Simulation(config, 0, 8, Policy.parse("none")).run(trials)))
-
-    started = [threading.Thread(target=work, args=(8 * n,)) for n in range(workers)]
-    start = time.perf_counter()
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    return (time.perf_counter() - start) / sum(done) * 1e9
+def threads(workers: int, trials: int = 16, sequences: int = 60_000) -> float:
+    """Row 4-1 on several threads, 8 lanes each, tests and files included: wall time per step and trial."""
+    config = row("4-1").config.with_settings({"max_sequences": sequences})
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [Job("4-1", config, list(range(trials)))]
+        ensemble = Ensemble(jobs, Path(folder), 0, Policy.parse("default"), workers, 8)
+        start = time.perf_counter()
+        steps = sum(result.steps for _, result in ensemble.run(lambda: None))
+        return (time.perf_counter() - start) / steps * 1e9
 
 
 def record_all(sequences: int = 300) -> tuple[float, float]:
     """Megabytes per second that `--record all` writes on row 4-1, and that a plain file of that size takes."""
-    from lstmsim.ensemble import Ensemble, Job
-
     config = row("4-1").config.with_settings({"max_sequences": sequences, "final_test": 0})
     with tempfile.TemporaryDirectory() as folder:
         ensemble = Ensemble([Job("4-1", config, list(range(8)))], Path(folder), 0, Policy.parse("all"), 1, 8)
@@ -104,12 +95,21 @@ def record_all(sequences: int = 300) -> tuple[float, float]:
         return size / seconds / 1e6, size / (time.perf_counter() - start) / 1e6
 
 
-def start_up(*arguments: str, cache: Path | None = None) -> float:
-    """Seconds that a command line takes in a new process."""
-    import os
+_UNTIL_A_STEP = """
+import os, sys
+from lstmsim.learners.lstm import LaneNets
+from lstmsim.run import main
 
+advance = LaneNets.advance
+LaneNets.advance = lambda *arguments, **options: (advance(*arguments, **options), os._exit(0))
+sys.exit(main(sys.argv[1:]) or 1)
+"""
+
+
+def start_up(*arguments: str, cache: Path | None = None, first_steps: bool = False) -> float:
+    """Seconds that a command line takes in a new process, or until its first training steps are done."""
     environment = os.environ | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})
+    program = ("-c", _UNTIL_A_STEP) if first_steps else ("-m", "lstmsim.run")
     start = time.perf_counter()
-    command = [sys.executable, "-m", "lstmsim.run", *arguments]
-    subprocess.run(command, check=True, capture_output=True, env=environment)
+    subprocess.run([sys.executable, *program, *arguments], check=True, capture_output=True, env=environment)
     return time.perf_counter() - start

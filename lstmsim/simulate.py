@@ -18,7 +18,7 @@ from lstmsim.trace.policy import Policy
 from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Weights, finite
 
 _BLOCK = 4096  # steps written ahead for every lane
-_BOUNDARY = 50_000  # steps, about, after which a trial's weights are kept for replay
+_BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
 
 MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
 
@@ -73,16 +73,26 @@ class Lanes:
 
     def advance(self, *, learn: bool) -> None:
         """Go on until a lane needs attention or what is written ahead is used up."""
-        if not self.feed.active.any():
-            return
-        if self.clock >= self.feed.write[self.feed.active].min():
-            odd = self.clock & 1  # even and odd steps alternate between two halves of the activations
-            rewind(self.feed, self.clock - odd)
-            self.clock = odd
-            self.task.fill(self.feed, self.block)
-        until = int(self.feed.write[self.feed.active].min())
         feed, book, record = self.feed, self.book, self.record
+        written = feed.write[feed.active]
+        if not written.size:
+            return
+        until = int(written.min())
+        if self.clock >= until:
+            odd = self.clock & 1  # even and odd steps alternate between two halves of the activations
+            rewind(feed, self.clock - odd)
+            self.clock = odd
+            self.task.fill(feed, self.block)
+            until = int(feed.write[feed.active].min())
         self.clock = self.learner.advance(feed, book, record, self.clock, until, learn=learn, track=learn)
+
+    def waiting(self) -> list[int]:
+        """Lanes that need attention: their flag says so, or their progress or recorded rows have filled the room."""
+        book, record = self.book, self.record
+        full = (record.begun == record.tick[0]) & (record.used + record.room > record.rows.shape[1])
+        full |= book.progress_rows == book.progress.shape[1]
+        full |= book.flag != books.RUNNING
+        return np.flatnonzero(full & self.feed.active).tolist()
 
     def wrong(self, lane: int) -> int:
         """Finished sequences of a lane that are not correct, where results are kept."""
@@ -163,7 +173,7 @@ class Simulation:
             self._start(lane, trials)
         while self.running:
             self.lanes.advance(learn=True)
-            for lane in list(self.running):
+            for lane in self.lanes.waiting():
                 result = self._attend(lane)
                 if result is not None:
                     yield result
@@ -249,7 +259,7 @@ class Simulation:
             trial.progress.append(book.progress[lane, : book.progress_rows[lane]].copy())
             book.progress_rows[lane] = 0
         record = self.lanes.record
-        if record.begun[lane] == record.tick[0] and record.used[lane] + record.room > record.rows.shape[1]:
+        if record.used[lane] + record.room > record.rows.shape[1]:
             self._keep(result, self.lanes.take_rows(lane))
         if flag == books.RUNNING:
             return None

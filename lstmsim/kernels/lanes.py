@@ -26,10 +26,10 @@ _SCALARS = {"float": _F64, "int": _I64, "mask": ir.IntType(1)}
 
 
 class Width:
-    """Number of lanes, as an argument of a kernel."""
+    """Number of lanes, as an argument of a kernel; its type is made once, for Numba asks at every call."""
 
     def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
+        self.type = WidthType(lanes)
 
 
 class WidthType(types.Type):
@@ -66,7 +66,7 @@ class _LanesModel(models.PrimitiveModel):
 
 @typeof_impl.register(Width)
 def _typeof_width(value: Width, _context: Any) -> WidthType:
-    return WidthType(value.lanes)
+    return value.type
 
 
 @lower_constant(WidthType)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lstmsim.kernels.book import Book
 from lstmsim.kernels.exact_lstm import advance
 from lstmsim.kernels.feed import Feed
-from lstmsim.kernels.lanes import Width, aligned
+from lstmsim.kernels.lanes import aligned
 from lstmsim.kernels.record import Record
 from lstmsim.learners.architecture import Architecture
 from lstmsim.learners.lstm import LaneNets
@@ -55,5 +55,5 @@ class ExactLSTM(LaneNets):
     def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
         arrays = self.shape, self.rule, self.net, self.state, self._p, self._x, self._column
-        reached: int = advance(Width(1), *arrays, feed, book, record, clock, until, learn, track)
+        reached: int = advance(self._width, *arrays, feed, book, record, clock, until, learn, track)
         return reached

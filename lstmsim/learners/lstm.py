@@ -37,7 +37,7 @@ class LaneNets:
 
     def __init__(self, architecture: Architecture, lanes: int, *, symbols: bool = False) -> None:
         self.architecture = architecture
-        self.lanes = lanes
+        self.lanes, self._width = lanes, Width(lanes)
         self.shape = shape = architecture.shape(symbols=symbols)
         self.rule = architecture.rule()
         stride, wide = shape.symbol_stride, shape.output_stride
@@ -191,6 +191,5 @@ class LaneNets:
 
     def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
         """Step all lanes from `clock` to `until`, or until a lane needs attention; the clock reached."""
-        width = Width(self.lanes)
         nets = self.shape, self.rule, self.net, self.state
-        return advance(width, *nets, feed, book, record, clock, until, learn, track)
+        return advance(self._width, *nets, feed, book, record, clock, until, learn, track)
