@@ -247,10 +247,12 @@ def _tidy(out: Path, requests: list[Request], finished: dict[str, list[dict[str,
 
 def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, trial: int) -> None:
     """Raise ValueError if a trial in the folder was begun with something else than is asked for now."""
-    wanted = json.loads(replace(config, task=config.task.for_trial(trial)).as_json())
+    config = replace(config, task=config.task.for_trial(trial))
+    wanted, usual = json.loads(config.as_json()), config.defaults()
     pairs = [("seed", attrs["seed"], seed), ("version", attrs["version"], lstmsim.__version__)]
     for part, there in json.loads(attrs["config"]).items():
         asked = wanted.get(part, {})
+        there = usual.get(part, {}) | there  # a setting that did not exist then was as it is by default
         pairs += [(key, value, asked.get(key)) for key, value in there.items()]
     for key, value, asked in pairs:
         if value != asked:

@@ -153,6 +153,15 @@ class Config:
             "training": dataclasses.asdict(self.training),
         }
 
+    def defaults(self) -> dict[str, Any]:
+        """Plain values of the settings that have a default, by part, as in `as_dict`."""
+        found = {
+            part: {f.name: f.default for f in dataclasses.fields(value) if f.default is not dataclasses.MISSING}
+            for part, value in (("task", self.task), ("learner", self.settings), ("training", self.training))
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(found))
+        return plain
+
     def as_json(self) -> str:
         """The same as one line of JSON with sorted keys."""
         return json.dumps(self.as_dict(), sort_keys=True)

@@ -54,8 +54,9 @@ def noise_free(p: int = 3) -> Config:
 
 
 def temporal_order() -> Config:
-    """One-hot inputs, topology F with hidden units and shortcuts."""
-    net = Architecture(8, 4, 2, 2, n_hidden=1, shortcuts=True, learning_rate=0.5, output_gate_bias=-1)
+    """One-hot inputs, topology F with hidden units and shortcuts, and a learning rate that falls."""
+    rate = {"learning_rate": 0.5, "learning_rate_decay": 0.02}
+    net = Architecture(8, 4, 2, 2, n_hidden=1, shortcuts=True, output_gate_bias=-1, **rate)
     return Config(TASKS["temporal_order"](2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9))
 
 
@@ -186,6 +187,10 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
         assert net.weights.keys() == result.initial.keys()
         traces = []
         for index in range(200):
+            if config.settings.learning_rate_decay:
+                alpha = config.settings.learning_rate / (1.0 + config.settings.learning_rate_decay * index)
+                settings = dataclasses.replace(config.settings, learning_rate=alpha, learning_rate_decay=0.0)
+                net = lstmsim.LSTM.from_weights(settings, net.weights)
             traces.append(net.run(*config.task.sequence(0, trial, index)))
         for group, values in net.weights.items():
             np.testing.assert_array_equal(result.final[group], values)

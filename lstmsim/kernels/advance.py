@@ -102,6 +102,7 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
             apply_changes(shape, net, lane)
         book.steps[lane] += tick + 1 - record.begun[lane]
         close_sequence(book, lane)
+        net.alpha[lane] = learning_rate(rule, book.index[lane])
         reset_lane(shape, state, lane)
         record.begun[lane] = tick + 1
         record.on[lane] = wanted(record, lane, book.index[lane])
@@ -109,6 +110,12 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
         full |= book.progress_rows[lane] == book.progress.shape[1]
         stop |= full or book.flag[lane] != RUNNING
     return stop
+
+
+@inlined
+def learning_rate(rule, index):  # type: ignore[no-untyped-def]
+    """Return alpha in sequence number `index`; the paper's is constant."""
+    return rule.learning_rate / (1.0 + rule.learning_rate_decay * index)
 
 
 @inlined

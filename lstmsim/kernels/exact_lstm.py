@@ -7,7 +7,7 @@ all recurrent activations and cell states to all weights of the hidden layer are
 from __future__ import annotations
 
 from lstmsim.kernels import inlined, kernel
-from lstmsim.kernels.advance import apply_changes
+from lstmsim.kernels.advance import apply_changes, learning_rate
 from lstmsim.kernels.book import judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
 from lstmsim.kernels.lanes import UNITS, fma, load_at, splat, store_at
@@ -55,7 +55,9 @@ def advance(  # type: ignore[no-untyped-def]
             for at in range(p.size):
                 p[at] = 0.0
         clock += 1
-        if close_step(feed, book, record, clock - 1):
+        attention = close_step(feed, book, record, clock - 1)
+        net.alpha[0] = learning_rate(rule, book.index[0])
+        if attention:
             break
     return clock
 

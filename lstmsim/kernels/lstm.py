@@ -67,6 +67,8 @@ class Rule(NamedTuple):
     logistic_output: bool
     error_derivative: bool
     update_at_end: bool
+    learning_rate: float
+    learning_rate_decay: float
 
 
 class Net(NamedTuple):

@@ -98,6 +98,7 @@ class Architecture:
     outgoing_init_range: float | None = None
     input_gate_start: float = 0.0
     learning_rate: float = 0.1
+    learning_rate_decay: float = 0.0
     g_range: tuple[float, float] | None = None
     h_range: tuple[float, float] | None = None
     error_derivative: bool = True
@@ -122,7 +123,7 @@ class Architecture:
             flag(name, getattr(self, name))
         if self.output_bias is not None:
             flag("output_bias", self.output_bias)
-        positive_fields(self, "init_range", zero=True)
+        positive_fields(self, "init_range", "learning_rate_decay", zero=True)
         for name in ("recurrent_init_range", "outgoing_init_range"):
             if getattr(self, name) is not None:
                 positive(name, getattr(self, name), zero=True)
@@ -232,6 +233,10 @@ class Architecture:
                 weights[name][:, -1] = np.where(self.exists[name][:, -1], biases, 0.0)
         return weights
 
+    def learning_rate_at(self, index: int | npt.NDArray[np.int64]) -> Any:
+        """Learning rate alpha in sequence number `index`, or in several: learning_rate / (1 + learning_rate_decay index)."""
+        return self.learning_rate / (1.0 + self.learning_rate_decay * index)
+
     def checked(self, weights: Mapping[str, Any]) -> dict[str, Floats]:
         """Weights as float64 arrays, every group present, shapes right, all finite, absent connections zero.
 
@@ -291,4 +296,6 @@ class Architecture:
             logistic_output=self.output == "logistic",
             error_derivative=bool(self.error_derivative),
             update_at_end=self.update == "sequence",
+            learning_rate=float(self.learning_rate),
+            learning_rate_decay=float(self.learning_rate_decay),
         )

@@ -54,6 +54,7 @@ class ExactLSTM(LaneNets):
 
     def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
+        self.net.alpha[:] = self.architecture.learning_rate_at(book.index)
         arrays = self.shape, self.rule, self.net, self.state, self._p, self._x, self._column
         reached: int = advance(self._width, *arrays, feed, book, record, clock, until, learn, track)
         return reached

@@ -191,5 +191,6 @@ class LaneNets:
 
     def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
         """Step all lanes from `clock` to `until`, or until a lane needs attention; the clock reached."""
+        self.net.alpha[:] = self.architecture.learning_rate_at(book.index)
         nets = self.shape, self.rule, self.net, self.state
         return advance(self._width, *nets, feed, book, record, clock, until, learn, track)

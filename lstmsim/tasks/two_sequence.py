@@ -18,7 +18,7 @@ TARGET_DEVIATION = math.sqrt(0.1)
 
 
 @kernel
-def fill(feed, horizon, lag_parameter, N, information_noise, target_noise):  # type: ignore[no-untyped-def]
+def fill(feed, horizon, lag_parameter, N, deviation, information_noise, target_noise):  # type: ignore[no-untyped-def]
     """Write T to T + T/10 elements: N times 1 or -1, then noise; the class's target at the last.
 
     A noisy target is learned from the sequence's own row, the clean one is judged.
@@ -32,9 +32,9 @@ def fill(feed, horizon, lag_parameter, N, information_noise, target_noise):  # t
             for t in range(N):
                 feed.inputs[start + t, 0, lane] = 1.0 - 2.0 * clean
                 if information_noise:
-                    feed.inputs[start + t, 0, lane] += INPUT_DEVIATION * normal(key, t + 3)
+                    feed.inputs[start + t, 0, lane] += deviation * normal(key, t + 3)
             for t in range(N, length):
-                feed.inputs[start + t, 0, lane] = INPUT_DEVIATION * normal(key, t + 3)
+                feed.inputs[start + t, 0, lane] = deviation * normal(key, t + 3)
             learned = clean
             if target_noise:
                 learned = row
@@ -54,7 +54,9 @@ class TwoSequence(Task):
     T : int
         Shortest length of a sequence in steps; lengths are uniform in T..T + T/10.
     N : int
-        Number of elements that tell the class, 1.0 or -1.0; the others are Gaussian with mean 0 and variance 0.2.
+        Number of elements that tell the class, 1.0 or -1.0; the others are Gaussian with mean 0.
+    deviation : float
+        Standard deviation of the noise: the square root of the paper's variance 0.2.
     information_noise : bool
         The same noise on the first N elements too (3b).
     target_noise : bool
@@ -65,6 +67,7 @@ class TwoSequence(Task):
 
     T: int = 100
     N: int = 3
+    deviation: float = INPUT_DEVIATION
     information_noise: bool = False
     target_noise: bool = False
     targets: tuple[float, float] = (1.0, 0.0)
@@ -76,7 +79,7 @@ class TwoSequence(Task):
     def __post_init__(self) -> None:
         """Check the parameters."""
         self.require(T=(self.T, 1, 1_000_000))
-        self.require(N=(self.N, 1, self.T))
+        self.require(N=(self.N, 1, self.T), deviation=(self.deviation, 0.0, 100.0))
         for field in ("information_noise", "target_noise"):
             self.require_choice(**{field: (getattr(self, field), (False, True))})
         try:
@@ -108,7 +111,7 @@ class TwoSequence(Task):
 
     def fill(self, feed: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, self.T, self.N, self.information_noise, self.target_noise)
+        fill(feed, horizon, self.T, self.N, self.deviation, self.information_noise, self.target_noise)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which the class is seen: the first N."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,8 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     joined, n_blocks = np.sum(np.atleast_1d(attrs["joined"]) <= sequences), architecture.n_blocks
     if architecture.sequential and joined < n_blocks:
         raise ValueError(f"which is {which!r}, when {joined} of {n_blocks} blocks had joined; allowed: after all have")
-    return LSTM.from_weights(architecture, weights)
+    alpha = architecture.learning_rate_at(int(sequences))
+    return LSTM.from_weights(replace(architecture, learning_rate=alpha, learning_rate_decay=0.0), weights)
 
 
 def _weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float, dict[str, Any]]:

@@ -42,6 +42,11 @@ def test_later_elements_have_variance_a_fifth():
     check_moments(values, 0.0, 0.2)
 
 
+def test_noise_of_another_deviation():
+    values = np.concatenate([sequence.inputs[3:, 0] for sequence in read(TASKS["two_sequence"](deviation=0.2), 600)])
+    check_moments(values, 0.0, 0.04)
+
+
 def test_3b_noise_on_the_first_elements():
     sequences = read(TASKS["two_sequence"](T=20, N=5, information_noise=True), 4000, block=20_000)
     sign = np.array([2.0 * sequence.judged[-1, 0] - 1.0 for sequence in sequences])

@@ -48,6 +48,12 @@ def test_settings_come_with_the_net(tmp_path):
     assert net.n_weights == 93
 
 
+def test_a_learning_rate_that_falls_is_that_of_the_sequence(tmp_path):
+    path = trial_of(tmp_path, "4-1", "--set", "T=20", "--set", "learning_rate_decay=0.01", "--max-sequences", "100")
+    assert lstmsim.load_net(path, "initial").learning_rate == 0.5
+    assert lstmsim.load_net(path).learning_rate == 0.5 / 2
+
+
 @pytest.mark.parametrize("which", ["last", -1, 10_000, True, 1.0, None])
 def test_weights_that_are_not_there_are_refused(trial, which):
     with pytest.raises(ValueError, match=r"which is .*; allowed: 'initial', 'final', 0 to \d+"):
