@@ -77,7 +77,7 @@ def threads(workers: int, trials: int = 16, sequences: int = 60_000) -> float:
         return (time.perf_counter() - start) / steps * 1e9
 
 
-def record_all(sequences: int = 300) -> tuple[float, float]:
+def record_all(sequences: int = 2000) -> tuple[float, float]:
     """Megabytes per second that `--record all` writes on row 4-1, and that a plain file of that size takes."""
     config = row("4-1").config.with_settings({"max_sequences": sequences, "final_test": 0})
     with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +92,7 @@ def record_all(sequences: int = 300) -> tuple[float, float]:
             for _ in range(max(1, size >> 20)):
                 file.write(block)
             file.flush()
+            os.fsync(file.fileno())
         return size / seconds / 1e6, size / (time.perf_counter() - start) / 1e6
 
 

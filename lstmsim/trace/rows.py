@@ -14,7 +14,7 @@ from lstmsim.trace.seal import checksum
 
 Floats = npt.NDArray[np.float64]
 
-_PIECE = 4096  # rows read together
+_PIECE = 16384  # rows read together
 
 
 class Rows:
