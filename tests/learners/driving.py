@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from lstmsim.kernels.book import new_book
@@ -14,6 +15,17 @@ from lstmsim.trace.dataset import values
 Array = NDArray[np.float64]
 Weights = dict[str, Array]
 Example = tuple[Array, Array]  # inputs (step, input), or (step,) symbols; targets (step, output), rows of NaN where none
+
+# Topologies of conventional recurrent nets, with and without biases.
+NETS = [
+    ("full", 4, False),
+    ("late", 3, True),
+    ("full", 1, True),
+    ("layered", 5, True),
+    ("direct", 1, False),
+    ("direct", 9, True),
+]
+every_net = pytest.mark.parametrize(("topology", "n_hidden", "bias"), NETS)
 
 
 def examples(

@@ -5,10 +5,12 @@ import pytest
 
 from lstmsim.learners.rtrl import RTRL, RTRLSettings
 from tests.learners.driving import (
+    NETS,
     change,
     descent,
     difference,
     draw,
+    every_net,
     examples,
     half_squared_error,
     logistic,
@@ -16,16 +18,6 @@ from tests.learners.driving import (
     run,
     with_weights,
 )
-
-NETS = [
-    ("full", 4, False),
-    ("late", 3, True),
-    ("full", 1, True),
-    ("layered", 5, True),
-    ("direct", 1, False),
-    ("direct", 9, True),
-]
-every_net = pytest.mark.parametrize(("topology", "n_hidden", "bias"), NETS)
 
 
 @every_net
