@@ -48,9 +48,12 @@ def sources(module: str, root: Path = _ROOT) -> set[Path]:
 
 @cache
 def source_digest(module: str, root: Path = _ROOT) -> str:
-    """Digest of the sources that a module's kernels are compiled from, and of the compiler's version."""
+    """Digest of the sources that a module's kernels are compiled from, and of the compiler's version.
+
+    A module that is not of this package, such as a user's task, may call any kernel of it: all of them count.
+    """
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(sources(module, root)):
+    for path in sorted(sources(module, root) or (root / "lstmsim").rglob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

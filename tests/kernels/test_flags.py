@@ -116,6 +116,18 @@ def test_the_digest_leaves_out_what_the_kernel_does_not_use(root):
     assert not {"net.py", "simulate.py", "tasks/adding.py"} & found
 
 
+@pytest.mark.parametrize("module", ["__main__", "a_users_task"])
+def test_the_digest_of_a_users_module_changes_with_every_kernel(root, module):
+    before = digest(module, root)
+    for name in ("kernels/feed.py", "kernels/random.py", "tasks/base.py"):
+        path = root / "lstmsim" / name
+        text = path.read_bytes()
+        path.write_bytes(text + b"\n")
+        assert digest(module, root) != before
+        path.write_bytes(text)
+    assert digest(module, root) == before
+
+
 def test_the_digest_follows_imports_and_the_compiler(tmp_path, monkeypatch):
     (tmp_path / "lstmsim").mkdir()
     first, second, third = (tmp_path / "lstmsim" / f"{name}.py" for name in ("first", "second", "third"))
