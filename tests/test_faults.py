@@ -50,8 +50,8 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed_long(tmp_path_factory):
-    """Folder of a longer one, and the seconds it took."""
+def undisturbed_long(undisturbed, tmp_path_factory):
+    """Folder of a longer one, and the seconds it took; the one before it has compiled the kernels."""
     out = tmp_path_factory.mktemp("undisturbed_long")
     began = time.monotonic()
     done = complete(command(out, sequences=LONG))
