@@ -351,7 +351,7 @@ def test_a_thread_that_raises_ends_the_run_and_keeps_what_is_finished(error, tmp
 @slow
 def test_a_second_run_into_a_folder_is_refused_while_the_first_lives(tmp_path):
     first = start(endless(tmp_path))
-    until(first, "starting")
+    until(first, r"\d sequences")
     holder = json.loads((tmp_path / NAME).read_text())
     assert holder["pid"] == first.pid
     second = complete(endless(tmp_path))
