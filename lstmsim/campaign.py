@@ -249,7 +249,7 @@ def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, 
     """Raise ValueError if a trial in the folder was begun with something else than is asked for now."""
     config = replace(config, task=config.task.for_trial(trial))
     wanted, usual = json.loads(config.as_json()), config.defaults()
-    pairs = [("seed", attrs["seed"], seed), ("version", attrs["version"], lstmsim.__version__)]
+    pairs = [("seed", int(attrs["seed"]), seed), ("version", attrs["version"], lstmsim.__version__)]
     for part, there in json.loads(attrs["config"]).items():
         asked = wanted.get(part, {})
         there = usual.get(part, {}) | there  # a setting that did not exist then was as it is by default
