@@ -361,7 +361,7 @@ def test_a_second_run_into_a_folder_is_refused_while_the_first_lives(tmp_path):
     first.kill()
     first.communicate()
     third = start(endless(tmp_path))
-    assert f"process {first.pid}" in until(third, "takes over")
+    assert f"process {first.pid}" in until(third, "was ended while it ran into")
     third.send_signal(signal.SIGINT)
     third.communicate(timeout=200)
     assert third.returncode == 130
