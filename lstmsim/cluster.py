@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -189,8 +190,14 @@ class Cluster:
                 raise ValueError(
                     f"--scheduler is {self.scheduler!r} ({reason}); allowed: a scheduler that answers"
                 ) from None
-            with client:
-                yield client
+            log = logging.getLogger("distributed.client")  # a lost scheduler is told of in one line, not in a traceback
+            level = log.level
+            log.setLevel(logging.CRITICAL)
+            try:
+                with client:
+                    yield client
+            finally:
+                log.setLevel(level)
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take note of a worker's report."""
@@ -206,8 +213,8 @@ class Cluster:
         try:
             error = future.exception()
             trials = future.result() if error is None else []
-        except (CommClosedError, CancelledError) as gone:
-            raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone") from gone
+        except (CommClosedError, CancelledError):
+            raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone") from None
         if error is not None:
             raise TrialsFailed(f"row {block.name}: {type(error).__name__}: {error}") from error
         for ended in trials:
