@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin, lower_constant
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, models, register_model, typeof_impl
+from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
 
 from lstmsim.kernels import inlined
 
@@ -74,19 +74,10 @@ def _constant_width(context: Any, _builder: Any, _type: Any, _value: Any) -> Any
     return context.get_dummy_value()
 
 
+@unbox(WidthType)
 def _unbox_width(_type: Any, _value: Any, context: Any) -> Any:
-    from numba.core.pythonapi import NativeValue
-
     return NativeValue(context.context.get_dummy_value())
 
-
-def _register_unboxing() -> None:
-    from numba.extending import unbox
-
-    unbox(WidthType)(_unbox_width)
-
-
-_register_unboxing()
 
 UNITS = Width(8)  # units of one trial along the vector, whatever the number of lanes
 
