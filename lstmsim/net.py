@@ -137,7 +137,6 @@ class LSTM:
         self._lanes = one_net(architecture)
         self._lanes.set_weights(0, weights)
         self._book = new_book(1)
-        self._parity = 0
 
     def __getattr__(self, name: str) -> Any:
         if name in Architecture.__dataclass_fields__:
@@ -252,19 +251,18 @@ class LSTM:
 
     def _advance(self, inputs: Floats, targets: Floats | None, *, learn: bool) -> Floats:
         """Steps of the kernel over checked inputs; the recorded rows, shape (step, column)."""
-        shape, count, first = self._lanes.shape, len(inputs), self._parity
+        shape, count = self._lanes.shape, len(inputs)
         table = np.zeros((count if targets is not None else 0, shape.output_stride))
-        feed = new_feed(1, first + count, shape.inputs, table, 0)
-        feed.inputs[first:, :, 0] = inputs
+        feed = new_feed(1, count, shape.inputs, table, 0)
+        feed.inputs[:, :, 0] = inputs
         if targets is not None:
             feed.targets[:, : shape.outputs] = targets
-            feed.event[first:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN)
-            feed.learn[first:, 0] = np.arange(count)
+            feed.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN)
+            feed.learn[:, 0] = np.arange(count)
         record = new_record(1, count, self._lanes.layout.width, 0)
         record.on[0] = True
-        self._lanes.advance(feed, self._book, record, first, first + count, learn=learn, track=True)
+        self._lanes.advance(feed, self._book, record, 0, count, learn=learn, track=True)
         self._lanes.apply_changes(0)
-        self._parity = (first + count) % 2
         return record.rows[0]
 
 

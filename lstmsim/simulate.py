@@ -79,9 +79,8 @@ class Lanes:
             return
         until = int(written.min())
         if self.clock >= until:
-            odd = self.clock & 1  # even and odd steps alternate between two halves of the activations
-            rewind(feed, self.clock - odd)
-            self.clock = odd
+            rewind(feed, self.clock)
+            self.clock = 0
             self.task.fill(feed, self.block)
             until = int(feed.write[feed.active].min())
         self.clock = self.learner.advance(feed, book, record, self.clock, until, learn=learn, track=learn)

@@ -129,7 +129,7 @@ def test_another_recording_policy_goes_on_from_the_checkpoint(before, after, tmp
 def test_checkpoints_decide_nothing_where_trials_diverge(tmp_path, monkeypatch):
     """A trial diverges where it would without checkpoints and recording."""
     monkeypatch.setattr("os.fsync", lambda _: None)
-    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=5.0)
+    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=4.0)
     training = Training((Stage("never", 0),), max_sequences=300, window=50, final_test=10)
     config = Config(TASKS["adding"](20), "lstm", net, training)
     whole = run(config, range(8), policy="none")

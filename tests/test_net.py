@@ -92,7 +92,7 @@ def same_bits(one: Weights, other: Weights) -> bool:
 def everything(net: lstmsim.LSTM) -> list[bytes]:
     """Return all that a net carries, as bytes."""
     lanes = net._lanes
-    return [np.asarray(array).tobytes() for part in (lanes.net, lanes.state) for array in part] + [bytes([net._parity])]
+    return [np.asarray(array).tobytes() for part in (lanes.net, lanes.state) for array in part]
 
 
 # Against the literal twin.

@@ -404,7 +404,7 @@ def test_the_last_sequences_are_recorded_whatever_ends_the_trial(last, alone):
 
 
 def test_a_trial_that_diverges_ends_alone():
-    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=5.0)
+    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=4.0)
     config = dataclasses.replace(adding(Stage("never", 0), max_sequences=300), settings=net)
     together = simulate(config, range(12), policy=Policy())
     statuses = [together[trial].status for trial in range(12)]

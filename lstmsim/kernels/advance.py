@@ -7,12 +7,16 @@ from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
 from lstmsim.kernels.lanes import lane_bits, load, lowest, store
 from lstmsim.kernels.lstm import (
+    WAIT,
+    earlier,
     forward,
     hidden_errors,
+    later,
     output_errors,
     outputs,
     partials,
     reset_lane,
+    terms,
     update_hidden,
     update_outputs,
     update_symbols,
@@ -30,24 +34,32 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
     """
     recording = recorded_lanes(record)
     to_tick = record.tick[0] - clock
+    now, waiting = state.ring[0], 0
     while clock < until:
-        now = (clock & 1) * shape.rows
-        then = shape.rows - now
+        then = later(shape, now)
         for i in range(shape.inputs):
             store(state.z, now + i, load(width, feed.inputs, clock * shape.inputs + i))
         if shape.symbols:
             store(state.symbol, 0, load(width, feed.symbol, clock))
         forward(width, shape, rule, net, state, now, then)
         if tracking:
-            partials(width, shape, rule, state, now)
+            terms(width, shape, rule, state, waiting)
+            waiting += 1
         stop = False
-        if lane_bits(load(width, feed.event, clock) != 0) | recording != 0:
+        eventful = lane_bits(load(width, feed.event, clock) != 0) | recording
+        if eventful or waiting == WAIT:
+            partials(width, shape, state, now, waiting)
+            waiting = 0
+        if eventful:
             tick = to_tick + clock
             stop = _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording)
             recording = recorded_lanes(record)
+        now = then
         clock += 1
         if stop:
             break
+    partials(width, shape, state, earlier(shape, now), waiting)
+    state.ring[0] = now
     record.tick[0] = to_tick + clock
     return clock
 

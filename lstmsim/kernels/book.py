@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmsim.kernels import inlined
-from lstmsim.kernels.lanes import UNITS, fma, lane_max, lane_sum, load_at, select, splat
+from lstmsim.kernels.lanes import UNITS, fma, lane_max, lane_sum, load_at, magnitude, select, splat
 
 Array = Any
 
@@ -114,9 +114,7 @@ def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyp
     whole = shape.outputs - shape.outputs % 8
     sums, squares, largest = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
     for k in range(0, whole, 8):
-        error = load_at(UNITS, targets, first + k) - load_at(UNITS, state.y_k, lane * wide + k)
-        opposite = 0.0 - error
-        error = select(error > opposite, error, opposite)
+        error = magnitude(load_at(UNITS, targets, first + k) - load_at(UNITS, state.y_k, lane * wide + k))
         sums, squares = sums + error, fma(error, error, squares)
         largest = select(error > largest, error, largest)
     total, square, most = lane_sum(sums), lane_sum(squares), lane_max(largest)

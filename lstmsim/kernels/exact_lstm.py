@@ -11,7 +11,7 @@ from lstmsim.kernels.advance import apply_changes, learning_rate
 from lstmsim.kernels.book import judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
 from lstmsim.kernels.lanes import UNITS, fma, load_at, splat, store_at
-from lstmsim.kernels.lstm import forward, hidden_errors, output_errors, outputs, reset_lane, update_outputs
+from lstmsim.kernels.lstm import forward, hidden_errors, later, output_errors, outputs, reset_lane, update_outputs
 from lstmsim.kernels.record import write_step
 from lstmsim.kernels.recurrent import close_step
 
@@ -22,8 +22,8 @@ def advance(  # type: ignore[no-untyped-def]
 ):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached."""
     while clock < until:
-        now = (clock & 1) * shape.rows
-        then = shape.rows - now
+        now = state.ring[0]
+        then = state.ring[0] = later(shape, now)
         for i in range(shape.inputs):
             state.z[now + i, 0] = feed.inputs[clock, i, 0]
         if shape.symbols:

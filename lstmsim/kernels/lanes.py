@@ -158,6 +158,20 @@ for _function, _float, _int in (
     _operator(_function, {"float": _instruction(_float), "int": _instruction(_int)})
 _operator(operator.and_, {"int": _instruction("and_")})
 _operator(operator.truediv, {"float": _instruction("fdiv")})
+
+
+@infer_global(operator.neg)
+class _Negative(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        known = len(args) == 1 and isinstance(args[0], Lanes) and args[0].kind == "float"
+        return signature(args[0], *args) if known and not kws else None
+
+
+@lower_builtin(operator.neg, Lanes)
+def _negate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
 for _function, _sign in ((operator.lt, "<"), (operator.gt, ">"), (operator.ge, ">="), (operator.ne, "!=")):
     _operator(_function, _compare(_sign), result="mask")
 
@@ -311,6 +325,20 @@ def fma(_typing: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 @intrinsic
+def magnitude(_typing: Any, x: Any) -> Any:
+    """|x|."""
+    if not (isinstance(x, Lanes) and x.kind == "float"):
+        return None
+
+    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
+        name = f"llvm.fabs.v{sig.args[0].lanes}f64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return x(x), codegen
+
+
+@intrinsic
 def splat(_typing: Any, width: Any, value: Any) -> Any:
     """The same float in every lane."""
     if not isinstance(width, WidthType):
@@ -424,26 +452,17 @@ def _power_of_two(_typing: Any, shifted: Any) -> Any:
     return shifted(shifted), codegen
 
 
-_LOG2_E = 1.4426950408889634
+_LOG2_E, _LOG2_E_REST = 1.4426950408889634, 2.0355273740931033e-17
 _MAGIC = 6755399441055744.0 + 1023.0  # 1.5 * 2**52 + 1023: adding it rounds to whole numbers and biases the exponent
 
 
 @inlined
-def _exp_parts(x, shifted):  # type: ignore[no-untyped-def]
-    """P and 2**n with exp(x) = p 2**n for -708 <= x <= 709: x = n ln 2 + r, p of degree 10 in r by Chebyshev nodes."""
-    n = shifted - _MAGIC  # x / ln 2, rounded by the addition of _MAGIC
-    r = fma(n, -1.90821492927058770002e-10, fma(n, -6.93147180369123816490e-01, x))
-    r2 = r * r
-    r4 = r2 * r2
-    p01 = 1.0 + r
-    p23 = fma(r, 0.1666666666664829, 0.5)
-    p45 = fma(r, 0.008333333353729397, 0.04166666666665136)
-    p67 = fma(r, 0.00019841208732536384, 0.0013888888905881542)
-    p89 = fma(r, 2.762511557828763e-06, 2.4801536388690766e-05)
-    p03 = fma(r2, p23, p01)
-    p47 = fma(r2, p67, p45)
-    p8a = fma(r2, 2.761380686153829e-07, p89)
-    return fma(r4, fma(r4, p8a, p47), p03), _power_of_two(shifted)
+def _halves(u):  # type: ignore[no-untyped-def]
+    """Two values whose ratio is 2**u for -0.5 <= u <= 0.5: even + odd and even - odd polynomial, by Chebyshev nodes."""
+    u2 = u * u
+    even = fma(u2, fma(u2, 0.0002289335713655609, 0.05338222142534791), 1.0)
+    odd = fma(u2, fma(u2, 5.2870823838967156e-06, 0.004624840970298245), 0.34657359027997264)
+    return fma(u, odd, even), fma(-u, odd, even)
 
 
 @inlined
@@ -451,41 +470,56 @@ def exp(x):  # type: ignore[no-untyped-def]
     """Exponential, relative error below 1e-14; the limits 0 and infinity are exact, NaN stays NaN."""
     x = select(x < -1500.0, -1500.0, x)
     x = 0.25 * select(x > 1500.0, 1500.0, x)
-    p, scale = _exp_parts(x, fma(x, _LOG2_E, _MAGIC))
-    quarter = p * scale
+    shifted = fma(x, _LOG2_E, _MAGIC)
+    up, down = _halves(fma(x, _LOG2_E_REST, fma(x, _LOG2_E, _MAGIC - shifted)))
+    quarter = up / down * _power_of_two(shifted)
     half = quarter * quarter
     return half * half
 
 
 @inlined
-def _one_plus_exp_minus(x):  # type: ignore[no-untyped-def]
-    """1 + exp(-x), with -x cut to -700..170: the product of four stays finite, and 1 + exp(-700) is 1."""
+def _logistic_parts(x):  # type: ignore[no-untyped-def]
+    """Numerator and denominator of f(x); x is cut to -170..700, so that the product of four denominators stays finite.
+
+    With -x / ln 2 = n + u, n whole, exp(-x) is 2**n times the ratio of `_halves`, and f one ratio: no second division.
+    """
     x = select(x < -170.0, -170.0, x)
     x = select(x > 700.0, 700.0, x)
-    p, scale = _exp_parts(0.0 - x, fma(x, -_LOG2_E, _MAGIC))  # the change of sign is not waited for
-    return fma(p, scale, 1.0)
+    shifted = fma(x, -_LOG2_E, _MAGIC)
+    up, down = _halves(fma(x, -_LOG2_E, _MAGIC - shifted))
+    return down, fma(up, _power_of_two(shifted), down)
 
 
 @inlined
 def logistic(x):  # type: ignore[no-untyped-def]
     """F of (3): 1 / (1 + exp(-x)); at least 1.5e-74, NaN stays NaN."""
-    return 1.0 / _one_plus_exp_minus(x)
+    over, under = _logistic_parts(x)
+    return over / under
 
 
 @inlined
 def logistic2(a, b):  # type: ignore[no-untyped-def]
     """F of (3) for two vectors with one division."""
-    a, b = _one_plus_exp_minus(a), _one_plus_exp_minus(b)
+    over_a, a = _logistic_parts(a)
+    over_b, b = _logistic_parts(b)
     both = 1.0 / (a * b)
-    return b * both, a * both
+    return over_a * b * both, over_b * a * both
 
 
 @inlined
 def logistic4(a, b, c, d):  # type: ignore[no-untyped-def]
     """F of (3) for four vectors with one division."""
-    a, b = _one_plus_exp_minus(a), _one_plus_exp_minus(b)
-    c, d = _one_plus_exp_minus(c), _one_plus_exp_minus(d)
+    over_a, a = _logistic_parts(a)
+    over_b, b = _logistic_parts(b)
+    over_c, c = _logistic_parts(c)
+    over_d, d = _logistic_parts(d)
     ab, cd = a * b, c * d
     all_four = 1.0 / (ab * cd)
     ab, cd = ab * all_four, cd * all_four
-    return b * cd, a * cd, d * ab, c * ab
+    return over_a * b * cd, over_b * a * cd, over_c * d * ab, over_d * c * ab
+
+
+@inlined
+def logistic_slope(y):  # type: ignore[no-untyped-def]
+    """f'(net) = f (1 - f), from y = f(net)."""
+    return fma(-y, y, y)

@@ -15,6 +15,7 @@ from lstmsim.kernels.lanes import (
     UNITS,
     fma,
     gather,
+    lane_bits,
     lane_sum,
     load,
     load_at,
@@ -22,6 +23,7 @@ from lstmsim.kernels.lanes import (
     logistic,
     logistic2,
     logistic4,
+    logistic_slope,
     scatter,
     splat,
     store,
@@ -30,6 +32,8 @@ from lstmsim.kernels.lanes import (
 )
 
 Array = Any
+
+WAIT = 4  # steps whose terms of the partials may wait
 
 
 class Shape(NamedTuple):
@@ -90,11 +94,13 @@ class Net(NamedTuple):
 class State(NamedTuple):
     """What a net carries from step to step, and what the last step left behind."""
 
-    z: Array  # (2 * row, lane): sources of even and odd steps
+    ring: Array  # (1,) int: first row of z of the next step
+    z: Array  # ((WAIT + 1) * row, lane): sources of the latest steps and the next one
     s: Array  # (cell, lane)
     h: Array  # (cell, lane)
     net: Array  # (unit, lane)
     y: Array  # (unit, lane)
+    factor: Array  # (2 * WAIT * cell, lane): factors of z_m in (27), then in (25), of each step whose terms wait
     p_cell: Array  # (cell * source, lane): ds_c/dw_cm
     p_gate: Array  # (cell * source, lane): ds_c/dw_in,m
     p_symbol: Array  # (lane, 2 * cell, symbol): both, for one-hot inputs
@@ -227,26 +233,77 @@ def _squash_states(width, shape, rule, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def partials(width, shape, rule, state, now):  # type: ignore[no-untyped-def]
-    """(27) ds_c/dw_cm += g'(net_c) y_in z_m and (25) ds_c/dw_in,m += g(net_c) f'(net_in) z_m."""
-    sources, size, stride, first_cell = shape.sources, shape.size, shape.symbol_stride, shape.blocks
+def terms(width, shape, rule, state, waiting):  # type: ignore[no-untyped-def]
+    """Factors of z_m in (27), g'(net_c) y_in, and in (25), g(net_c) f'(net_in).
+
+    They wait, beside those of `waiting` earlier steps, so that one pass over the partials adds several. One-hot inputs are 1
+    or 0: their terms are added at once.
+    """
+    size, cells, stride, first_cell = shape.size, shape.cells, shape.symbol_stride, shape.blocks
+    row = 2 * waiting * cells
     for j in range(shape.blocks):
         y_in = load(width, state.y, j)
-        slope_in = y_in * (1.0 - y_in)
+        slope_in, scale_in = logistic_slope(y_in), rule.g_scale * y_in
         for c in range(j * size, (j + 1) * size):
             f = load(width, state.y, first_cell + c)
-            to_cell = rule.g_scale * f * (1.0 - f) * y_in
+            to_cell = logistic_slope(f) * scale_in
             to_gate = fma(f, rule.g_scale, 0.0 - rule.g_shift) * slope_in
-            for m in range(sources):
-                z_m = load(width, state.z, now + m)
-                row = c * sources + m
-                store(state.p_cell, row, fma(to_cell, z_m, load(width, state.p_cell, row)))
-                store(state.p_gate, row, fma(to_gate, z_m, load(width, state.p_gate, row)))
+            store(state.factor, row + c, to_cell)
+            store(state.factor, row + cells + c, to_gate)
             if shape.symbols:
                 at = load(width, state.first_partial, 0) + load(width, state.symbol, 0) + c * stride
                 scatter(state.p_symbol, at, gather(state.p_symbol, at) + to_cell)
-                at = at + shape.cells * stride
+                at = at + cells * stride
                 scatter(state.p_symbol, at, gather(state.p_symbol, at) + to_gate)
+
+
+@inlined
+def partials(width, shape, state, now, waiting):  # type: ignore[no-untyped-def]
+    """(27) ds_c/dw_cm += g'(net_c) y_in z_m and (25) ds_c/dw_in,m += g(net_c) f'(net_in) z_m, for the steps that wait.
+
+    The sources of the last of these steps are in rows `now`. Terms are added in the order of the steps.
+    """
+    cells, sources, factor, z = shape.cells, shape.sources, state.factor, state.z
+    if waiting == WAIT:
+        at_c = earlier(shape, now)
+        at_b = earlier(shape, at_c)
+        at_a = earlier(shape, at_b)
+        for c in range(cells):
+            cell_a, gate_a = load(width, factor, c), load(width, factor, cells + c)
+            cell_b, gate_b = load(width, factor, 2 * cells + c), load(width, factor, 3 * cells + c)
+            cell_c, gate_c = load(width, factor, 4 * cells + c), load(width, factor, 5 * cells + c)
+            cell_d, gate_d = load(width, factor, 6 * cells + c), load(width, factor, 7 * cells + c)
+            for m in range(sources):
+                row, z_a, z_b = c * sources + m, load(width, z, at_a + m), load(width, z, at_b + m)
+                z_c, z_d = load(width, z, at_c + m), load(width, z, now + m)
+                p_cell = fma(cell_b, z_b, fma(cell_a, z_a, load(width, state.p_cell, row)))
+                p_gate = fma(gate_b, z_b, fma(gate_a, z_a, load(width, state.p_gate, row)))
+                store(state.p_cell, row, fma(cell_d, z_d, fma(cell_c, z_c, p_cell)))
+                store(state.p_gate, row, fma(gate_d, z_d, fma(gate_c, z_c, p_gate)))
+        return
+    at = now
+    for _ in range(1, waiting):
+        at = earlier(shape, at)
+    for n in range(waiting):
+        for c in range(cells):
+            to_cell, to_gate = load(width, factor, 2 * n * cells + c), load(width, factor, (2 * n + 1) * cells + c)
+            for m in range(sources):
+                row, z_m = c * sources + m, load(width, z, at + m)
+                store(state.p_cell, row, fma(to_cell, z_m, load(width, state.p_cell, row)))
+                store(state.p_gate, row, fma(to_gate, z_m, load(width, state.p_gate, row)))
+        at = later(shape, at)
+
+
+@inlined
+def later(shape, now):  # type: ignore[no-untyped-def]
+    """Rows of the step after the one in rows `now`."""
+    return now + shape.rows if now < WAIT * shape.rows else 0
+
+
+@inlined
+def earlier(shape, now):  # type: ignore[no-untyped-def]
+    """Rows of the step before the one in rows `now`."""
+    return now - shape.rows if now > 0 else WAIT * shape.rows
 
 
 @inlined
@@ -318,7 +375,7 @@ def output_errors(shape, rule, net, state, lane, targets, row):  # type: ignore[
         y_k = load_at(UNITS, state.y_k, y + k)
         e_k = (load_at(UNITS, targets, target + k) - y_k) * load_at(UNITS, net.error_factor, k)
         if rule.logistic_output and rule.error_derivative:
-            e_k = y_k * (1.0 - y_k) * e_k
+            e_k = logistic_slope(y_k) * e_k
         store_at(state.e_k, y + k, e_k)
         total = fma(load_at(UNITS, net.w_output, weight + k), e_k, total)
     state.back[0, lane] = lane_sum(total)
@@ -333,26 +390,28 @@ def output_errors(shape, rule, net, state, lane, targets, row):  # type: ignore[
 def update_outputs(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
     """(22) for the output units of one lane: dw_km = alpha e_k y_m."""
     wide, rows, alpha = shape.output_stride, shape.output_sources, net.alpha[lane]
-    squares = splat(UNITS, 0.0)
+    errors, total = lane * wide, 0.0
     for m in range(_first_output_source(shape), rows):
-        y_m, weight = load_one(UNITS, state.source, lane * rows + m), (lane * rows + m) * wide
-        squares = _update_row(net.u_output, weight, alpha, state.e_k, lane * wide, y_m, wide, squares, measure)
+        y_m = state.source[lane, m]
+        _update_row(net.u_output, (lane * rows + m) * wide, alpha * y_m, state.e_k, errors, wide)
+        total += y_m * y_m
     if shape.output_symbols:
-        weight, one = (lane * shape.symbols + state.symbol[lane]) * wide, splat(UNITS, 1.0)
-        squares = _update_row(net.u_output_symbol, weight, alpha, state.e_k, lane * wide, one, wide, squares, measure)
+        weight = (lane * shape.symbols + state.symbol[lane]) * wide
+        _update_row(net.u_output_symbol, weight, alpha, state.e_k, errors, wide)
+        total += 1.0
     if measure:
-        state.norm[lane] = lane_sum(squares)
+        squares = splat(UNITS, 0.0)
+        for k in range(errors, errors + wide, 8):
+            change = alpha * load_at(UNITS, state.e_k, k)
+            squares = fma(change, change, squares)
+        state.norm[lane] = lane_sum(squares) * total
 
 
 @inlined
-def _update_row(weights, at, alpha, errors, first, y_m, wide, squares, measure):  # type: ignore[no-untyped-def]
-    """Add alpha e_k y_m to the weights from one source; the sums of the squared changes, if asked for."""
+def _update_row(weights, at, factor, errors, first, wide):  # type: ignore[no-untyped-def]
+    """Add e_k times a factor to the weights from one source."""
     for k in range(0, wide, 8):
-        change = alpha * load_at(UNITS, errors, first + k) * y_m
-        store_at(weights, at + k, load_at(UNITS, weights, at + k) + change)
-        if measure:
-            squares = fma(change, change, squares)
-    return squares
+        store_at(weights, at + k, fma(load_at(UNITS, errors, first + k), factor, load_at(UNITS, weights, at + k)))
 
 
 @inlined
@@ -365,7 +424,7 @@ def hidden_errors(width, shape, rule, net, state):  # type: ignore[no-untyped-de
         slope_out = splat(width, 0.0)
         if shape.output_gates:
             y = load(width, state.y, blocks + cells + j)
-            slope_out = y_out * y * (1.0 - y)
+            slope_out = y_out * logistic_slope(y)
             y_out = y_out * y
         total = splat(width, 0.0)
         for c in range(j * size, (j + 1) * size):
@@ -380,7 +439,7 @@ def hidden_errors(width, shape, rule, net, state):  # type: ignore[no-untyped-de
         store(state.e_out, j, slope_out * total)
     for i in range(shape.hidden):
         y = load(width, state.y, first_hidden + i)
-        store(state.e_hidden, i, y * (1.0 - y) * load(width, state.back, cells + i))
+        store(state.e_hidden, i, logistic_slope(y) * load(width, state.back, cells + i))
 
 
 @inlined
@@ -394,50 +453,50 @@ def update_hidden(width, shape, net, state, mask, now, measure):  # type: ignore
     for m in range(sources):
         z_m = load(width, state.z, now + m)
         for j in range(blocks):
-            change = splat(width, 0.0)
+            total = splat(width, 0.0)
             for c in range(j * size, (j + 1) * size):
-                change = fma(load(width, state.e_s, c), load(width, state.p_gate, c * sources + m), change)
-            change = alpha * change
-            store_where(mask, net.u, m * units + j, load(width, net.u, m * units + j) + change)
-            if measure:
-                squares = fma(change, change, squares)
+                total = fma(load(width, state.e_s, c), load(width, state.p_gate, c * sources + m), total)
+            squares = _change(width, net.u, m * units + j, mask, alpha, total, squares, measure)
         for j in range(shape.output_gates):
-            change = alpha * load(width, state.e_out, j) * z_m
-            row = m * units + first_gate + j
-            store_where(mask, net.u, row, load(width, net.u, row) + change)
-            if measure:
-                squares = fma(change, change, squares)
+            row, e_out = m * units + first_gate + j, alpha * load(width, state.e_out, j)
+            squares = _change(width, net.u, row, mask, e_out, z_m, squares, measure)
         if m == shape.inputs and not shape.cell_bias:
             continue
         for c in range(cells):
-            change = alpha * load(width, state.e_s, c) * load(width, state.p_cell, c * sources + m)
-            row = m * units + first_cell + c
-            store_where(mask, net.u, row, load(width, net.u, row) + change)
-            if measure:
-                squares = fma(change, change, squares)
+            row, e_s = m * units + first_cell + c, alpha * load(width, state.e_s, c)
+            squares = _change(width, net.u, row, mask, e_s, load(width, state.p_cell, c * sources + m), squares, measure)
         for i in range(shape.hidden):
-            change = alpha * load(width, state.e_hidden, i) * z_m
-            row = m * units + first_hidden + i
-            store_where(mask, net.u, row, load(width, net.u, row) + change)
-            if measure:
-                squares = fma(change, change, squares)
+            row, e_i = m * units + first_hidden + i, alpha * load(width, state.e_hidden, i)
+            squares = _change(width, net.u, row, mask, e_i, z_m, squares, measure)
     if measure:
         store_where(mask, state.norm, 0, squares)
 
 
 @inlined
-def _change_to_gate(state, alpha, lane, lanes, first, size, at, stride):  # type: ignore[no-untyped-def]
-    """(26) dw_in = alpha sum_c e_s ds_c/dw_in over a block's cells, for eight symbols of one lane."""
-    change = splat(UNITS, 0.0)
+def _change(width, weights, row, mask, x, y, squares, measure):  # type: ignore[no-untyped-def]
+    """Add x y to one row of weights where the mask holds; the sums of the squared changes, if asked for."""
+    store_where(mask, weights, row, fma(x, y, load(width, weights, row)))
+    if measure:
+        squares = fma(x * y, x * y, squares)
+    return squares
+
+
+@inlined
+def _error_to_gate(state, lane, lanes, first, size, at, stride):  # type: ignore[no-untyped-def]
+    """Sum_c e_s ds_c/dw_in of (26) over a block's cells, for eight symbols of one lane."""
+    total = splat(UNITS, 0.0)
     for c in range(first, first + size):
         e_s = load_one(UNITS, state.e_s, c * lanes + lane)
-        change = fma(e_s, load_at(UNITS, state.p_symbol, at + c * stride), change)
-    return alpha * change
+        total = fma(e_s, load_at(UNITS, state.p_symbol, at + c * stride), total)
+    return total
 
 
 @inlined
 def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
-    """(22), (26), (28) for the weights from one-hot inputs of one lane, the symbols along the vector."""
+    """(22), (26), (28) for the weights from one-hot inputs of one lane, the symbols along the vector.
+
+    Partials of symbols that have not come in this sequence are 0: those weights are neither read nor written.
+    """
     blocks, size, cells, stride = shape.blocks, shape.size, shape.cells, shape.symbol_stride
     lanes, alpha = net.alpha.size, net.alpha[lane]
     first_gate = blocks + cells
@@ -448,7 +507,7 @@ def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped
         squares = splat(UNITS, 0.0)
         for i in range(0, stride, 8):
             for j in range(blocks):
-                change = _change_to_gate(state, alpha, lane, lanes, j * size, size, to_gate + i, stride)
+                change = alpha * _error_to_gate(state, lane, lanes, j * size, size, to_gate + i, stride)
                 squares = fma(change, change, squares)
             for c in range(cells):
                 change = alpha * state.e_s[c, lane] * load_at(UNITS, state.p_symbol, to_cell + c * stride + i)
@@ -456,14 +515,16 @@ def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped
         total = lane_sum(squares)
     for j in range(blocks):
         for i in range(0, stride, 8):
-            change = _change_to_gate(state, alpha, lane, lanes, j * size, size, to_gate + i, stride)
-            store_at(net.u_symbol, weight + i, load_at(UNITS, net.u_symbol, weight + i) + change)
+            error = _error_to_gate(state, lane, lanes, j * size, size, to_gate + i, stride)
+            if lane_bits(error != 0.0):
+                store_at(net.u_symbol, weight + i, fma(alpha, error, load_at(UNITS, net.u_symbol, weight + i)))
         weight += stride
     for c in range(cells):
         alpha_e = alpha * state.e_s[c, lane]
         for i in range(0, stride, 8):
-            change = alpha_e * load_at(UNITS, state.p_symbol, to_cell + i)
-            store_at(net.u_symbol, weight + i, load_at(UNITS, net.u_symbol, weight + i) + change)
+            partial = load_at(UNITS, state.p_symbol, to_cell + i)
+            if lane_bits(partial != 0.0):
+                store_at(net.u_symbol, weight + i, fma(alpha_e, partial, load_at(UNITS, net.u_symbol, weight + i)))
         weight, to_cell = weight + stride, to_cell + stride
     symbol = state.symbol[lane]
     for j in range(shape.output_gates):
@@ -481,8 +542,7 @@ def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped
 @inlined
 def reset_lane(shape, state, lane):  # type: ignore[no-untyped-def]
     """Activations, cell states and partials of one lane to zero, as before every sequence."""
-    for half in range(2):
-        first = half * shape.rows
+    for first in range(0, (WAIT + 1) * shape.rows, shape.rows):
         for row in range(first, first + shape.rows):
             if row != first + shape.inputs:
                 state.z[row, lane] = 0.0

@@ -12,7 +12,7 @@ from lstmsim.kernels.advance import advance
 from lstmsim.kernels.book import Book
 from lstmsim.kernels.feed import Feed
 from lstmsim.kernels.lanes import Width, aligned
-from lstmsim.kernels.lstm import Net, State
+from lstmsim.kernels.lstm import WAIT, Net, State
 from lstmsim.kernels.record import Layout, Record, layout
 from lstmsim.learners.architecture import Architecture
 
@@ -57,11 +57,13 @@ class LaneNets:
         cells, units, blocks = shape.cells, shape.units, shape.blocks
         lane = np.arange(lanes)
         self.state = State(
-            z=aligned(2 * shape.rows, lanes),
+            ring=aligned(1, dtype=np.int64),
+            z=aligned((WAIT + 1) * shape.rows, lanes),
             s=aligned(cells, lanes),
             h=aligned(cells, lanes),
             net=aligned(units, lanes),
             y=aligned(units, lanes),
+            factor=aligned(2 * WAIT * cells, lanes),
             p_cell=aligned(cells * shape.sources, lanes),
             p_gate=aligned(cells * shape.sources, lanes),
             p_symbol=aligned(lanes, 2 * cells, stride),
@@ -79,8 +81,7 @@ class LaneNets:
         )
         self.state.first_weight[:] = lane * units * stride
         self.state.first_partial[:] = lane * 2 * cells * stride
-        for half in (0, shape.rows):
-            self.state.z[half + shape.inputs] = architecture.bias != "none"
+        self.state.z[shape.inputs :: shape.rows] = architecture.bias != "none"
         self._columns = self._column_order()
 
     def _column_order(self) -> npt.NDArray[np.intp]:
@@ -156,7 +157,7 @@ class LaneNets:
         for array in (state.z, state.s, state.h, state.p_cell, state.p_gate):
             array[:, lane] = 0.0
         state.p_symbol[lane] = 0.0
-        state.z[[shape.inputs, shape.rows + shape.inputs], lane] = bias
+        state.z[shape.inputs :: shape.rows, lane] = bias
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give one lane the initial weights that belong to a seed; with sequential construction no block is present."""
