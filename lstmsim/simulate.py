@@ -195,7 +195,7 @@ class Simulation:
         self.learner.start(lane, (self.seed, number))
         self.lanes.begin(lane, int(keys[0]))
         weights = self.learner.weights(lane)
-        boundary = (0, weights, self.learner.present(lane))
+        boundary = (0, weights, self.learner.carried(lane))
         trial = Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), [boundary])
         if self.policy.spread:
             trial.result.snapshots.append((0, weights))
@@ -216,7 +216,7 @@ class Simulation:
             "boundaries": trial.boundaries,
             "book": books.course(self.lanes.book, lane),
             "weights": self.learner.weights(lane),
-            "present": self.learner.present(lane),
+            "carried": self.learner.carried(lane),
         }
 
     def _take_up(self, lane: int, trial: Trial, state: dict[str, Any]) -> None:
@@ -224,12 +224,12 @@ class Simulation:
         trial.result.take_up(state["result"])
         trial.stage, trial.tests, trial.progress = state["stage"], state["tests"], [state["progress"]]
         trial.started = time.perf_counter() - state["seconds"]
-        trial.boundaries = [(number, weights, present) for number, weights, present in state["boundaries"]]
-        self.learner.set_weights(lane, state["weights"])
-        self.learner.set_present(lane, state["present"])
+        trial.boundaries = [(number, weights, carried) for number, weights, carried in state["boundaries"]]
         self.lanes.begin(lane, trial.key, trial.result.sequences)
+        self.learner.set_weights(lane, state["weights"])
+        self.learner.set_carried(lane, state["carried"])
         books.take_up(self.lanes.book, lane, state["book"])
-        self._mark(trial, trial.result.sequences, state["weights"], state["present"])
+        self._mark(trial, trial.result.sequences, state["weights"], state["carried"])
 
     def _arm(self, lane: int, trial: Trial) -> None:
         """Set the lane's book for the trial's next stage and the next sequence number at which it pauses."""
@@ -305,21 +305,21 @@ class Simulation:
             trial.result.snapshots.append((index, weights))
         if self.learner.grows(lane) and index % self.config.settings.join_window == 0:
             self._grow(lane, trial, index)
-        present = self.learner.present(lane)
-        self._mark(trial, index, weights, present)
+        carried = self.learner.carried(lane)
+        self._mark(trial, index, weights, carried)
         stage = training.stages[trial.stage]
         if stage.test and index % training.test_every == 0:
-            test = self._test(weights, present, trial, stage.test, stage.fewer_wrong)
+            test = self._test(weights, carried, trial, stage.test, stage.fewer_wrong)
             while test.passes(stage, squared=training.squared_error):
                 if self._reach(trial, index):
                     return "solved"
                 stage = training.stages[trial.stage]
         return "gave_up" if index >= training.max_sequences else ""
 
-    def _mark(self, trial: Trial, index: int, weights: Weights, present: Floats) -> None:
+    def _mark(self, trial: Trial, index: int, weights: Weights, carried: Floats) -> None:
         """Keep a place from which the last sequences can be replayed."""
         if self.policy.last and index - trial.boundaries[-1][0] >= self.policy.last:
-            trial.boundaries = [trial.boundaries[-1], (index, weights, present)]
+            trial.boundaries = [trial.boundaries[-1], (index, weights, carried)]
 
     def _grow(self, lane: int, trial: Trial, index: int) -> None:
         """Sequential construction: a memory cell block joins when the mean error has stopped falling.
@@ -346,7 +346,7 @@ class Simulation:
         result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])
         result.final = self.learner.weights(lane)
         result.status = status if finite(result.final) else "diverged"
-        present = self.learner.present(lane)
+        carried = self.learner.carried(lane)
         self._keep(result, self.lanes.take_rows(lane))
         self.lanes.end(lane)
         del self.running[lane]
@@ -354,7 +354,7 @@ class Simulation:
             if self.policy.last:
                 self._replay(trial, result.sequences)
             if self.training.final_test:
-                test = self._test(result.final, present, trial, self.training.final_test, tests=self.policy.tests)
+                test = self._test(result.final, carried, trial, self.training.final_test, tests=self.policy.tests)
                 result.test = test.results
         result.seconds = time.perf_counter() - trial.started
         return result
@@ -370,7 +370,7 @@ class Simulation:
         return Lanes(task, self.spare, record=record, results=count, block=_BLOCK // 16)
 
     def _test(
-        self, weights: Weights, present: Any, trial: Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
+        self, weights: Weights, carried: Any, trial: Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
     ) -> Test:
         """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
         exams = self.config.task.exams()
@@ -383,7 +383,7 @@ class Simulation:
             per = -(-share // lanes.learner.lanes)
             for lane in range(lanes.learner.lanes):
                 lanes.learner.set_weights(lane, weights)
-                lanes.learner.set_present(lane, present)
+                lanes.learner.set_carried(lane, carried)
                 if lane * per < share:
                     lanes.begin(lane, key, lane * per)
                     lanes.book.pause_at[lane] = min((lane + 1) * per, share)
@@ -411,10 +411,10 @@ class Simulation:
             return
         rows = min(task.max_length * (wanted.size + 1), max(2 * task.max_length, _BLOCK))
         lanes = self._borrow(task, count=0, rows=rows, plan=wanted)
-        start, weights, present = [b for b in trial.boundaries if b[0] <= last[0]][-1]
-        lanes.learner.set_weights(0, weights)
-        lanes.learner.set_present(0, present)
+        start, weights, carried = [b for b in trial.boundaries if b[0] <= last[0]][-1]
         lanes.begin(0, trial.key, start)
+        lanes.learner.set_weights(0, weights)
+        lanes.learner.set_carried(0, carried)
         for stop in (*(joined for joined in trial.result.joined if joined > start), end):
             lanes.book.pause_at[0], lanes.book.flag[0] = stop, books.RUNNING
             while lanes.book.flag[0] == books.RUNNING:

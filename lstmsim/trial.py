@@ -90,7 +90,7 @@ def finite(weights: Weights) -> bool:
 class Trial:
     """A trial under way: its result so far, its keys, and where it can be taken up again.
 
-    Boundaries hold sequences done, weights and the blocks that are present; the last two, so far apart that one of them
+    Boundaries hold sequences done, weights and what the net carries over; the last two, so far apart that one of them
     lies before all sequences that a replay is to record. Due is the next pause that depends on the configuration alone.
     """
 

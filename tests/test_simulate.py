@@ -60,7 +60,19 @@ def temporal_order() -> Config:
     return Config(TASKS["temporal_order"](2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9))
 
 
-CONFIGS = {"adding": adding(), "two_sequence": two_sequence(), "noise_free": noise_free(), "temporal": temporal_order()}
+def never_reset() -> Config:
+    """Activations, states and partials go over from one sequence to the next."""
+    config = adding(Stage("never", 0), max_sequences=120)
+    return dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry="all"))
+
+
+CONFIGS = {
+    "adding": adding(),
+    "two_sequence": two_sequence(),
+    "noise_free": noise_free(),
+    "temporal": temporal_order(),
+    "never_reset": never_reset(),
+}
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
 
@@ -191,7 +203,8 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
                 alpha = config.settings.learning_rate / (1.0 + config.settings.learning_rate_decay * index)
                 settings = dataclasses.replace(config.settings, learning_rate=alpha, learning_rate_decay=0.0)
                 net = lstmsim.LSTM.from_weights(settings, net.weights)
-            traces.append(net.run(*config.task.sequence(0, trial, index)))
+            reset = config.settings.carry == "none"
+            traces.append(net.run(*config.task.sequence(0, trial, index), reset=reset))
         for group, values in net.weights.items():
             np.testing.assert_array_equal(result.final[group], values)
         simulation = Simulation(config, 0, 8, NONE)
@@ -203,6 +216,27 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
                 np.testing.assert_allclose(recorded[variable], by_hand, rtol=1e-12)
             elif variable in recorded.data_vars or variable in ("input", "output"):
                 np.testing.assert_array_equal(recorded[variable], by_hand, err_msg=str(variable))
+
+
+@pytest.mark.parametrize("carry", ["none", "states", "partials", "all"])
+@pytest.mark.parametrize("name", ["adding", "temporal"])
+def test_what_is_carried_over(name, carry):
+    """At the end of a sequence what is not carried over is 0; a test with frozen weights starts from 0 in any case."""
+    config = CONFIGS[name]
+    training = dataclasses.replace(config.training, stages=(Stage("never", 0),), max_sequences=3, final_test=0)
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry=carry), training=training)
+    simulation = Simulation(config, 0, 1, NONE)
+    list(simulation.run(iter([0])))
+    state, blocks = simulation.learner.state, config.settings.n_blocks
+    assert state.s.any() == state.h.any() == (carry in ("states", "all"))
+    partials = (state.p_symbol,) if config.task.symbols else (state.p_cell, state.p_gate)
+    assert all(part.any() == (carry in ("partials", "all")) for part in partials)
+    carried = simulation.learner.carried(0)
+    assert (carried.size > blocks) == (carry != "none")
+    simulation.learner.reset(0)
+    assert not simulation.learner.carried(0)[blocks + config.settings.n_inputs + 1 :].any()
+    simulation.learner.set_carried(0, carried)
+    np.testing.assert_array_equal(simulation.learner.carried(0), carried)
 
 
 def test_updates_at_sequence_ends_are_those_of_a_net_run_by_hand():

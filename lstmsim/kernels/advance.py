@@ -115,7 +115,7 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
         book.steps[lane] += tick + 1 - record.begun[lane]
         close_sequence(book, lane)
         net.alpha[lane] = learning_rate(rule, book.index[lane])
-        reset_lane(shape, state, lane)
+        reset_lane(shape, state, lane, not (learning and rule.keep_states), not (learning and rule.keep_partials))
         record.begun[lane] = tick + 1
         record.on[lane] = wanted(record, lane, book.index[lane])
         full = record.used[lane] + record.room > record.rows.shape[1]

@@ -51,7 +51,7 @@ def advance(  # type: ignore[no-untyped-def]
         if event & END:
             if learning and rule.update_at_end:
                 apply_changes(shape, net, 0)
-            reset_lane(shape, state, 0)
+            reset_lane(shape, state, 0, True, False)
             for at in range(p.size):
                 p[at] = 0.0
         clock += 1

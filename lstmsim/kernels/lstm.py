@@ -71,6 +71,8 @@ class Rule(NamedTuple):
     logistic_output: bool
     error_derivative: bool
     update_at_end: bool
+    keep_states: bool
+    keep_partials: bool
     learning_rate: float
     learning_rate_decay: float
 
@@ -540,15 +542,18 @@ def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped
 
 
 @inlined
-def reset_lane(shape, state, lane):  # type: ignore[no-untyped-def]
-    """Activations, cell states and partials of one lane to zero, as before every sequence."""
-    for first in range(0, (WAIT + 1) * shape.rows, shape.rows):
-        for row in range(first, first + shape.rows):
-            if row != first + shape.inputs:
-                state.z[row, lane] = 0.0
-    for c in range(shape.cells):
-        state.s[c, lane] = 0.0
-        state.h[c, lane] = 0.0
+def reset_lane(shape, state, lane, states, partials):  # type: ignore[no-untyped-def]
+    """Before a sequence: activations and cell states of one lane to zero, and its partials, each if asked for."""
+    if states:
+        for first in range(0, (WAIT + 1) * shape.rows, shape.rows):
+            for row in range(first, first + shape.rows):
+                if row != first + shape.inputs:
+                    state.z[row, lane] = 0.0
+        for c in range(shape.cells):
+            state.s[c, lane] = 0.0
+            state.h[c, lane] = 0.0
+    if not partials:
+        return
     for row in range(shape.cells * shape.sources):
         state.p_cell[row, lane] = 0.0
         state.p_gate[row, lane] = 0.0

@@ -104,6 +104,7 @@ class Architecture:
     error_derivative: bool = True
     error_factor: float = 1.0
     update: str = "step"
+    carry: str = "none"
     recurrence: str = "all"
     sequential: bool = False
     join_window: int = 100
@@ -118,6 +119,7 @@ class Architecture:
         one_of("cell_output", self.cell_output, "h", "identity")
         one_of("output", self.output, "logistic", "identity")
         one_of("update", self.update, "step", "sequence")
+        one_of("carry", self.carry, "none", "states", "partials", "all")
         one_of("recurrence", self.recurrence, "all", "cells", "none")
         for name in ("shortcuts", "output_gates", "error_derivative", "sequential"):
             flag(name, getattr(self, name))
@@ -296,6 +298,8 @@ class Architecture:
             logistic_output=self.output == "logistic",
             error_derivative=bool(self.error_derivative),
             update_at_end=self.update == "sequence",
+            keep_states=self.carry in ("states", "all"),
+            keep_partials=self.carry in ("partials", "all"),
             learning_rate=float(self.learning_rate),
             learning_rate_decay=float(self.learning_rate_decay),
         )

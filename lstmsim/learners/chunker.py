@@ -198,11 +198,11 @@ class ChunkerNets:
         """Give both nets the initial weights that belong to a seed."""
         self.set_weights(lane, self.settings.initial_weights(seed))
 
-    def present(self, lane: int) -> Floats:
+    def carried(self, lane: int) -> Floats:
         """Return nothing: all units take part."""
         return np.zeros(0)
 
-    def set_present(self, lane: int, present: Floats) -> None:
+    def set_carried(self, lane: int, carried: Floats) -> None:
         """Do nothing: all units take part."""
 
     def grows(self, lane: int) -> bool:

@@ -74,13 +74,13 @@ class Elman(RecurrentNet):
         super().set_weights(lane, weights)
         self.net.u[:] = self.net.u_output[:] = 0.0
 
-    def present(self, lane: int) -> npt.NDArray[np.float64]:
+    def carried(self, lane: int) -> npt.NDArray[np.float64]:
         """Return what outlives a sequence besides the weights: the last change of them."""
         return np.concatenate([self.net.u, self.net.u_output], axis=None)
 
-    def set_present(self, lane: int, present: npt.NDArray[np.float64]) -> None:
-        """Take what `present` gave."""
-        self.net.u.flat, self.net.u_output.flat = np.split(present, [self.net.u.size])
+    def set_carried(self, lane: int, carried: npt.NDArray[np.float64]) -> None:
+        """Take what `carried` gave."""
+        self.net.u.flat, self.net.u_output.flat = np.split(carried, [self.net.u.size])
 
     def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""

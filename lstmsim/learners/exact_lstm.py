@@ -24,7 +24,7 @@ class ExactLSTM(LaneNets):
     Parameters
     ----------
     architecture : Architecture
-        Units, connections and rule; no sequential construction.
+        Units, connections and rule; no sequential construction, nothing carried over.
     lanes : int
         Without effect: one lane.
     symbols : bool
@@ -33,12 +33,14 @@ class ExactLSTM(LaneNets):
     Raises
     ------
     ValueError
-        If the architecture asks for sequential construction, or is too large.
+        If the architecture asks for sequential construction or to carry something over, or is too large.
     """
 
     def __init__(self, architecture: Architecture, lanes: int = 1, *, symbols: bool = False) -> None:
         if architecture.sequential:
             raise refuse("sequential", True, "False with the exact gradient")
+        if architecture.carry != "none":
+            raise refuse("carry", architecture.carry, "none with the exact gradient")
         super().__init__(architecture, 1, symbols=symbols)
         shape = self.shape
         columns = -(-(shape.symbol_stride + shape.sources) // 8) * 8

@@ -164,13 +164,29 @@ class LaneNets:
         self.set_weights(lane, self.architecture.initial_weights(seed))
         self.net.present[:, lane] = not self.architecture.sequential
 
-    def present(self, lane: int) -> Floats:
-        """Which blocks of one lane take part: 1.0, or 0.0 for those that have not joined."""
-        return self.net.present[:, lane].copy()
+    def carried(self, lane: int) -> Floats:
+        """What one lane has between two sequences besides its weights, in one row.
 
-    def set_present(self, lane: int, present: Floats) -> None:
-        """The inverse of `present`."""
-        self.net.present[:, lane] = present
+        Which blocks take part, 1.0, or 0.0 for those that have not joined; then states and partials if they are not reset.
+        """
+        return np.concatenate([part.ravel() for part in self._carried(lane)])
+
+    def set_carried(self, lane: int, carried: Floats) -> None:
+        """The inverse of `carried`; after `reset`, unless only what is present matters."""
+        first = 0
+        for part in self._carried(lane):
+            part[...] = carried[first : first + part.size].reshape(part.shape)
+            first += part.size
+
+    def _carried(self, lane: int) -> list[Floats]:
+        """Views of all that one lane carries from one sequence to the next."""
+        state, rule, views = self.state, self.rule, [self.net.present[:, lane]]
+        if rule.keep_states:
+            first = int(state.ring[0])
+            views += [state.z[first : first + self.shape.rows, lane], state.s[:, lane], state.h[:, lane]]
+        if rule.keep_partials:
+            views += [state.p_cell[:, lane], state.p_gate[:, lane], state.p_symbol[lane]]
+        return views
 
     def grows(self, lane: int) -> bool:
         """Whether a block of one lane has not joined yet."""

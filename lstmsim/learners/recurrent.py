@@ -224,12 +224,12 @@ class RecurrentNet:
         self.state.z[: self.shape.first_input] = 0.0
         self.state.y[:] = 0.0
 
-    def present(self, lane: int) -> Floats:
+    def carried(self, lane: int) -> Floats:
         """Return what outlives a sequence besides the weights: nothing."""
         return np.zeros(0)
 
-    def set_present(self, lane: int, present: Floats) -> None:
-        """Take what `present` gave."""
+    def set_carried(self, lane: int, carried: Floats) -> None:
+        """Take what `carried` gave."""
 
     def grows(self, lane: int) -> bool:
         """Whether units may still join: no."""

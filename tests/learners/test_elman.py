@@ -46,7 +46,7 @@ def test_what_outlives_a_sequence_can_be_taken_over():
     whole = with_weights(Elman(settings), draw(settings.exists))
     run(whole, sequences[:2])
     taken = with_weights(Elman(settings), whole.weights(0))
-    taken.set_present(0, whole.present(0))
+    taken.set_carried(0, whole.carried(0))
     fresh = with_weights(Elman(settings), whole.weights(0))
     for learner in (whole, taken, fresh):
         run(learner, sequences[2:])
