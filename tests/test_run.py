@@ -1,5 +1,6 @@
 """The command line: what it prints, what it leaves, what it refuses."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import xarray as xr
 
 import lstmsim
+from lstmsim.campaign import _refuse_other
 from lstmsim.experiments import row, rows
 from lstmsim.requests import from_file
 from lstmsim.run import main
@@ -176,3 +178,14 @@ def test_the_run_files_are_legal(path):
     name, requests = from_file(path, None, {})
     assert name == path.stem
     assert len(requests) >= 5
+
+
+def test_a_setting_that_a_folder_does_not_know_counts_as_its_default():
+    config = row("4-1").config
+    stored = json.loads(config.as_json())
+    (part,) = (part for part, keys in stored.items() if isinstance(keys, dict) and "learning_rate_decay" in keys)
+    del stored[part]["learning_rate_decay"]
+    attrs = {"seed": 0, "version": lstmsim.__version__, "config": json.dumps(stored)}
+    _refuse_other(Path("trial.nc"), attrs, config, 0, 0)
+    with pytest.raises(ValueError, match=r"learning_rate_decay=0\.0, not 0\.1; allowed: another --out"):
+        _refuse_other(Path("trial.nc"), attrs, config.with_settings({"learning_rate_decay": 0.1}), 0, 0)
