@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import big_net, ours, programs
 from lstmsim.trace.store import provenance
 
-PARTS = ("kernel", "adding", "one-hot", "every-step", "big-net", "threads", "recording", "record-all", "start-up")
+PARTS = ("vector", "kernel", "adding", "one-hot", "every-step", "big-net", "threads", "recording", "record-all", "start-up")
 
 
 def side_by_side(rows: dict[str, Callable[[], float | None]], repeats: int) -> dict[str, list[float]]:
@@ -55,6 +55,14 @@ def main() -> None:
         print()
 
     measure(
+        "vector",
+        {
+            "8 fused multiply-adds": lambda: programs.c_nanoseconds("vector.c", 0, 2_000_000),
+            "8 doubles loaded": lambda: programs.c_nanoseconds("vector.c", 1, 2_000_000),
+            "8 doubles stored": lambda: programs.c_nanoseconds("vector.c", 2, 2_000_000),
+        },
+    )
+    measure(
         "kernel",
         {
             "lanes.cpp, 8 lanes, hand-vectorised": lambda: programs.c_nanoseconds("lanes.cpp", 500_000),
@@ -90,6 +98,7 @@ def main() -> None:
             ),
             "noise_free.c, p=100, as gcc vectorises it": lambda: programs.c_nanoseconds("noise_free.c", 100, 1000),
             "row 2a, 8 lanes": lambda: ours.learning_only("2a", 8, 3000),
+            "row 2a, 16 lanes": lambda: ours.learning_only("2a", 16, 3000),
         },
     )
     if not options.only or "big-net" in options.only:

@@ -120,35 +120,22 @@ class State(NamedTuple):
 
 
 @inlined
-def _net(width, shape, net, state, now, u):  # type: ignore[no-untyped-def]
-    """Net input of one unit: net_u = sum_m w_um z_m."""
-    total = splat(width, 0.0)
+def _from_symbols(width, shape, net, state, u):  # type: ignore[no-untyped-def]
+    """Weights from the lanes' symbols to unit u; 0 where inputs are not one-hot."""
     if shape.symbols:
-        total = gather(net.w_symbol, symbol_weights(width, shape, state, u))
-    for m in range(shape.sources):
-        total = fma(load(width, net.w, m * shape.units + u), load(width, state.z, now + m), total)
-    store(state.net, u, total)
-    return total
-
-
-@inlined
-def symbol_weights(width, shape, state, u):  # type: ignore[no-untyped-def]
-    """Where the weights from the lanes' symbols to unit u stand."""
-    return load(width, state.first_weight, 0) + load(width, state.symbol, 0) + u * shape.symbol_stride
+        at = load(width, state.first_weight, 0) + load(width, state.symbol, 0) + u * shape.symbol_stride
+        return gather(net.w_symbol, at)
+    return splat(width, 0.0)
 
 
 @inlined
 def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyped-def]
-    """(7), (8) y_u = f(net_u) for units first to last - 1, four at a time: one load of z_m and one division serve four."""
+    """(7), (8) y_u = f(net_u), net_u = sum_m w_um z_m, units first to last - 1; a load of z_m and a division serve four."""
     w, z, y, units = net.w, state.z, state.y, shape.units
     u = first
     while u + 4 <= last:
-        a, b, c, d = splat(width, 0.0), splat(width, 0.0), splat(width, 0.0), splat(width, 0.0)
-        if shape.symbols:
-            a = gather(net.w_symbol, symbol_weights(width, shape, state, u))
-            b = gather(net.w_symbol, symbol_weights(width, shape, state, u + 1))
-            c = gather(net.w_symbol, symbol_weights(width, shape, state, u + 2))
-            d = gather(net.w_symbol, symbol_weights(width, shape, state, u + 3))
+        a, b = _from_symbols(width, shape, net, state, u), _from_symbols(width, shape, net, state, u + 1)
+        c, d = _from_symbols(width, shape, net, state, u + 2), _from_symbols(width, shape, net, state, u + 3)
         for m in range(shape.sources):
             z_m, row = load(width, z, now + m), m * units + u
             a = fma(load(width, w, row), z_m, a)
@@ -165,13 +152,24 @@ def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyp
         store(y, u + 2, c)
         store(y, u + 3, d)
         u += 4
-    while u + 2 <= last:
-        a, b = logistic2(_net(width, shape, net, state, now, u), _net(width, shape, net, state, now, u + 1))
+    if u + 2 <= last:
+        a, b = _from_symbols(width, shape, net, state, u), _from_symbols(width, shape, net, state, u + 1)
+        for m in range(shape.sources):
+            z_m, row = load(width, z, now + m), m * units + u
+            a = fma(load(width, w, row), z_m, a)
+            b = fma(load(width, w, row + 1), z_m, b)
+        store(state.net, u, a)
+        store(state.net, u + 1, b)
+        a, b = logistic2(a, b)
         store(y, u, a)
         store(y, u + 1, b)
         u += 2
     if u < last:
-        store(y, u, logistic(_net(width, shape, net, state, now, u)))
+        a = _from_symbols(width, shape, net, state, u)
+        for m in range(shape.sources):
+            a = fma(load(width, w, m * units + u), load(width, z, now + m), a)
+        store(state.net, u, a)
+        store(y, u, logistic(a))
 
 
 @inlined
