@@ -221,7 +221,7 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
 @pytest.mark.parametrize("carry", ["none", "states", "partials", "all"])
 @pytest.mark.parametrize("name", ["adding", "temporal"])
 def test_what_is_carried_over(name, carry):
-    """At the end of a sequence what is not carried over is 0; a test with frozen weights starts from 0 in any case."""
+    """At the end of a sequence what is not carried over is 0; the rest can be taken and put back."""
     config = CONFIGS[name]
     training = dataclasses.replace(config.training, stages=(Stage("never", 0),), max_sequences=3, final_test=0)
     config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry=carry), training=training)

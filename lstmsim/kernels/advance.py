@@ -12,15 +12,13 @@ from lstmsim.kernels.lstm import (
     forward,
     hidden_errors,
     later,
-    output_errors,
-    outputs,
     partials,
     reset_lane,
     terms,
     update_hidden,
-    update_outputs,
     update_symbols,
 )
+from lstmsim.kernels.outputs import output_errors, outputs, update_outputs
 from lstmsim.kernels.record import wanted, write_step
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 
 from lstmsim.kernels import inlined, kernel
-from lstmsim.kernels.lanes import UNITS, fma, load_at, logistic, splat, store_at
+from lstmsim.kernels.lanes import UNITS, fma, load_at, splat, store_at
+from lstmsim.kernels.logistic import logistic
 
 
 @kernel

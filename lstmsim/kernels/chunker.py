@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from lstmsim.kernels import inlined, kernel
 from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
-from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load_at, logistic, splat, store_at
+from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load_at, splat, store_at
+from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.record import HEAD, wanted
 
 Array = Any

@@ -11,7 +11,8 @@ from lstmsim.kernels.advance import apply_changes, learning_rate
 from lstmsim.kernels.book import judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
 from lstmsim.kernels.lanes import UNITS, fma, load_at, splat, store_at
-from lstmsim.kernels.lstm import forward, hidden_errors, later, output_errors, outputs, reset_lane, update_outputs
+from lstmsim.kernels.lstm import forward, hidden_errors, later, reset_lane
+from lstmsim.kernels.outputs import output_errors, outputs, update_outputs
 from lstmsim.kernels.record import write_step
 from lstmsim.kernels.recurrent import close_step
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from lstmsim.kernels import inlined, kernel
 from lstmsim.kernels.book import RUNNING, close_sequence, judge_step
 from lstmsim.kernels.feed import END, JUDGE, LEARN
-from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load, load_one, logistic, splat, store
-from lstmsim.kernels.lstm import output_errors
+from lstmsim.kernels.lanes import UNITS, fma, lane_sum, load, load_one, splat, store
+from lstmsim.kernels.logistic import logistic
+from lstmsim.kernels.outputs import output_errors
 from lstmsim.kernels.record import wanted, write_step
 from lstmsim.kernels.wide_rule import (
     CHAIN,

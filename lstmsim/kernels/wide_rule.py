@@ -17,21 +17,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lstmsim.kernels import inlined
-from lstmsim.kernels.lanes import (
-    UNITS,
-    fma,
-    group_sum,
-    lane_sum,
-    load,
-    load_at,
-    load_one,
-    logistic,
-    logistic2,
-    logistic4,
-    splat,
-    store,
-    store_at,
-)
+from lstmsim.kernels.lanes import UNITS, fma, group_sum, lane_sum, load, load_at, load_one, splat, store, store_at
+from lstmsim.kernels.logistic import logistic, logistic2, logistic4
 
 Array = Any
 

@@ -40,7 +40,7 @@ def every(functions: dict[str, Dispatcher]) -> pytest.MarkDecorator:
 
 def test_the_search_finds_them():
     assert "lstmsim.kernels.advance.advance" in KERNELS
-    assert "lstmsim.kernels.lanes.logistic" in FUNCTIONS
+    assert "lstmsim.kernels.logistic.logistic" in FUNCTIONS
     assert "lstmsim.tasks.adding.fill" in KERNELS
 
 

@@ -13,7 +13,6 @@ from lstmsim.kernels.lanes import (
     UNITS,
     Width,
     aligned,
-    exp,
     fma,
     gather,
     group_sum,
@@ -23,10 +22,6 @@ from lstmsim.kernels.lanes import (
     load,
     load_at,
     load_one,
-    logistic,
-    logistic2,
-    logistic4,
-    logistic_slope,
     lowest,
     magnitude,
     scatter,
@@ -36,6 +31,7 @@ from lstmsim.kernels.lanes import (
     store_at,
     store_where,
 )
+from lstmsim.kernels.logistic import exp, logistic, logistic2, logistic4, logistic_slope
 
 Array = NDArray[Any]
 Real = np.longdouble

@@ -1,0 +1,96 @@
+"""The exponential and the logistic function on vectors: IEEE operations only, the same bits at every width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from lstmsim.kernels import inlined
+from lstmsim.kernels.lanes import Lanes, fma, select
+
+
+@intrinsic
+def _power_of_two(_typing: Any, shifted: Any) -> Any:
+    """2**n, where n + 1023 stands in the low bits of `shifted`: they become the exponent bits."""
+    ints = Lanes(shifted.lanes, "int").llvm
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.shl(builder.bitcast(args[0], ints), ir.Constant(ints, [52] * ints.count))
+        return builder.bitcast(bits, sig.args[0].llvm)
+
+    return shifted(shifted), codegen
+
+
+_LOG2_E, _LOG2_E_REST = 1.4426950408889634, 2.0355273740931033e-17
+_MAGIC = 6755399441055744.0 + 1023.0  # 1.5 * 2**52 + 1023: adding it rounds to whole numbers and biases the exponent
+
+
+@inlined
+def _halves(u):  # type: ignore[no-untyped-def]
+    """Two values whose ratio is 2**u for -0.5 <= u <= 0.5: even + odd and even - odd polynomial, by Chebyshev nodes."""
+    u2 = u * u
+    even = fma(u2, fma(u2, 0.0002289335713655609, 0.05338222142534791), 1.0)
+    odd = fma(u2, fma(u2, 5.2870823838967156e-06, 0.004624840970298245), 0.34657359027997264)
+    return fma(u, odd, even), fma(-u, odd, even)
+
+
+@inlined
+def exp(x):  # type: ignore[no-untyped-def]
+    """Exponential, relative error below 1e-14; the limits 0 and infinity are exact, NaN stays NaN."""
+    x = select(x < -1500.0, -1500.0, x)
+    x = 0.25 * select(x > 1500.0, 1500.0, x)
+    shifted = fma(x, _LOG2_E, _MAGIC)
+    up, down = _halves(fma(x, _LOG2_E_REST, fma(x, _LOG2_E, _MAGIC - shifted)))
+    quarter = up / down * _power_of_two(shifted)
+    half = quarter * quarter
+    return half * half
+
+
+@inlined
+def _logistic_parts(x):  # type: ignore[no-untyped-def]
+    """Numerator and denominator of f(x); x is cut to -170..700, so that the product of four denominators stays finite.
+
+    With -x / ln 2 = n + u, n whole, exp(-x) is 2**n times the ratio of `_halves`, and f one ratio: no second division.
+    """
+    x = select(x < -170.0, -170.0, x)
+    x = select(x > 700.0, 700.0, x)
+    shifted = fma(x, -_LOG2_E, _MAGIC)
+    up, down = _halves(fma(x, -_LOG2_E, _MAGIC - shifted))
+    return down, fma(up, _power_of_two(shifted), down)
+
+
+@inlined
+def logistic(x):  # type: ignore[no-untyped-def]
+    """F of (3): 1 / (1 + exp(-x)); at least 1.5e-74, NaN stays NaN."""
+    over, under = _logistic_parts(x)
+    return over / under
+
+
+@inlined
+def logistic2(a, b):  # type: ignore[no-untyped-def]
+    """F of (3) for two vectors with one division."""
+    over_a, a = _logistic_parts(a)
+    over_b, b = _logistic_parts(b)
+    both = 1.0 / (a * b)
+    return over_a * b * both, over_b * a * both
+
+
+@inlined
+def logistic4(a, b, c, d):  # type: ignore[no-untyped-def]
+    """F of (3) for four vectors with one division."""
+    over_a, a = _logistic_parts(a)
+    over_b, b = _logistic_parts(b)
+    over_c, c = _logistic_parts(c)
+    over_d, d = _logistic_parts(d)
+    ab, cd = a * b, c * d
+    all_four = 1.0 / (ab * cd)
+    ab, cd = ab * all_four, cd * all_four
+    return over_a * b * cd, over_b * a * cd, over_c * d * ab, over_d * c * ab
+
+
+@inlined
+def logistic_slope(y):  # type: ignore[no-untyped-def]
+    """f'(net) = f (1 - f), from y = f(net)."""
+    return fma(-y, y, y)
