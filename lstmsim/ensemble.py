@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 from lstmsim import memory
 from lstmsim.config import Config
 from lstmsim.folder import RowFolder
+from lstmsim.kernels.book import standing
 from lstmsim.learners import LEARNERS
 from lstmsim.simulate import Simulation
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import provenance
-from lstmsim.trial import Result
+from lstmsim.trial import Result, Waiting
 
 LANES = 8  # trials that go together before a second thread is used: a step of eight takes hardly longer than one of four
+_WORTH_16 = 14  # trials for which sixteen lanes are cheaper than eight that take turns
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Standing:
-    """How the trials stand that a thread advances together.
+    """How trials of a row stand: those that a thread advances together, or those that rest.
 
     Attributes
     ----------
@@ -66,24 +68,24 @@ class Standing:
     errors: list[float]
     correct: list[float]
 
+    @classmethod
+    def of(cls, name: str, trials: list[tuple[int, int, float, float]]) -> Standing:
+        """Put together what `lstmsim.kernels.book.standing` tells of each trial."""
+        begun = [trial for trial in trials if trial[1]]
+        steps, sequences = sum(trial[0] for trial in trials), [trial[1] for trial in trials]
+        return cls(name, steps, sequences, [trial[2] for trial in begun], [trial[3] for trial in begun])
+
 
 @dataclass
 class _Group:
-    """Trials of a job that share one task; an iterator of trial numbers that threads may share."""
+    """Trials of a job that share one task."""
 
     job: Job
     config: Config
-    waiting: list[int]
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    trials: list[int]
 
-    def __iter__(self) -> Iterator[int]:
-        return self
-
-    def __next__(self) -> int:
-        with self.lock:
-            if not self.waiting:
-                raise StopIteration
-            return self.waiting.pop(0)
+    def __post_init__(self) -> None:
+        self.waiting = Waiting(self.trials)
 
 
 def same_task(jobs: list[Job]) -> list[tuple[Job, Config, list[int]]]:
@@ -149,7 +151,7 @@ class Ensemble:
 
     def _useful(self, group: _Group) -> int:
         """Threads that a group can keep busy."""
-        return -(-len(group.waiting) // (self.lanes or LANES))
+        return -(-len(group.trials) // (self.lanes or LANES))
 
     def rehearse(self) -> None:
         """Make what a thread needs for each job once, within a thread's share of the memory, before anything is begun.
@@ -183,11 +185,11 @@ class Ensemble:
         return driver(group.config, self.seed, width, self.policy)
 
     def width(self, group: _Group, share: int) -> int:
-        """Lanes for a group of which `share` threads take part: the next power of two, at most 16."""
+        """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16 if they are used."""
         if self.lanes is not None:
             return self.lanes
-        each = -(-len(group.waiting) // min(share, max(1, self._useful(group))))
-        return min(16, 1 << max(0, each - 1).bit_length())
+        each = -(-len(group.trials) // min(share, max(1, self._useful(group))))
+        return 16 if each >= _WORTH_16 else min(LANES, 1 << max(0, each - 1).bit_length())
 
     def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Generator[tuple[str, Result]]:
         """Run all jobs; yields (job's name, result) as trials end, and calls `on_tick` now and then.
@@ -228,23 +230,17 @@ class Ensemble:
 
     def standings(self) -> list[Standing]:
         """How the trials under way stand, for each thread."""
-        found = []
-        for name, simulation in list(self.running.values()):
-            book, lanes = simulation.lanes.book, list(simulation.running)
-            seen = [int(book.index[lane]) for lane in lanes]
-            begun = [(lane, min(n, book.ring.shape[1])) for lane, n in zip(lanes, seen, strict=True) if n]
-            errors = [float(book.sums[lane, 0] / window) for lane, window in begun]
-            correct = [float(book.sums[lane, 2] / window) for lane, window in begun]
-            steps = sum(int(book.steps[lane]) for lane in lanes)
-            found.append(Standing(name, steps, seen, errors, correct))
-        return found
+        running = list(self.running.values())
+        found = [(name, [standing(run.lanes.book, lane) for lane in list(run.running)]) for name, run in running]
+        found += [(group.job.name, group.waiting.resting()) for group in self.groups]
+        return [Standing.of(name, trials) for name, trials in found if trials]
 
     def _take(self, number: int) -> _Group | None:
         """Return a group nobody has begun, else one in which trials still wait."""
         with self._lock:
             if self._untouched:
                 return self._untouched.pop(0)
-            return next((group for group in self.groups if group.waiting), None)
+            return next((group for group in self.groups if len(group.waiting)), None)
 
     def _work(self, number: int, share: int) -> None:
         """Run one thread."""
@@ -265,13 +261,13 @@ class Ensemble:
 
     def _simulate(self, number: int, group: _Group, share: int) -> None:
         """Run the trials of one group that this thread gets hold of."""
-        if not group.waiting:
+        if not len(group.waiting):
             return
         simulation = self._simulation(group, self.width(group, share))
         self.running[number] = group.job.name, simulation
         name, every = group.job.name, self.checkpoint_every
         folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)
         with contextlib.closing(folder):
-            for result in simulation.run(group, on_rows=folder.append, checkpoints=folder):
+            for result in simulation.run(group.waiting, on_rows=folder.append, checkpoints=folder):
                 folder.finish(result, self._extra)
                 self.results.put((name, result))

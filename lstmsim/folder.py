@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import shutil
 import threading
@@ -137,6 +136,11 @@ class RowFolder:
         path = checkpoint_path(trial_path(self.out, self.name, trial))
         checkpoint.write(path, {"origin": origin, "rows": rows, "state": state})
 
+    def leave(self, trial: int) -> None:
+        """Close what is open of a trial that has been saved, for another thread to go on with it."""
+        if trial in self._rows:
+            self._rows.pop(trial).close()
+
     def finish(self, result: Result, extra: dict[str, Any]) -> None:
         """Write the file of an ended trial; `extra` becomes attributes. What was kept of it under way is removed."""
         path = trial_path(self.out, self.name, result.trial)
@@ -150,8 +154,7 @@ class RowFolder:
             free = shutil.disk_usage(path.parent).free
             reason = f"cannot be written ({error}); its disk has {free / 1e6:.1f} MB left"
             raise OSError(errno.EIO, reason, str(path)) from error
-        with contextlib.suppress(KeyError):
-            self._rows.pop(result.trial).close()
+        self.leave(result.trial)
         discard(path)
 
     def close(self) -> None:

@@ -15,10 +15,12 @@ from lstmsim.kernels.record import new_record
 from lstmsim.learners import LEARNERS
 from lstmsim.tasks import Task, trial_keys
 from lstmsim.trace.policy import Policy
-from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Weights, finite
+from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Weights, finite
 
 _BLOCK = 4096  # steps written ahead for every lane
+_TEST_BLOCK = 64  # the same in tests, which often end at the first sequence that is wrong
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
+_TURN = 10_000_000  # steps after which a trial makes room for one that waits
 
 MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
 
@@ -143,8 +145,10 @@ class Simulation:
         self.lanes = Lanes(task, self.learner, record=record, training=self.training)
         self.running: dict[int, Trial] = {}
         self.spare: Any = None
+        self.borrowed: dict[tuple[Task, int], Lanes] = {}
         self.on_rows: Callable[[int, Floats], None] | None = None
         self.checkpoints: Checkpoints | None = None
+        self.trials: Iterator[int] = iter(())
 
     def run(
         self,
@@ -158,7 +162,8 @@ class Simulation:
         Parameters
         ----------
         trials : iterator of int
-            Trial numbers; may be shared between threads.
+            Trial numbers; may be shared between threads. With `Waiting` and checkpoints, the last ones take turns on the
+            lanes when fewer wait than there are lanes: they end at about the same time, and no lane is idle before.
         on_rows : callable, optional
             Takes (trial, recorded rows) as they come; kept in the result otherwise.
         on_progress : callable, optional
@@ -167,16 +172,17 @@ class Simulation:
             Where unfinished trials are kept. Trials found there go on from their checkpoints; when it is stopping, the run
             ends with a last checkpoint of every trial under way.
         """
-        self.on_rows, self.checkpoints = on_rows, checkpoints
+        self.on_rows, self.checkpoints, self.trials = on_rows, checkpoints, trials
         for lane in range(self.learner.lanes):
-            self._start(lane, trials)
+            self._start(lane)
         while self.running:
             self.lanes.advance(learn=True)
             for lane in self.lanes.waiting():
                 result = self._attend(lane)
                 if result is not None:
                     yield result
-                    self._start(lane, trials)
+                if lane not in self.running:
+                    self._start(lane)
             if checkpoints is not None and checkpoints.due():
                 for lane, trial in self.running.items():
                     trial.save = True
@@ -184,11 +190,11 @@ class Simulation:
             if on_progress is not None:
                 on_progress(self)
 
-    def _start(self, lane: int, trials: Iterator[int]) -> None:
+    def _start(self, lane: int) -> None:
         """Give a lane the next waiting trial, if there is one."""
         if self.checkpoints is not None and self.checkpoints.stopping:
             return
-        number = next(trials, None)
+        number = next(self.trials, None)
         if number is None:
             return
         keys = trial_keys(self.seed, number)
@@ -202,6 +208,7 @@ class Simulation:
         state = self.checkpoints.load(number) if self.checkpoints is not None else None
         if state is not None:
             self._take_up(lane, trial, state)
+        trial.turn = int(self.lanes.book.steps[lane]) + _TURN
         self.running[lane] = trial
         self._arm(lane, trial)
 
@@ -271,16 +278,26 @@ class Simulation:
             status = self._pause(lane, trial, index)
         if status:
             return self._finish(lane, trial, status)
-        if trial.save and self.checkpoints is not None:
+        rests = self._rests(lane, trial)
+        if self.checkpoints is not None and (trial.save or rests):
             trial.save = False
             self._keep(result, self.lanes.take_rows(lane))
             self.checkpoints.save(result.trial, self._state(lane, trial))
-            if self.checkpoints.stopping:
+            if rests or self.checkpoints.stopping:
                 self.lanes.end(lane)
                 del self.running[lane]
+                self.checkpoints.leave(result.trial)
+                if isinstance(self.trials, Waiting):
+                    self.trials.rest(result.trial, books.standing(book, lane))
                 return None
         self._arm(lane, trial)
         return None
+
+    def _rests(self, lane: int, trial: Trial) -> bool:
+        """Whether a trial makes room: its turn is over, and trials wait, but too few to fill the lanes."""
+        if self.lanes.book.steps[lane] < trial.turn or not isinstance(self.trials, Waiting):
+            return False
+        return 0 < len(self.trials) < self.learner.lanes
 
     def _keep(self, result: Result, rows: Floats) -> None:
         if self.on_rows is None:
@@ -360,14 +377,19 @@ class Simulation:
         return result
 
     def _borrow(self, task: Task, *, count: int, rows: int = 0, first: int = 0, plan: Any = ()) -> Lanes:
-        """Lanes of a second learner, for tests and replays, on any task."""
+        """Lanes of a second learner, for tests and replays, on any task; those that record nothing are kept."""
+        if (task, count) in self.borrowed and not rows:
+            return self.borrowed[task, count]
         if self.spare is None:
             config = self.config
             self.spare = LEARNERS[config.learner](config.settings, self.learner.lanes, symbols=config.task.symbols)
         record = new_record(
             self.spare.lanes, max(rows, 1), self.spare.layout.width, task.max_length if rows else 0, plan, first=first
         )
-        return Lanes(task, self.spare, record=record, results=count, block=_BLOCK // 16)
+        lanes = Lanes(task, self.spare, record=record, results=count, block=_TEST_BLOCK)
+        if not rows:
+            self.borrowed[task, count] = lanes
+        return lanes
 
     def _test(
         self, weights: Weights, carried: Any, trial: Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
@@ -376,9 +398,8 @@ class Simulation:
         exams = self.config.task.exams()
         key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
         trial.tests += 1
-        results, wrong = [], 0
+        results, wrong, share = [], 0, count // len(exams)
         for exam in exams:
-            share = count // len(exams)
             lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
             per = -(-share // lanes.learner.lanes)
             for lane in range(lanes.learner.lanes):
@@ -394,10 +415,14 @@ class Simulation:
                     lanes.end(int(ended))
                 if fewer_wrong:
                     wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
+            for left in np.flatnonzero(lanes.feed.active):
+                lanes.end(int(left))
             if tests and exam is exams[-1]:
                 trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
             number = np.arange(share)
             results.append(lanes.book.results[number // per, number])
+            if fewer_wrong and wrong >= fewer_wrong:
+                break
         return Test(np.concatenate(results))
 
     def _replay(self, trial: Trial, end: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -80,6 +82,52 @@ class Checkpoints(Protocol):
     def save(self, trial: int, state: dict[str, Any]) -> None:
         """Keep a trial's state, with all rows recorded so far."""
 
+    def leave(self, trial: int) -> None:
+        """Let go of a trial that has been saved: whoever loads it next goes on with it."""
+
+
+class Waiting:
+    """Trials that wait for a lane, an iterator that threads may share: those not begun first, then those that rest.
+
+    Parameters
+    ----------
+    trials : iterable of int
+        Numbers of the trials.
+    """
+
+    def __init__(self, trials: Iterable[int]) -> None:
+        self._trials = list(trials)
+        self._resting: dict[int, Any] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Trials that wait."""
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[int]:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> int:
+        """Take out the trial that has waited longest."""
+        with self._lock:
+            if not self._trials:
+                raise StopIteration
+            trial = self._trials.pop(0)
+            self._resting.pop(trial, None)
+            return trial
+
+    def rest(self, trial: int, standing: Any) -> None:
+        """Put a trial that has been saved at the end of the queue; `standing` tells how it stands."""
+        with self._lock:
+            self._trials.append(trial)
+            self._resting[trial] = standing
+
+    def resting(self) -> list[Any]:
+        """How the trials stand that rest."""
+        with self._lock:
+            return list(self._resting.values())
+
 
 def finite(weights: Weights) -> bool:
     """Whether all weights are numbers."""
@@ -92,6 +140,7 @@ class Trial:
 
     Boundaries hold sequences done, weights and what the net carries over; the last two, so far apart that one of them
     lies before all sequences that a replay is to record. Due is the next pause that depends on the configuration alone.
+    Turn is the number of steps after which it makes room for a trial that waits.
     """
 
     result: Result
@@ -100,6 +149,7 @@ class Trial:
     boundaries: list[tuple[int, Weights, Floats]]
     stage: int = 0
     due: int = 0
+    turn: int = 0
     save: bool = False
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)

@@ -18,7 +18,7 @@ from lstmsim.trace.policy import Policy
 from lstmsim.trace.rows import Rows
 from lstmsim.trace.seal import intact, seal
 from lstmsim.trace.summary import BrokenFile
-from lstmsim.trial import Result
+from lstmsim.trial import Result, Waiting
 from tests.learners.test_contract import CASES
 from tests.test_simulate import CONFIGS, assert_same, rows_of
 
@@ -88,6 +88,49 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name, tmp_path, monkeypatc
         ended |= run(config, waiting, tmp_path, lanes=(8, 1)[turn % 2], policy="all,last:2", stop_after=1 + 7 * turn)
     assert turn > 1, "the run was never interrupted"
     for trial in trials:
+        assert_same(ended[trial], whole[trial])
+
+
+@pytest.mark.parametrize("policy", ["default", "all,last:2"])
+@pytest.mark.parametrize("name", ["adding", "two_sequence", "noise_free"])
+def test_trials_that_take_turns_end_with_the_same_bits(name, policy, tmp_path, monkeypatch):
+    """Seven trials on four lanes: the last ones rest and go on, on whichever lane is free."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("lstmsim.simulate._TURN", 200)
+    whole = run(CONFIGS[name], range(7), policy=policy)
+    waiting, rests = Waiting(range(7)), []
+    rest = waiting.rest
+    monkeypatch.setattr(waiting, "rest", lambda trial, standing: rests.append((trial, standing)) or rest(trial, standing))
+    ended = run(CONFIGS[name], waiting, tmp_path, lanes=4, policy=policy, every=1e9)
+    assert len({trial for trial, _ in rests}) > 4, "hardly a trial ever rested"
+    assert all(steps >= 200 and sequences > 0 for _, (steps, sequences, *_) in rests)
+    assert not len(waiting)
+    assert not waiting.resting()
+    for trial in range(7):
+        assert_same(ended[trial], whole[trial])
+
+
+def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monkeypatch):
+    """The first results come early: turns are taken only at the end."""
+    monkeypatch.setattr("lstmsim.simulate._TURN", 200)
+    begun: list[int] = []
+    waiting = Waiting(range(5))
+    monkeypatch.setattr(waiting, "rest", lambda *_: pytest.fail("a trial rested"))
+    monkeypatch.setattr("lstmsim.folder.RowFolder.load", lambda _, trial: begun.append(trial))
+    assert list(run(CONFIGS["adding"], waiting, tmp_path, lanes=1, policy="none", every=1e9)) == begun == list(range(5))
+
+
+def test_a_stop_leaves_resting_trials_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("lstmsim.simulate._TURN", 200)
+    config, trials = CONFIGS["adding"], Waiting(range(6))
+    whole = run(config, range(6))
+    ended = run(config, trials, tmp_path, lanes=4, stop_after=3, every=1e9)
+    assert trials.resting()
+    left = [trial for trial in range(6) if trial not in ended]
+    assert all(checkpoint_path(trial_path(tmp_path, "row", trial)).exists() for trial in left)
+    ended |= run(config, left, tmp_path)
+    for trial in range(6):
         assert_same(ended[trial], whole[trial])
 
 

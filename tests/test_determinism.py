@@ -33,6 +33,13 @@ def test_same_files_for_any_workers_lanes_and_checkpoints(workers, lanes, every,
     assert_equal_runs(tmp_path, reference)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_same_files_where_trials_take_turns(workers, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr("lstmsim.simulate._TURN", 1)
+    assert main([*command(tmp_path)[3:], "--workers", str(workers), "--lanes", "2"]) == 0
+    assert_equal_runs(tmp_path, reference)
+
+
 @pytest.mark.slow
 def test_same_files_with_an_empty_and_with_a_filled_kernel_cache(reference, tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}

@@ -98,6 +98,13 @@ def take_up(book: Book, lane: int, course: dict[str, Array]) -> None:
         getattr(book, name)[lane] = course[name]
 
 
+def standing(book: Book, lane: int) -> tuple[int, int, float, float]:
+    """Steps and sequences of a lane's trial, mean |error| and fraction correct of its latest sequences."""
+    seen = int(book.index[lane])
+    window = max(1, min(seen, book.ring.shape[1]))
+    return int(book.steps[lane]), seen, float(book.sums[lane, 0] / window), float(book.sums[lane, 2] / window)
+
+
 @inlined
 def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyped-def]
     """Compare the outputs of one step with a row of the target table."""
