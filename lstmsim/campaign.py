@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from lstmsim.preview import Preview
 from lstmsim.progress import Display
 from lstmsim.requests import Request
 from lstmsim.trace.policy import Policy
+from lstmsim.trace.store import whole_or_absent
 from lstmsim.trace.summary import BrokenFile, read_trial, summarise, write_summary
 
 
@@ -42,6 +44,7 @@ def run_campaign(
     force: bool = False,
     checkpoint_every: float = 60.0,
     scheduler: str | None = None,
+    reuse: Path | None = None,
     as_json: bool = False,
 ) -> int:
     """Run what is not yet in the folder, and write summary, tables, pictures and report.
@@ -68,6 +71,8 @@ def run_campaign(
         Seconds between checkpoints of unfinished trials; 0: at every chance.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the trials, instead of threads here.
+    reuse : Path, optional
+        Folder of another run: its finished trials of the same row, settings, seed and version are copied instead of run.
     as_json : bool
         Print the outcome as one JSON document on stdout, and what is for people on stderr.
 
@@ -96,7 +101,8 @@ def run_campaign(
             raise ValueError(f"--out is {str(out)!r} ({error.strerror}); allowed: a folder that can be written") from None
         if left:
             console.print(f"[yellow]{left} was ended while it ran into {out}; this run takes over[/]")
-        results = _run_campaign(requests, out, seed, policy, workers, lanes, console, checkpoint_every, scheduler)
+        how = policy, workers, lanes, console, checkpoint_every, scheduler, reuse
+        results = _run_campaign(requests, out, seed, *how)
     if as_json:
         print(outcome.text(outcome.of_run(out, seed, results)))
     elif quiet:
@@ -105,7 +111,14 @@ def run_campaign(
 
 
 def preview_campaign(
-    requests: list[Request], out: Path, seed: int, workers: int, lanes: int | None, *, as_json: bool = False
+    requests: list[Request],
+    out: Path,
+    seed: int,
+    workers: int,
+    lanes: int | None,
+    *,
+    reuse: Path | None = None,
+    as_json: bool = False,
 ) -> int:
     """Print what `run_campaign` would run into the folder, and how long it takes here; nothing is written.
 
@@ -119,6 +132,8 @@ def preview_campaign(
         Seed of the run.
     workers, lanes : int
         Threads, and trials per thread advanced together (None: chosen).
+    reuse : Path, optional
+        Folder of another run whose trials would be taken over.
     as_json : bool
         Print one JSON document.
 
@@ -132,8 +147,7 @@ def preview_campaign(
     ValueError
         If the folder holds trials of another configuration, seed or version.
     """
-    jobs, *_ = _what_is_left(requests, out, seed)
-    preview = Preview(requests, jobs, workers, lanes)
+    preview = Preview(requests, _what_is_left(requests, out, seed, reuse).jobs, workers, lanes)
     if as_json:
         print(outcome.text(preview.content(out, seed)))
         return 0
@@ -158,19 +172,25 @@ def _run_campaign(
     console: Console,
     checkpoint_every: float,
     scheduler: str | None,
+    reuse: Path | None,
 ) -> list[RowResult]:
     """Run a campaign into a folder whose lock this process holds; what the folder holds then."""
-    jobs, finished, broken, damaged = _what_is_left(requests, out, seed)
-    for message in broken:
+    plan = _what_is_left(requests, out, seed, reuse)
+    jobs, finished = plan.jobs, plan.finished
+    for message in plan.broken:
         console.print(f"[yellow]{message}; the trial is run again[/]")
-    for path in damaged:
+    for path in plan.damaged:
         discard(path)
+    for source, path in plan.reused:
+        with whole_or_absent(path) as part:
+            shutil.copyfile(source, part)
     _tidy(out, requests, finished)
     manifest = remember(out, requests, seed)
     total = sum(request.trials for request in requests)
     left = sum(len(job.trials) for job in jobs)
     rows = ", ".join(request.name for request in requests)
-    console.print(f"lstmsim: rows {rows}; {total} trials, {total - left} finished before; results in {out}")
+    before = f"{total - left} finished before" + (f", {len(plan.reused)} of them in {reuse}" if plan.reused else "")
+    console.print(f"lstmsim: rows {rows}; {total} trials, {before}; results in {out}")
     if left:
         trials: Ensemble | Cluster
         if scheduler is None:
@@ -205,11 +225,20 @@ def _solved(finished: dict[str, list[dict[str, Any]]]) -> int:
     return sum(attrs["status"] == "solved" for group in finished.values() for attrs in group)
 
 
-def _what_is_left(
-    requests: list[Request], out: Path, seed: int
-) -> tuple[list[Job], dict[str, list[dict[str, Any]]], list[str], list[Path]]:
-    """Trials not yet in the folder, those that are, messages about files that cannot be read, damaged checkpoints."""
-    jobs, finished, broken, damaged = [], {}, [], []
+@dataclass
+class _Plan:
+    """What a folder holds of what is asked for, and what is left to do."""
+
+    jobs: list[Job] = field(default_factory=list)  # trials that still have to be run
+    finished: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # attributes of the others, by row
+    broken: list[str] = field(default_factory=list)  # messages about files that cannot be read
+    damaged: list[Path] = field(default_factory=list)  # trials whose checkpoints cannot be used
+    reused: list[tuple[Path, Path]] = field(default_factory=list)  # files of another run, and their names in this one
+
+
+def _what_is_left(requests: list[Request], out: Path, seed: int, reuse: Path | None = None) -> _Plan:
+    """Compare the folder, and that of another run whose trials may be taken over, with what is asked for."""
+    plan = _Plan()
     for request in requests:
         missing, present = [], []
         for trial in range(request.trials):
@@ -221,18 +250,26 @@ def _what_is_left(
                     present.append(attrs)
                     continue
                 except BrokenFile as error:
-                    broken.append(str(error))
+                    plan.broken.append(str(error))
+            elif reuse is not None:
+                other = trial_path(reuse, request.name, trial)
+                with contextlib.suppress(ValueError):  # broken, or of something else
+                    attrs = read_trial(other, verify=True)
+                    _refuse_other(other, attrs, request.config, seed, trial)
+                    present.append(attrs)
+                    plan.reused.append((other, path))
+                    continue
             missing.append(trial)
             try:
                 if (origin := unfinished(path)) is not None:
                     _refuse_other(checkpoint_path(path), origin, request.config, seed, trial)
             except BrokenFile as error:
-                broken.append(str(error))
-                damaged.append(path)
-        finished[request.name] = present
+                plan.broken.append(str(error))
+                plan.damaged.append(path)
+        plan.finished[request.name] = present
         if missing:
-            jobs.append(Job(request.name, request.config, missing))
-    return jobs, finished, broken, damaged
+            plan.jobs.append(Job(request.name, request.config, missing))
+    return plan
 
 
 def _tidy(out: Path, requests: list[Request], finished: dict[str, list[dict[str, Any]]]) -> None:

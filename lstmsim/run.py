@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--seed", metavar="N", help="seed of the run (default 0)")
     parse.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
     parse.add_argument("--out", metavar="DIR", help="folder for the results (default: below runs/)")
+    parse.add_argument("--reuse", metavar="DIR", help="take finished trials that are the same from another run's folder")
     parse.add_argument("--max-sequences", metavar="N", help="sequences after which a trial gives up")
     parse.add_argument("--workers", metavar="N", help="threads (default: all cores)")
     parse.add_argument("--lanes", metavar="N", help="trials advanced together on one core: 1, 2, 4, 8 or 16")
@@ -149,12 +150,15 @@ def _main(options: argparse.Namespace) -> int:
         said = repr((sorted(changes.items(), key=str), seed))
         name += "-" + hashlib.sha256(said.encode()).hexdigest()[:8]
     out = Path(options.out) if options.out is not None else Path("runs") / name
+    reuse = Path(options.reuse) if options.reuse is not None else None
+    if reuse is not None and not reuse.is_dir():
+        raise ValueError(f"--reuse is {options.reuse!r}; allowed: the folder of a run")
     from lstmsim.campaign import preview_campaign, run_campaign
 
     if options.dry_run:
-        return preview_campaign(requests, out, seed, workers, lanes, as_json=options.json)
+        return preview_campaign(requests, out, seed, workers, lanes, reuse=reuse, as_json=options.json)
     how = {"quiet": options.quiet, "force": options.force, "checkpoint_every": checkpoint_every, "as_json": options.json}
-    return run_campaign(requests, out, seed, policy, workers, lanes, scheduler=options.scheduler, **how)
+    return run_campaign(requests, out, seed, policy, workers, lanes, scheduler=options.scheduler, reuse=reuse, **how)
 
 
 def _number(name: str, text: str | None, default: Any, low: int, high: int = 10**15) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,26 @@ def test_another_configuration_is_refused(run, capsys):
     assert error.count("\n") == 1
 
 
+def test_trials_of_another_run_are_taken_over(run, tmp_path, capsys):
+    """Those that are the same, byte for byte; trials of other settings and broken ones are run."""
+    folder, _ = run
+    source = tmp_path / "source"
+    shutil.copytree(folder, source)
+    (source / "4-1" / "trial-0001.nc").write_bytes(b"no trial")
+    command = [*SMALL, "--reuse", str(source), "--trials", "3"]
+    assert main([*command, "--out", str(tmp_path / "preview"), "--dry-run"]) == 0
+    assert "2 of 3" in capsys.readouterr().out
+    assert main([*command, "--out", str(tmp_path / "same")]) == 0
+    assert f"3 trials, 1 finished before, 1 of them in {source}" in capsys.readouterr().out
+    copied, made = ((path / "4-1" / "trial-0000.nc").read_bytes() for path in (tmp_path / "same", folder))
+    assert copied == made
+    assert len(list((tmp_path / "same" / "4-1").glob("trial-*.nc"))) == 3
+    assert main([*command, "--out", str(tmp_path / "other"), "--max-sequences", "60"]) == 0
+    assert "3 trials, 0 finished before; results" in capsys.readouterr().out
+    assert main([*command, "--out", str(tmp_path / "seed"), "--seed", "1"]) == 0
+    assert "3 trials, 0 finished before; results" in capsys.readouterr().out
+
+
 def test_broken_files_are_named_and_run_again(tmp_path, capsys):
     arguments = [*SMALL, "--set", "max_sequences=20", "--out", str(tmp_path), "--record", "none"]
     assert main(arguments) == 0
@@ -111,6 +132,7 @@ def test_list_names_all_rows(capsys):
         (["4-1", "--set", "T=5"], ["T", "5", "20"]),
         (["4-1", "--record", "some"], ["--record", "some", "first:N"]),
         (["4-1", "--lanes", "3"], ["--lanes", "3", "1, 2, 4, 8 or 16"]),
+        (["4-1", "--reuse", "nowhere"], ["--reuse", "'nowhere'", "folder of a run"]),
         (["4-1", "--max-sequences", "0"], ["--max-sequences", "'0'"]),
         (["missing.toml"], ["missing.toml", "cannot be read"]),
         (["4-1", "other.toml"], ["one run file alone"]),

@@ -1,25 +1,29 @@
 """The learners, one file per method, and the table of them."""
 
+from importlib import import_module
 from typing import Any
-
-from lstmsim.learners.bptt import BPTT
-from lstmsim.learners.cascade import CascadeNets
-from lstmsim.learners.chunker import ChunkerNets
-from lstmsim.learners.elman import Elman
-from lstmsim.learners.exact_lstm import ExactLSTM
-from lstmsim.learners.guessing import GuessingNets
-from lstmsim.learners.lstm import LaneNets
-from lstmsim.learners.rtrl import RTRL
 
 __all__ = ["LEARNERS"]
 
-LEARNERS: dict[str, Any] = {
-    "lstm": LaneNets,
-    "exact_lstm": ExactLSTM,
-    "rtrl": RTRL,
-    "bptt": BPTT,
-    "elman": Elman,
-    "cascade": CascadeNets,
-    "chunker": ChunkerNets,
-    "guessing": GuessingNets,
-}
+
+class _Table(dict[str, Any]):
+    """Classes by name; one that stands there as "module.Class" is imported when it is asked for: kernels take their time."""
+
+    def __getitem__(self, name: str) -> Any:
+        found = super().__getitem__(name)
+        if isinstance(found, str):
+            module, _, kind = found.rpartition(".")
+            found = self[name] = getattr(import_module(module), kind)
+        return found
+
+
+LEARNERS: dict[str, Any] = _Table(
+    lstm="lstmsim.learners.lstm.LaneNets",
+    exact_lstm="lstmsim.learners.exact_lstm.ExactLSTM",
+    rtrl="lstmsim.learners.rtrl.RTRL",
+    bptt="lstmsim.learners.bptt.BPTT",
+    elman="lstmsim.learners.elman.Elman",
+    cascade="lstmsim.learners.cascade.CascadeNets",
+    chunker="lstmsim.learners.chunker.ChunkerNets",
+    guessing="lstmsim.learners.guessing.GuessingNets",
+)
