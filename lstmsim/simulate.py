@@ -20,7 +20,10 @@ from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Wei
 _BLOCK = 4096  # steps written ahead for every lane
 _TEST_BLOCK = 64  # the same in tests, which often end at the first sequence that is wrong
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
-_TURN = 10_000_000  # steps after which a trial makes room for one that waits
+_TURN = (
+    100_000,
+    10_000_000,
+)  # steps after which a trial makes room for one that waits: an eighth of its cap within these limits
 
 MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
 
@@ -208,7 +211,8 @@ class Simulation:
         state = self.checkpoints.load(number) if self.checkpoints is not None else None
         if state is not None:
             self._take_up(lane, trial, state)
-        trial.turn = int(self.lanes.book.steps[lane]) + _TURN
+        eighth = self.training.max_sequences * self.config.task.max_length // 8
+        trial.turn = int(self.lanes.book.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
         self.running[lane] = trial
         self._arm(lane, trial)
 

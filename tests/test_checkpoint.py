@@ -96,7 +96,7 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name, tmp_path, monkeypatc
 def test_trials_that_take_turns_end_with_the_same_bits(name, policy, tmp_path, monkeypatch):
     """Seven trials on four lanes: the last ones rest and go on, on whichever lane is free."""
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("lstmsim.simulate._TURN", 200)
+    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
     whole = run(CONFIGS[name], range(7), policy=policy)
     waiting, rests = Waiting(range(7)), []
     rest = waiting.rest
@@ -112,7 +112,7 @@ def test_trials_that_take_turns_end_with_the_same_bits(name, policy, tmp_path, m
 
 def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monkeypatch):
     """The first results come early: turns are taken only at the end."""
-    monkeypatch.setattr("lstmsim.simulate._TURN", 200)
+    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
     begun: list[int] = []
     waiting = Waiting(range(5))
     monkeypatch.setattr(waiting, "rest", lambda *_: pytest.fail("a trial rested"))
@@ -122,7 +122,7 @@ def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monke
 
 def test_a_stop_leaves_resting_trials_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("lstmsim.simulate._TURN", 200)
+    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
     config, trials = CONFIGS["adding"], Waiting(range(6))
     whole = run(config, range(6))
     ended = run(config, trials, tmp_path, lanes=4, stop_after=3, every=1e9)
