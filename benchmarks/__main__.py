@@ -97,21 +97,30 @@ def main() -> None:
                 "noise_free.c", 100, 1000, extra=("-fno-tree-vectorize",)
             ),
             "noise_free.c, p=100, as gcc vectorises it": lambda: programs.c_nanoseconds("noise_free.c", 100, 1000),
-            "row 2a, 8 lanes": lambda: ours.learning_only("2a", 8, 3000),
-            "row 2a, 16 lanes": lambda: ours.learning_only("2a", 16, 3000),
+            "row 2a, 8 lanes": lambda: ours.learning_only("2a", 8, 3000, sequential=False),
+            "row 2a, 16 lanes": lambda: ours.learning_only("2a", 16, 3000, sequential=False),
         },
     )
     if not options.only or "big-net" in options.only:
         print("big-net")
         big_net.table(options.repeats)
     os.sched_setaffinity(0, every)
-    measure("threads", {"1 worker": lambda: ours.threads(1), "2 workers": lambda: ours.threads(2)}, "ns (wall)")
+    measure(
+        "threads",
+        {
+            "1 worker": lambda: ours.threads(1),
+            "2 workers": lambda: ours.threads(2),
+            "lanes.cpp, 1 process": lambda: programs.processes(1),
+            "lanes.cpp, 2 processes": lambda: programs.processes(2),
+        },
+        "ns (wall)",
+    )
     os.sched_setaffinity(0, {options.core})
     measure(
         "recording",
         {
-            "row 4-1, nothing recorded": lambda: ours.whole_run("4-1", 8, 100_000, "none"),
-            "row 4-1, default policy": lambda: ours.whole_run("4-1", 8, 100_000, "default"),
+            "row 4-1, nothing recorded": lambda: ours.whole_run("4-1", 8, 300_000, "none"),
+            "row 4-1, default policy": lambda: ours.whole_run("4-1", 8, 300_000, "default"),
         },
     )
     measure(

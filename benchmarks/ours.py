@@ -56,9 +56,9 @@ def whole_run(name: str, lanes: int, sequences: int, policy: str = "default", **
     return (time.process_time() - start) / steps * 1e9
 
 
-def learning_only(name: str, lanes: int, sequences: int) -> float:
+def learning_only(name: str, lanes: int, sequences: int, **changes: object) -> float:
     """The same without tests and recording: inputs and learning."""
-    config = row(name).config.with_settings({"max_sequences": sequences, "final_test": 0})
+    config = row(name).config.with_settings({"max_sequences": sequences, "final_test": 0, **changes})
     config = replace(config, training=replace(config.training, stages=(Stage("never", 0),)))
     simulation = Simulation(config, 0, lanes, Policy.parse("none"))
     start = time.process_time()
@@ -66,7 +66,7 @@ def learning_only(name: str, lanes: int, sequences: int) -> float:
     return (time.process_time() - start) / steps * 1e9
 
 
-def threads(workers: int, trials: int = 16, sequences: int = 60_000) -> float:
+def threads(workers: int, trials: int = 16, sequences: int = 200_000) -> float:
     """Row 4-1 on several threads, 8 lanes each, tests and files included: wall time per step and trial."""
     config = row("4-1").config.with_settings({"max_sequences": sequences})
     with tempfile.TemporaryDirectory() as folder:

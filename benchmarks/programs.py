@@ -41,6 +41,18 @@ def c_nanoseconds(source: str, *arguments: int, extra: tuple[str, ...] = ()) -> 
     return float(found.group(1))
 
 
+def processes(count: int, steps: int = 5_000_000) -> float | None:
+    """Wall time per step and trial of processes of lanes.cpp at once: what the machine gives where nothing is shared."""
+    program = build("lanes.cpp")
+    if program is None:
+        return None
+    start = time.perf_counter()
+    running = [subprocess.Popen([program, str(steps)], stdout=subprocess.DEVNULL) for _ in range(count)]
+    for process in running:
+        process.wait()
+    return (time.perf_counter() - start) / (8 * steps * count) * 1e9
+
+
 def torch_nanoseconds(batch: int, steps: int = 105, repeats: int = 4) -> float | None:
     """PyTorch's LSTM with 4 cells on adding-like sequences: forward and backward through time, one update per batch."""
     if importlib.util.find_spec("torch") is None:
