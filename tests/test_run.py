@@ -199,7 +199,7 @@ def test_rows_have_the_papers_weights():
 def test_the_run_files_are_legal(path):
     name, requests = from_file(path, None, {})
     assert name == path.stem
-    assert len(requests) >= 4
+    assert len(requests) >= 3
 
 
 def test_a_setting_that_a_folder_does_not_know_counts_as_its_default():
