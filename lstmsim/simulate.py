@@ -419,8 +419,6 @@ class Simulation:
                     lanes.end(int(ended))
                 if fewer_wrong:
                     wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
-            for left in np.flatnonzero(lanes.feed.active):
-                lanes.end(int(left))
             if tests and exam is exams[-1]:
                 trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
             number = np.arange(share)

@@ -120,6 +120,21 @@ def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monke
     assert list(run(CONFIGS["adding"], waiting, tmp_path, lanes=1, policy="none", every=1e9)) == begun == list(range(5))
 
 
+def test_rows_of_a_trial_that_goes_from_thread_to_thread(tmp_path):
+    """Each thread has its own folder object; one that has left a trial must not write where it once was."""
+    simulation = Simulation(CONFIGS["adding"], 0, 1, Policy.parse("all"))
+    first, second, third = (Kept(tmp_path, CONFIGS["adding"], simulation, 10**9, 1e9) for _ in range(3))
+    for turn, folder in enumerate((first, second, first, second)):
+        folder.load(0)
+        folder.append(0, np.full((2, simulation.learner.layout.width), float(turn)))
+        folder.save(0, {"turn": turn})
+        folder.leave(0)
+    assert third.load(0) == {"turn": 3}
+    rows = np.concatenate(list(third._rows[0].ordered()))
+    third.close()
+    assert rows[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 def test_a_stop_leaves_resting_trials_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
