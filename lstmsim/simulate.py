@@ -20,10 +20,7 @@ from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Wei
 _BLOCK = 4096  # steps written ahead for every lane
 _TEST_BLOCK = 64  # the same in tests, which often end at the first sequence that is wrong
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
-_TURN = (
-    100_000,
-    10_000_000,
-)  # steps after which a trial makes room for one that waits: an eighth of its cap within these limits
+_TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
 
 MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
 
@@ -56,8 +53,8 @@ class Lanes:
         self.start = np.zeros(learner.lanes, np.int64)
         self.clock = 0
 
-    def begin(self, lane: int, key: int, index: int = 0) -> None:
-        """Put a lane before sequence number `index` of the stream that `key` names."""
+    def begin(self, lane: int | slice, key: int, index: Any = 0) -> None:
+        """Put a lane, or several, before sequence number `index` of the stream that `key` names."""
         feed, record = self.feed, self.record
         feed.event[self.clock :, lane] = 0
         feed.write[lane], feed.index[lane], feed.key[lane], feed.active[lane] = self.clock, index, key, True
@@ -65,8 +62,8 @@ class Lanes:
         books.clear(self.book, lane, index)
         record.used[lane] = record.place[lane] = 0
         record.begun[lane] = record.tick[0]
-        first = index in record.plan or index < record.first or (record.every > 0 and index % record.every == 0)
-        record.on[lane] = first
+        planned = np.isin(index, record.plan) | (np.asarray(index) < record.first)
+        record.on[lane] = planned | (record.every > 0 and np.asarray(index) % record.every == 0)
         self.learner.reset(lane)
 
     def end(self, lane: int) -> None:
@@ -406,12 +403,12 @@ class Simulation:
         for exam in exams:
             lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
             per = -(-share // lanes.learner.lanes)
-            for lane in range(lanes.learner.lanes):
-                lanes.learner.set_weights(lane, weights)
-                lanes.learner.set_carried(lane, carried)
-                if lane * per < share:
-                    lanes.begin(lane, key, lane * per)
-                    lanes.book.pause_at[lane] = min((lane + 1) * per, share)
+            begins = np.arange(0, share, per)
+            used = slice(0, len(begins))
+            lanes.learner.set_weights(used, weights)
+            lanes.learner.set_carried(used, carried)
+            lanes.begin(used, key, begins)
+            lanes.book.pause_at[used] = np.minimum(begins + per, share)
             while lanes.feed.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
                 lanes.advance(learn=False)
                 lanes.book.progress_rows[:] = 0

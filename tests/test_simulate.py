@@ -205,8 +205,10 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
                 net = lstmsim.LSTM.from_weights(settings, net.weights)
             reset = config.settings.carry == "none"
             traces.append(net.run(*config.task.sequence(0, trial, index), reset=reset))
+        # Changes of the weights from one-hot inputs are added in another order.
+        near = 1e-12 if config.task.symbols else 0.0
         for group, values in net.weights.items():
-            np.testing.assert_array_equal(result.final[group], values)
+            np.testing.assert_allclose(result.final[group], values, rtol=0.0, atol=near)
         simulation = Simulation(config, 0, 8, NONE)
         recorded = steps(simulation.learner.layout, rows_of(result))
         assert result.steps == sum(trace.sizes["step"] for trace in traces) == recorded.sizes["step"]
@@ -215,7 +217,7 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
             if variable == "update_norm":  # its sum runs in another order for one-hot inputs
                 np.testing.assert_allclose(recorded[variable], by_hand, rtol=1e-12)
             elif variable in recorded.data_vars or variable in ("input", "output"):
-                np.testing.assert_array_equal(recorded[variable], by_hand, err_msg=str(variable))
+                np.testing.assert_allclose(recorded[variable], by_hand, rtol=0.0, atol=near, err_msg=str(variable))
 
 
 @pytest.mark.parametrize("carry", ["none", "states", "partials", "all"])

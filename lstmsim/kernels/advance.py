@@ -9,10 +9,14 @@ from lstmsim.kernels.lanes import lane_bits, load, lowest, store
 from lstmsim.kernels.lstm import (
     WAIT,
     earlier,
+    fall_due,
     forward,
     hidden_errors,
     later,
+    owe,
+    owes,
     partials,
+    pay,
     reset_lane,
     terms,
     update_hidden,
@@ -32,16 +36,18 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
     """
     recording = recorded_lanes(record)
     to_tick = record.tick[0] - clock
-    now, waiting = state.ring[0], 0
+    now, waiting, owing = state.ring[0], 0, owes(width, shape, state)
     while clock < until:
         then = later(shape, now)
         for i in range(shape.inputs):
             store(state.z, now + i, load(width, feed.inputs, clock * shape.inputs + i))
         if shape.symbols:
             store(state.symbol, 0, load(width, feed.symbol, clock))
+        if owing and not rule.update_at_end:
+            fall_due(width, shape, state)
         forward(width, shape, rule, net, state, now, then)
         if tracking:
-            terms(width, shape, rule, state, waiting)
+            terms(width, shape, rule, net, state, waiting, owing)
             waiting += 1
         stop = False
         eventful = lane_bits(load(width, feed.event, clock) != 0) | recording
@@ -51,7 +57,7 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
         if eventful:
             tick = to_tick + clock
             stop = _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording)
-            recording = recorded_lanes(record)
+            recording, owing = recorded_lanes(record), owes(width, shape, state)
         now = then
         clock += 1
         if stop:
@@ -94,20 +100,25 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
     if learns:
         hidden_errors(width, shape, rule, net, state)
         if learning:
-            waiting = learns if shape.symbols else 0
-            while waiting:
-                lane = lowest(waiting)
-                waiting &= waiting - 1
-                update_symbols(shape, net, state, lane, recording >> lane & 1)
+            if shape.symbols:
+                owe(width, shape, net, state, learn)
+                waiting = learns if shape.output_gates or shape.hidden else learns & recording
+                while waiting:
+                    lane = lowest(waiting)
+                    waiting &= waiting - 1
+                    update_symbols(shape, net, state, lane, recording >> lane & 1)
             update_hidden(width, shape, net, state, learn, now, recording != 0)
     waiting = recording
     while waiting:
         lane = lowest(waiting)
         waiting &= waiting - 1
         write_step(shape, rule, state, record, feed, lane, book.index[lane], clock, tick, now, then, learning)
+    owing = owes(width, shape, state) if ended else 0
     while ended:
         lane = lowest(ended)
         ended &= ended - 1
+        if owing >> lane & 1:
+            pay(shape, net, state, lane)
         if learning and rule.update_at_end:
             apply_changes(shape, net, lane)
         book.steps[lane] += tick + 1 - record.begun[lane]

@@ -76,8 +76,8 @@ def new_book(
     )
 
 
-def clear(book: Book, lane: int, index: int = 0) -> None:
-    """Begin a lane's book anew, before sequence number `index`."""
+def clear(book: Book, lane: int | slice, index: int | Array = 0) -> None:
+    """Begin the book of a lane, or of several, anew, before sequence number `index`."""
     for array in (book.steps, book.flag, book.ring, book.sums, book.current, book.progress_rows, book.fewer_wrong):
         array[lane] = 0
     book.index[lane], book.ranked[lane], book.milestones[lane] = index, True, -1

@@ -49,7 +49,7 @@ class ExactLSTM(LaneNets):
             raise refuse("sensitivities of the exact gradient", size, f"at most {_MAX_SENSITIVITIES:,}; fewer units")
         self._p, self._x, self._column = aligned(size), aligned(columns), aligned(8 * (shape.units + 1))
 
-    def reset(self, lane: int) -> None:
+    def reset(self, lane: int | slice) -> None:
         """Activations, cell states and sensitivities to zero; the weights stay."""
         super().reset(lane)
         self._p[:] = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,8 @@ class LaneNets:
             p_cell=aligned(cells * shape.sources, lanes),
             p_gate=aligned(cells * shape.sources, lanes),
             p_symbol=aligned(lanes, 2 * cells, stride),
+            owed=aligned(cells, lanes),
+            due=aligned(units, lanes),
             source=aligned(lanes, shape.output_sources),
             y_k=aligned(lanes, wide),
             e_k=aligned(lanes, wide),
@@ -102,7 +105,7 @@ class LaneNets:
         names = ["input_gate", "cell", *(["output_gate"] if self.architecture.output_gates else [])]
         return [*names, *(["hidden"] if self.architecture.n_hidden else [])]
 
-    @property
+    @cached_property
     def _output_rows(self) -> tuple[int, npt.NDArray[np.intp]]:
         """Number of one-hot input columns of the outputs, and the columns of the dense source rows."""
         width = len(self.architecture.output_sources)
@@ -110,11 +113,11 @@ class LaneNets:
         dense = self.shape.output_inputs
         return first, np.array([*range(dense), width - 1, *range(first + dense, width - 1)])
 
-    def set_weights(self, lane: int, weights: Mapping[str, Floats]) -> None:
-        """Give one lane's net its weights, by the names and shapes of `lstmsim.LSTM.weights`."""
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
+        """Give one lane's net, or several, its weights, by the names and shapes of `lstmsim.LSTM.weights`."""
         shape, net = self.shape, self.net
         rows = np.concatenate([weights[name] for name in self._unit_groups])
-        net.u[:, lane] = rows.T[self._columns].reshape(-1)
+        net.u.T[lane] = rows.T[self._columns].reshape(-1)
         for padded in (net.u_symbol, net.u_output, net.u_output_symbol):
             padded[lane] = 0.0  # a net that diverged has left NaN in the padding
         if shape.symbols:
@@ -125,8 +128,8 @@ class LaneNets:
             net.u_output_symbol[lane, :, : shape.outputs] = weights["output"].T[:first]
         self.apply_changes(lane)
 
-    def apply_changes(self, lane: int) -> None:
-        """Let changes that wait for the end of a sequence take effect in one lane."""
+    def apply_changes(self, lane: int | slice) -> None:
+        """Let changes that wait for the end of a sequence take effect in one lane, or in several."""
         net = self.net
         if self.rule.update_at_end:
             net.w[:, lane] = net.u[:, lane]
@@ -150,10 +153,10 @@ class LaneNets:
             groups["output"][:, :first] = net.w_output_symbol[lane, :, : shape.outputs].T
         return {name: np.where(mask, groups[name], 0.0) for name, mask in exists.items()}
 
-    def reset(self, lane: int) -> None:
-        """Activations, cell states and partials of one lane to zero; the weights stay."""
+    def reset(self, lane: int | slice) -> None:
+        """Activations, cell states and partials of one lane, or of several, to zero; the weights stay."""
         state, shape = self.state, self.shape
-        bias = state.z[shape.inputs, lane]
+        bias = np.copy(state.z[shape.inputs, lane])
         for array in (state.z, state.s, state.h, state.p_cell, state.p_gate):
             array[:, lane] = 0.0
         state.p_symbol[lane] = 0.0
@@ -169,24 +172,24 @@ class LaneNets:
 
         Which blocks take part, 1.0, or 0.0 for those that have not joined; then states and partials if they are not reset.
         """
-        return np.concatenate([part.ravel() for part in self._carried(lane)])
+        return np.concatenate(self._carried(lane))
 
-    def set_carried(self, lane: int, carried: Floats) -> None:
-        """The inverse of `carried`; after `reset`, unless only what is present matters."""
+    def set_carried(self, lane: int | slice, carried: Floats) -> None:
+        """The inverse of `carried`, for one lane or several; after `reset`, unless only what is present matters."""
         first = 0
         for part in self._carried(lane):
-            part[...] = carried[first : first + part.size].reshape(part.shape)
-            first += part.size
+            part[...] = carried[first : first + part.shape[-1]]
+            first += part.shape[-1]
 
-    def _carried(self, lane: int) -> list[Floats]:
-        """Views of all that one lane carries from one sequence to the next."""
-        state, rule, views = self.state, self.rule, [self.net.present[:, lane]]
+    def _carried(self, lane: int | slice) -> list[Floats]:
+        """Views of all that a lane carries from one sequence to the next, the lane first where there are several."""
+        state, rule, arrays = self.state, self.rule, [self.net.present.T]
         if rule.keep_states:
             first = int(state.ring[0])
-            views += [state.z[first : first + self.shape.rows, lane], state.s[:, lane], state.h[:, lane]]
+            arrays += [state.z[first : first + self.shape.rows].T, state.s.T, state.h.T]
         if rule.keep_partials:
-            views += [state.p_cell[:, lane], state.p_gate[:, lane], state.p_symbol[lane]]
-        return views
+            arrays += [state.p_cell.T, state.p_gate.T, state.p_symbol.reshape(self.lanes, -1)]
+        return [array[lane] for array in arrays]
 
     def grows(self, lane: int) -> bool:
         """Whether a block of one lane has not joined yet."""

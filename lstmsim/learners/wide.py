@@ -118,7 +118,7 @@ class WideNets(LaneNets):
             return 8 * tiles.first_hidden + np.arange(self.shape.hidden)[:, None]
         return self._cell_lane[:, None]
 
-    def set_weights(self, lane: int, weights: Mapping[str, Floats]) -> None:
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
         """Give the net its weights, by the names and shapes of `lstmsim.LSTM.weights`."""
         for name in self._unit_groups:
             for copy in self._unit_lanes(name).T:
@@ -126,7 +126,7 @@ class WideNets(LaneNets):
         self.net.u_output[0, :, : self.shape.outputs] = weights["output"].T[self._output_rows[1]]
         self.apply_changes(lane)
 
-    def apply_changes(self, lane: int) -> None:
+    def apply_changes(self, lane: int | slice) -> None:
         """Let changes that wait for the end of a sequence take effect."""
         if self.rule.update_at_end:
             self.net.w[:], self.net.w_output[:] = self.net.u, self.net.u_output
@@ -140,7 +140,7 @@ class WideNets(LaneNets):
         groups["output"][:, self._output_rows[1]] = self.net.w_output[0, :, : self.shape.outputs].T
         return {name: np.where(mask, groups[name], 0.0) for name, mask in self.architecture.exists.items()}
 
-    def reset(self, lane: int) -> None:
+    def reset(self, lane: int | slice) -> None:
         """Activations, cell states and partials to zero; the weights stay."""
         state = self.state
         bias = state.z[self.shape.inputs, 0]

@@ -21,14 +21,18 @@ def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
         columns = rows[:, at : at + width]
         at += width
         if name == "input" and layout.one_hot:
-            columns = (columns == np.arange(layout.sizes["input"])).astype(np.float64)
+            symbols, columns = columns[:, 0].astype(np.intp), np.zeros((len(rows), layout.sizes["input"]), np.int8)
+            columns[np.arange(len(rows)), symbols] = 1
         result[name] = columns[:, 0] if STEP[name].dims == ("step",) else columns
     return result
 
 
 def steps(layout: Layout, rows: Floats) -> xr.Dataset:
     """Recorded rows, shape (step, column), as a dataset of the per-step trace variables (float64)."""
-    variables = {name: (STEP[name].dims, columns.copy(), STEP[name].attrs) for name, columns in values(layout, rows).items()}
+    variables = {
+        name: (STEP[name].dims, columns.astype(np.float64), STEP[name].attrs)
+        for name, columns in values(layout, rows).items()
+    }
     coords: dict[str, Any] = {}
     for name, size in {"step": len(rows), **layout.sizes}.items():
         if name in COORDINATES:

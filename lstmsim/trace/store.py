@@ -149,26 +149,28 @@ class TrialFile:
         }
         with library():
             columns = zip(PROGRESS.items(), result.progress.T, strict=True)
-            self._write("progress", {name: (v, column) for (name, v), column in columns})
-            self._write("test", {name: (v, result.test[:, i]) for i, (name, v) in enumerate(TEST.items())})
-            self._write("weights", _weights(learner, result))
+            made = self._group("progress", {name: (v, column) for (name, v), column in columns})
+            made += self._group("test", {name: (v, result.test[:, i]) for i, (name, v) in enumerate(TEST.items())})
+            made += self._group("weights", _weights(learner, result))
             self._file.setncatts(attrs)
+            for variable, array in made:  # after all is defined: the library takes half the time when it need not turn back
+                variable[...] = array
 
-    def _write(self, name: str, variables: dict[str, tuple[Variable, Any]]) -> None:
-        """Write a group of variables."""
-        group = self._file.createGroup(name)
+    def _group(self, name: str, variables: dict[str, tuple[Variable, Any]]) -> list[tuple[Any, Any]]:
+        """Make a group of variables; they are returned beside what is to be written to them."""
+        group, result = self._file.createGroup(name), []
         for variable, array in variables.values():
             for dim, size in zip(variable.dims, np.shape(array), strict=True):
                 if dim not in group.dimensions:
                     group.createDimension(dim, size)
         for key, (variable, array) in variables.items():
             if variable.disk == "str":
-                made = group.createVariable(key, str, variable.dims)
-                made[:] = np.array(array, dtype=object)
+                made, array = group.createVariable(key, str, variable.dims), np.array(array, dtype=object)
             else:
                 made = group.createVariable(key, variable.disk, variable.dims, fill_value=False)
-                made[...] = array
             made.setncatts(variable.attrs)
+            result.append((made, array))
+        return result
 
 
 def create_steps(
@@ -182,14 +184,15 @@ def create_steps(
     for coordinate, variable in COORDINATES.items():
         if set(variable.dims) <= {"step", *sizes}:
             _create(group, coordinate, variable, variable.disk, sizes)
-            if coordinate in sizes:
-                group[coordinate][:] = np.arange(sizes[coordinate])
-    if "cell" in sizes:
-        group["cell_block"][:] = np.arange(sizes["cell"]) // block_size
     for key in variables:
         variable, packed = STEP[key], key == "input" and one_hot
         made = _create(group, key, variable, "i1" if packed else variable.disk, sizes, zlib=packed)
         made.coordinates = "sequence t event" + (" cell_block" if "cell" in variable.dims else "")
+    for dim, size in sizes.items():
+        if dim in COORDINATES:
+            group[dim][:] = np.arange(size)
+    if "cell" in sizes:
+        group["cell_block"][:] = np.arange(sizes["cell"]) // block_size
     return group
 
 
