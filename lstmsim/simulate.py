@@ -18,7 +18,7 @@ from lstmsim.trace.policy import Policy
 from lstmsim.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Weights, finite
 
 _BLOCK = 4096  # steps written ahead for every lane
-_TEST_BLOCK = 64  # the same in tests, which often end at the first sequence that is wrong
+_TEST_BLOCK = 8, 1024  # the same in tests, which often end at the first sequence that is wrong: doubled from call to call
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
 _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
 
@@ -35,7 +35,7 @@ class Lanes:
         fixed = task.fixed_rows()
         table = np.zeros((len(fixed), -(-task.n_outputs // 8) * 8))
         table[:, : task.n_outputs] = fixed
-        self.block = max(block, 2 * task.max_length)
+        self.ahead = self.block = max(block, 2 * task.max_length)
         clocks = self.block + task.max_length + 1
         inputs = 0 if task.symbols else task.n_inputs
         self.feed = new_feed(learner.lanes, clocks, inputs, table, clocks // task.min_length + 2)
@@ -83,7 +83,8 @@ class Lanes:
         if self.clock >= until:
             rewind(feed, self.clock)
             self.clock = 0
-            self.task.fill(feed, self.block)
+            self.task.fill(feed, self.ahead)
+            self.ahead = min(2 * self.ahead, self.block)
             until = int(feed.write[feed.active].min())
         self.clock = self.learner.advance(feed, book, record, self.clock, until, learn=learn, track=learn)
 
@@ -124,7 +125,7 @@ class Simulation:
 
     def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
         self.config, self.seed, self.policy = config, seed, policy
-        self.training, task = config.training, config.task
+        self.training, task, self.exams = config.training, config.task, config.task.exams()
         if getattr(config.settings, "sequential", False) and 2 * config.settings.join_window > config.training.window:
             given = f"join_window is {config.settings.join_window}, window {config.training.window}"
             raise ValueError(f"{given}; allowed: a window of at least twice join_window")
@@ -387,7 +388,7 @@ class Simulation:
         record = new_record(
             self.spare.lanes, max(rows, 1), self.spare.layout.width, task.max_length if rows else 0, plan, first=first
         )
-        lanes = Lanes(task, self.spare, record=record, results=count, block=_TEST_BLOCK)
+        lanes = Lanes(task, self.spare, record=record, results=count, block=_TEST_BLOCK[1])
         if not rows:
             self.borrowed[task, count] = lanes
         return lanes
@@ -396,11 +397,10 @@ class Simulation:
         self, weights: Weights, carried: Any, trial: Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
     ) -> Test:
         """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
-        exams = self.config.task.exams()
         key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
         trial.tests += 1
-        results, wrong, share = [], 0, count // len(exams)
-        for exam in exams:
+        results, wrong, share = [], 0, count // len(self.exams)
+        for exam in self.exams:
             lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
             per = -(-share // lanes.learner.lanes)
             begins = np.arange(0, share, per)
@@ -408,6 +408,7 @@ class Simulation:
             lanes.learner.set_weights(used, weights)
             lanes.learner.set_carried(used, carried)
             lanes.begin(used, key, begins)
+            lanes.ahead = _TEST_BLOCK[0]
             lanes.book.pause_at[used] = np.minimum(begins + per, share)
             while lanes.feed.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
                 lanes.advance(learn=False)
@@ -416,7 +417,7 @@ class Simulation:
                     lanes.end(int(ended))
                 if fewer_wrong:
                     wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
-            if tests and exam is exams[-1]:
+            if tests and exam is self.exams[-1]:
                 trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
             number = np.arange(share)
             results.append(lanes.book.results[number // per, number])
