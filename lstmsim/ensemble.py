@@ -22,6 +22,7 @@ from lstmsim.trial import Result, Waiting
 
 LANES = 8  # trials that go together before a second thread is used: a step of eight takes hardly longer than one of four
 _WORTH_16 = 14  # trials for which sixteen lanes are cheaper than eight that take turns
+_SELDOM = 50_000  # steps between tests of frozen weights from which on the tests hardly matter
 
 
 @dataclass
@@ -86,6 +87,12 @@ class _Group:
 
     def __post_init__(self) -> None:
         self.waiting = Waiting(self.trials)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether weights are tested so often that much of the time is Python's, which one thread at a time can have."""
+        training = self.config.training
+        return any(stage.test for stage in training.stages) and training.test_every * self.config.task.max_length < _SELDOM
 
 
 def same_task(jobs: list[Job]) -> list[tuple[Job, Config, list[int]]]:
@@ -236,10 +243,15 @@ class Ensemble:
         return [Standing.of(name, trials) for name, trials in found if trials]
 
     def _take(self, number: int) -> _Group | None:
-        """Return a group nobody has begun, else one in which trials still wait."""
+        """Return a group nobody has begun, else one in which trials still wait.
+
+        The last thread begins with the groups that pause often, one at a time beside the longest ones: two of them at once
+        would wait for each other.
+        """
         with self._lock:
             if self._untouched:
-                return self._untouched.pop(0)
+                often = [n for n, group in enumerate(self._untouched) if group.pauses and 0 < number == self.workers - 1]
+                return self._untouched.pop(often[0] if often else 0)
             return next((group for group in self.groups if len(group.waiting)), None)
 
     def _work(self, number: int, share: int) -> None:

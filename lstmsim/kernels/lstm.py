@@ -422,6 +422,15 @@ def _take_back(width, shape, net, state, u, c, term):  # type: ignore[no-untyped
 
 
 @inlined
+def _over_cells(error, state, lane, lanes, first, size, at, stride):  # type: ignore[no-untyped-def]
+    """Sum over a block's cells of an error, e_s or E, times ds_c/dw_in, for eight symbols of one lane, see (26)."""
+    total = splat(UNITS, 0.0)
+    for c in range(first, first + size):
+        total = fma(load_one(UNITS, error, c * lanes + lane), load_at(UNITS, state.p_symbol, at + c * stride), total)
+    return total
+
+
+@inlined
 def pay(shape, net, state, lane):  # type: ignore[no-untyped-def]
     """Make the changes that one lane owes, the symbols along the vector.
 
@@ -432,10 +441,7 @@ def pay(shape, net, state, lane):  # type: ignore[no-untyped-def]
     to_gate = to_cell + cells * stride
     for i in range(0, stride, 8):
         for j in range(blocks):
-            change = splat(UNITS, 0.0)
-            for c in range(j * size, (j + 1) * size):
-                owed = load_one(UNITS, state.owed, c * lanes + lane)
-                change = fma(owed, load_at(UNITS, state.p_symbol, to_gate + c * stride + i), change)
+            change = _over_cells(state.owed, state, lane, lanes, j * size, size, to_gate + i, stride)
             if lane_bits(change != 0.0):
                 at = weight + j * stride + i
                 store_at(net.u_symbol, at, load_at(UNITS, net.u_symbol, at) + change)
@@ -459,13 +465,11 @@ def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped
     first_hidden, total = first_gate + shape.output_gates, 0.0
     if measure:
         to_cell, squares = lane * 2 * cells * stride, splat(UNITS, 0.0)
+        to_gate = to_cell + cells * stride
         for i in range(0, stride, 8):
             for j in range(blocks):
-                error = splat(UNITS, 0.0)
-                for c in range(j * size, (j + 1) * size):
-                    e_s, at = load_one(UNITS, state.e_s, c * lanes + lane), to_cell + (cells + c) * stride + i
-                    error = fma(e_s, load_at(UNITS, state.p_symbol, at), error)
-                squares = fma(alpha * error, alpha * error, squares)
+                change = alpha * _over_cells(state.e_s, state, lane, lanes, j * size, size, to_gate + i, stride)
+                squares = fma(change, change, squares)
             for c in range(cells):
                 change = alpha * state.e_s[c, lane] * load_at(UNITS, state.p_symbol, to_cell + c * stride + i)
                 squares = fma(change, change, squares)

@@ -158,7 +158,8 @@ def one_net(architecture: Architecture) -> LaneNets:
     """Holder of one net, its units along the vector where they fill at least half of one and the net is large.
 
     The wide kernel is faster even for the nets of the paper's tables (1.2 to 2.3 times). But those stay on a single lane,
-    having fewer than 4 cells or fewer than `WIDE_FROM` weights: so `lstmsim.LSTM` repeats their trials to the last bit.
+    having fewer than 4 cells or fewer than `WIDE_FROM` weights: so `lstmsim.LSTM` repeats their trials, to the last bit
+    where inputs are dense.
     """
     filled = architecture.n_cells + architecture.n_hidden >= 4
     return WideNets(architecture) if filled and architecture.n_weights >= WIDE_FROM else LaneNets(architecture, 1)
