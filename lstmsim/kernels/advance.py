@@ -9,21 +9,17 @@ from lstmsim.kernels.lanes import lane_bits, load, lowest, store
 from lstmsim.kernels.lstm import (
     WAIT,
     earlier,
-    fall_due,
     forward,
     hidden_errors,
     later,
-    owe,
-    owes,
     partials,
-    pay,
     reset_lane,
     terms,
     update_hidden,
-    update_symbols,
 )
 from lstmsim.kernels.outputs import output_errors, outputs, update_outputs
 from lstmsim.kernels.record import wanted, write_step
+from lstmsim.kernels.symbols import fall_due, owe, owes, pay, update_symbols
 
 
 @kernel

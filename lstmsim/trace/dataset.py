@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
-    """Variables of recorded rows, shape (step, column), each with the step first and one-hot inputs spelt out."""
+    """Variables of recorded rows, shape (step, column), each with the step first, one-hot inputs spelt out as int8."""
     result, at = {}, HEAD
     for name, width in layout.columns:
         columns = rows[:, at : at + width]
