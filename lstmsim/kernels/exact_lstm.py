@@ -69,19 +69,22 @@ def sensitivities(shape, rule, net, state, p, x, column):  # type: ignore[no-unt
 
     dnet_v(t) = sum_r w_vr dy_r(t-1) + delta_uv z_m(t); dy_in = f' dnet_in, and so for output gates and hidden units;
     ds_c(t) = ds_c(t-1) + g dy_in + y_in g' dnet_c; dy_c = h dy_out + y_out h' ds_c.
-    For one u and eight m the values stand together: the sources' dy in the order of the weights' rows, then the ds.
+    For one u and eight m the values stand together: dy of gates, hidden units and cells, the order of the weights' rows,
+    then the ds.
     """
     units, blocks, size, cells = shape.units, shape.blocks, shape.size, shape.cells
     gates_end = blocks + shape.output_gates
     first_source, first_gate = shape.inputs + 1, blocks + cells
+    no_sources = 8 * (gates_end - shape.gate_rows)  # the gates' dy, where gates are no sources
     for u in range(units):
         for m in range(0, x.size, 8):
             block = (u * x.size + m) * (units + cells)
+            source = block + no_sources
             v = 0
             while v + 4 <= units:  # four at a time, so that one load of dy_r serves four
                 a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
                 for r in range(shape.sources - first_source):
-                    p_r, row = load_at(UNITS, p, block + 8 * r), (first_source + r) * units + v
+                    p_r, row = load_at(UNITS, p, source + 8 * r), (first_source + r) * units + v
                     a = fma(net.w[row, 0], p_r, a)
                     b = fma(net.w[row + 1, 0], p_r, b)
                     c = fma(net.w[row + 2, 0], p_r, c)
@@ -94,7 +97,7 @@ def sensitivities(shape, rule, net, state, p, x, column):  # type: ignore[no-unt
             while v < units:
                 a = splat(UNITS, 0.0)
                 for r in range(shape.sources - first_source):
-                    a = fma(net.w[(first_source + r) * units + v, 0], load_at(UNITS, p, block + 8 * r), a)
+                    a = fma(net.w[(first_source + r) * units + v, 0], load_at(UNITS, p, source + 8 * r), a)
                 store_at(column, 8 * v, a)
                 v += 1
             store_at(column, 8 * u, load_at(UNITS, column, 8 * u) + load_at(UNITS, x, m))

@@ -13,6 +13,9 @@ ARCHITECTURES = {
     "F ga": {"n_blocks": 3, "bias": "ga", "shortcuts": True},
     "F b1, no output gates": {"n_blocks": 2, "bias": "b1", "output_gates": False, "n_hidden": 1},
     "F none, identity": {"n_blocks": 1, "block_size": 2, "bias": "none", "cell_output": "identity", "cell_input": "f"},
+    "F cells": {"n_blocks": 2, "block_size": 2, "n_hidden": 2, "recurrence": "cells"},
+    "F cells, no output gates": {"n_blocks": 3, "output_gates": False, "recurrence": "cells"},
+    "F no recurrence": {"n_blocks": 2, "recurrence": "none"},
     "F linear output": {"n_blocks": 1, "block_size": 3, "output": "identity", "output_bias": False},
 }
 TOPOLOGY_B = {
