@@ -202,7 +202,7 @@ class GuessingTrials(Driver):
         while draw < cap and best < settings.n_train:
             until = min(draw + _BLOCK, cap)
             found = net.search(data, keys[2], draw, until, best)
-            draw = min(found + 1, cap)
+            draw = min(found + 1, until)
             if found < until:
                 packed = net.packed.copy()
                 verdict = net.judge(data)
@@ -235,9 +235,10 @@ class GuessingNets:
     """What a trial file needs to know of the learner; the trials are run by `driver`."""
 
     driver = GuessingTrials
+    lanes = 1
 
     def __init__(self, settings: GuessingSettings, lanes: int, *, symbols: bool = False) -> None:
-        self.settings, self.lanes, self.symbols = settings, 1, symbols
+        self.settings, self.symbols = settings, symbols
 
     @property
     def layout(self) -> Layout:

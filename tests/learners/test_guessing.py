@@ -123,6 +123,17 @@ def test_solves_what_can_be_guessed(name, tmp_path):
         file.finish(name, driver.config, driver.learner, result, provenance())
 
 
+def test_every_draw_is_made_whatever_is_searched_in_one_go(monkeypatch):
+    """A piece in which nothing was found ends before the draw that the next piece begins with."""
+    results = []
+    for block in (1, 7, 10_000):
+        monkeypatch.setattr("lstmsim.learners.guessing._BLOCK", block)
+        results.append(run("guess-adding-a1", max_sequences=200)[1])
+    for result in results[:2]:
+        np.testing.assert_array_equal(result.progress, results[2].progress)
+        assert (result.sequences, result.steps) == (results[2].sequences, results[2].steps)
+
+
 def test_adding_is_out_of_reach():
     _, result = run("guess-adding-a1", max_sequences=2_000)
     assert result.status == "gave_up"
