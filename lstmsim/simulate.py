@@ -233,7 +233,10 @@ class Simulation:
         trial.result.take_up(state["result"])
         trial.stage, trial.tests, trial.progress = state["stage"], state["tests"], [state["progress"]]
         trial.started = time.perf_counter() - state["seconds"]
-        trial.boundaries = [(number, weights, carried) for number, weights, carried in state["boundaries"]]
+        kept = [(number, weights, carried) for number, weights, carried in state["boundaries"]]
+        if kept[0][0] > max(trial.result.sequences - self.policy.last, 0):  # kept for a policy that asked for fewer
+            kept = trial.boundaries + kept
+        trial.boundaries = kept
         self.lanes.begin(lane, trial.key, trial.result.sequences)
         self.learner.set_weights(lane, state["weights"])
         self.learner.set_carried(lane, state["carried"])
@@ -399,7 +402,7 @@ class Simulation:
         """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
         key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
         trial.tests += 1
-        results, wrong, share = [], 0, count // len(self.exams)
+        results, wrong, share = [], 0, max(1, count // len(self.exams))
         for exam in self.exams:
             lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
             per = -(-share // lanes.learner.lanes)

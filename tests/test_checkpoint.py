@@ -184,6 +184,20 @@ def test_another_recording_policy_goes_on_from_the_checkpoint(before, after, tmp
             assert taken[-1, 0] == whole.sequences - 1
 
 
+def test_a_policy_may_ask_for_more_last_sequences_than_the_checkpoint_was_made_for(tmp_path, monkeypatch):
+    """Both boundaries that the checkpoint holds lie within the sequences that are asked for now."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("lstmsim.simulate._BOUNDARY", 1)
+    config = CONFIGS["adding"]
+    (whole,) = run(config, [0], policy="all").values()
+    last = whole.sequences - 1
+    assert not run(config, [0], tmp_path, policy="last:5", stop_after=whole.sequences // 2)
+    (ended,) = run(config, [0], tmp_path, policy=f"last:{last}").values()
+    assert_same(ended, whole, recorded=False)
+    everything = rows_of(whole)
+    np.testing.assert_array_equal(np.concatenate(ended.rows), everything[everything[:, 0] >= 1])
+
+
 def test_checkpoints_decide_nothing_where_trials_diverge(tmp_path, monkeypatch):
     """A trial diverges where it would without checkpoints and recording."""
     monkeypatch.setattr("os.fsync", lambda _: None)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import lstmsim
 from lstmsim.config import Config, Stage, Training
+from lstmsim.experiments import row
 from lstmsim.kernels.record import HEAD
 from lstmsim.learners.architecture import Architecture
 from lstmsim.simulate import MILESTONES, Result, Simulation
@@ -472,3 +473,11 @@ def test_blocks_join_when_the_error_has_settled(alone):
         cell_output = rows[:, HEAD + 1 + 3 * outputs + 2]
         assert not cell_output[rows[:, 0] < joined].any()
         assert cell_output[rows[:, 0] >= joined].all()
+
+
+@pytest.mark.parametrize("final_test", [0, 1, 3])
+def test_a_final_test_of_fewer_sequences_than_sets(final_test):
+    """The Reber grammar is tested on the training and on the test set, each at least once."""
+    config = row("1-5").config.with_settings({"max_sequences": 200, "final_test": final_test})
+    (result,) = Simulation(config, 0, 1, NONE).run(iter([0]))
+    assert result.test.shape == (2 * min(final_test, 1), 4)

@@ -354,7 +354,9 @@ class CascadeTrials(Driver):
         result.rows += [
             net.rows(first + i, i, net.strings) for i in range(max(0, n - policy.last), n) if not recorded(first + i)
         ]
-        tests, share = [], training.final_test // len(exams)
+        if not training.final_test:
+            return
+        tests, share = [], max(1, training.final_test // len(exams))
         for exam in exams:
             strings = Strings(exam, min(share, exam.n_test), net.settings.max_hidden)
             tests.append(net.test(strings))
@@ -367,10 +369,11 @@ class CascadeNets:
     """What a trial file needs to know of the learner; the trials are run by `driver`."""
 
     driver = CascadeTrials
+    lanes = 1
 
     def __init__(self, settings: CascadeSettings, lanes: int, *, symbols: bool = False) -> None:
         one_hot(symbols, "recurrent cascade-correlation")
-        self.settings, self.lanes = settings, 1
+        self.settings = settings
 
     @cached_property
     def layout(self) -> Layout:

@@ -42,7 +42,8 @@ class Rows:
         """Append rows, shape (row, value)."""
         if not len(rows):
             return
-        if rows[0, 0] < self._last and self._turn is None:
+        back = rows[0, 0] < self._last or (rows[0, 0] == self._last and rows[0, 1] == 0.0)
+        if back and self._turn is None:
             self._turn = self.count
         self._last = rows[-1, 0]
         content = np.ascontiguousarray(rows).data.cast("B")
@@ -72,10 +73,10 @@ class Rows:
                 before = min(before, self._place + int(late[0]))
                 break
         yield from self._pieces(0, before)
-        numbers = np.concatenate([piece[:, 0] for piece in self._pieces(before, self.count)])
-        starts = np.flatnonzero(np.diff(numbers, prepend=-1.0))
-        lengths = np.diff(starts, append=len(numbers))
-        _, once = np.unique(numbers[starts], return_index=True)
+        heads = np.concatenate([piece[:, :2] for piece in self._pieces(before, self.count)])
+        starts = np.flatnonzero(heads[:, 1] == 0.0)
+        lengths = np.diff(starts, append=len(heads))
+        _, once = np.unique(heads[starts, 0], return_index=True)
         for run in once:
             start = before + int(starts[run])
             yield from self._pieces(start, start + int(lengths[run]))

@@ -227,6 +227,13 @@ def test_learns_the_embedded_grammar_and_fills_a_file(tmp_path):
         file.finish("1-rcc", driver.config, driver.learner, result, provenance())
 
 
+@pytest.mark.parametrize("final_test", [0, 1])
+def test_the_final_test_may_be_left_out_or_short(final_test):
+    config = cascade_rows()[0].config.with_settings({"max_hidden": 1, "max_sequences": 2000, "final_test": final_test})
+    (result,) = CascadeTrials(config, 0, 1, Policy()).run(iter([0]))
+    assert result.test.shape == (2 * final_test, 4)
+
+
 def test_stops_when_told(tmp_path):
     config = cascade_rows()[0].config
     driver = CascadeTrials(config, 0, 1, Policy())

@@ -38,3 +38,12 @@ def test_replayed_sequences_fill_the_gaps(tmp_path, monkeypatch):
     assert all(piece[0, 1] == 0.0 for piece in pieces)
     expected = [sequence(number, 5 + number) for number in (0, 2, 4, 5, 6, 7, 8)]
     np.testing.assert_array_equal(np.concatenate(pieces), np.concatenate(expected))
+
+
+def test_a_replay_may_begin_with_the_sequence_recorded_last(tmp_path):
+    rows = Rows(tmp_path / "rows", 4)
+    for number in (0, 3, 3, 4):
+        rows.append(sequence(number, 5))
+    taken = np.concatenate(list(rows.ordered()))
+    rows.close()
+    np.testing.assert_array_equal(taken, np.concatenate([sequence(number, 5) for number in (0, 3, 4)]))
