@@ -23,11 +23,11 @@ def main() -> None:
     config = row("4-1").config.with_settings({"max_sequences": 200, "final_test": 0})
     policy = Policy.parse("default")
     blocks = [Block(n, "4-1", config, tuple(range(n * TRIALS, (n + 1) * TRIALS))) for n in range(BLOCKS)]
-    run_block(blocks[0], 0, policy, TRIALS, __version__)  # compiles
+    run_block(blocks[0], 0, policy, TRIALS, __version__, "")  # compiles
     alone = []
     for block in blocks:
         start = time.perf_counter()
-        content = run_block(block, 0, policy, TRIALS, __version__)
+        content = run_block(block, 0, policy, TRIALS, __version__, "")
         alone.append(time.perf_counter() - start)
     size = sum(len(ended.content) for ended in content)
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as machines:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import lstmsim
 from lstmsim.config import Config
@@ -19,7 +20,6 @@ from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import whole_or_absent
 from lstmsim.trial import Result
 
-_TOPIC = "lstmsim"
 _PATIENCE = "10s"  # for a scheduler that does not answer
 _NEWS_EVERY = 2.0  # seconds between a worker's reports
 
@@ -57,8 +57,8 @@ class Ended:
     content: bytes
 
 
-def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, version: str) -> list[Ended]:
-    """Run a block's trials; this is what a worker does.
+def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, version: str, topic: str) -> list[Ended]:
+    """Run a block's trials; this is what a worker does. Its news go by the name of a topic.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, versio
     with tempfile.TemporaryDirectory(prefix="lstmsim-") as folder:
         out, job = Path(folder), Job(block.name, block.config, list(block.trials))
         ensemble = Ensemble([job], out, seed, policy, 1, lanes)
-        news = _News(block, ensemble)
+        news = _News(block, ensemble, topic)
         results = [result for _, result in ensemble.run(news.tick)]
         news.tick(last=True)
         files = [trial_path(out, block.name, r.trial).read_bytes() for r in results]
@@ -80,10 +80,10 @@ def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, versio
 class _News:
     """What a worker lets the client know of a block under way."""
 
-    def __init__(self, block: Block, ensemble: Ensemble) -> None:
+    def __init__(self, block: Block, ensemble: Ensemble, topic: str) -> None:
         from distributed import get_worker
 
-        self.block, self.ensemble = block, ensemble
+        self.block, self.ensemble, self.topic = block, ensemble, topic
         try:
             self.worker: Any = get_worker()
         except ValueError:  # called without a cluster
@@ -94,7 +94,7 @@ class _News:
         now = time.monotonic()
         if self.worker is not None and (last or now - self.at >= _NEWS_EVERY):
             standings = [] if last else [asdict(standing) for standing in self.ensemble.standings()]
-            self.worker.log_event(_TOPIC, {"block": self.block.number, "standings": standings})
+            self.worker.log_event(self.topic, {"block": self.block.number, "standings": standings})
             self.at = now
 
 
@@ -133,6 +133,7 @@ class Cluster:
         self.jobs, self.out, self.seed, self.policy = jobs, out, seed, policy
         self.scheduler, self.lanes = scheduler, lanes
         self._standings: dict[int, list[Standing]] = {}
+        self._topic = f"lstmsim-{uuid4()}"  # other runs may use the same scheduler
 
     def blocks(self, threads: int) -> list[Block]:
         """Split the jobs into blocks, so that `threads` threads have something to do where there are trials enough."""
@@ -163,8 +164,8 @@ class Cluster:
         """
         with self._client() as client:
             threads = sum(client.nthreads().values())
-            client.subscribe_topic(_TOPIC, self._hear)
-            said = self.seed, self.policy, self.lanes, lstmsim.__version__
+            client.subscribe_topic(self._topic, self._hear)
+            said = self.seed, self.policy, self.lanes, lstmsim.__version__, self._topic
             waiting = {client.submit(run_block, b, *said, pure=False): b for b in self.blocks(threads)}
             while waiting:
                 done = [future for future in waiting if future.done()]
