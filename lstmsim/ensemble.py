@@ -89,6 +89,11 @@ class _Group:
         self.waiting = Waiting(self.trials)
 
     @property
+    def alone(self) -> bool:
+        """Whether the learner takes one trial after another, whatever the number of lanes."""
+        return getattr(LEARNERS[self.config.learner], "lanes", None) == 1
+
+    @property
     def pauses(self) -> bool:
         """Whether weights are tested so often that much of the time is Python's, which one thread at a time can have."""
         training = self.config.training
@@ -158,7 +163,7 @@ class Ensemble:
 
     def _useful(self, group: _Group) -> int:
         """Threads that a group can keep busy."""
-        return -(-len(group.trials) // (self.lanes or LANES))
+        return -(-len(group.trials) // (1 if group.alone else self.lanes or LANES))
 
     def rehearse(self) -> None:
         """Make what a thread needs for each job once, within a thread's share of the memory, before anything is begun.
@@ -193,6 +198,8 @@ class Ensemble:
 
     def width(self, group: _Group, share: int) -> int:
         """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16 if they are used."""
+        if group.alone:
+            return 1
         if self.lanes is not None:
             return self.lanes
         each = -(-len(group.trials) // min(share, max(1, self._useful(group))))

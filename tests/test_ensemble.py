@@ -24,3 +24,13 @@ def test_the_longest_come_first(tmp_path, number, workers):
 @pytest.mark.parametrize("workers", [2, 3])
 def test_the_last_thread_begins_with_rows_that_pause_often(tmp_path, workers):
     assert taken(tmp_path, workers - 1, workers) == ["2a", "1-5", "3b-3", "4-1", "2c-5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "threads"),
+    [("4-1", 1), ("1-rtrl-3", 8), ("1-rcc", 8), ("1-5-exact", 8), ("guess-latch-1", 8)],
+)
+def test_learners_that_take_one_trial_after_another_get_a_thread_for_each(tmp_path, name, threads):
+    ensemble = Ensemble([Job(name, row(name).config, list(range(8)))], tmp_path, 0, Policy.parse("none"), 16)
+    assert ensemble.workers == threads
+    assert ensemble.width(ensemble.groups[0], ensemble.share) == (8 if threads == 1 else 1)

@@ -36,6 +36,8 @@ class ExactLSTM(LaneNets):
         If the architecture asks for sequential construction or to carry something over, or is too large.
     """
 
+    lanes = 1
+
     def __init__(self, architecture: Architecture, lanes: int = 1, *, symbols: bool = False) -> None:
         if architecture.sequential:
             raise refuse("sequential", True, "False with the exact gradient")
