@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import lstmsim
 from lstmsim.experiments import row
 from lstmsim.requests import Request
-from lstmsim.trace.store import whole_or_absent
+from lstmsim.trace.store import commit, whole_or_absent
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def remember(out: Path, requests: Sequence[Request], seed: int) -> Manifest:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "version": lstmsim.__version__,
-        "commit": _commit(),
+        "commit": commit(),
     }
     content = {"requests": list(entries.values()), "history": [*content["history"], now]}
     manifest = _manifest(out, content)
@@ -114,15 +113,3 @@ def _manifest(out: Path, content: dict[str, Any]) -> Manifest:
             raise ValueError(f"{out / 'run.json'}, {entry['name']}: {error}") from None
         requests.append(Request(entry["name"], found, config, entry["trials"], entry["set"], entry["reading"]))
     return Manifest(requests, content["history"])
-
-
-def _commit() -> str:
-    """Commit of the package's own repository, "-dirty" added where files differ from it; "" outside of one."""
-    root = Path(lstmsim.__file__).parents[1]
-    if not (root / ".git").exists():
-        return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

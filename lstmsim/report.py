@@ -155,8 +155,8 @@ def _every(results: Iterable[RowResult], key: str) -> list[str]:
 
 def _provenance(results: Sequence[RowResult]) -> dict[str, list[str]]:
     attrs = [a for r in results for a in r.attrs]
-    keys = ("version", "commit", "numba", "numpy", "xarray", "netCDF4", "cpu", "seed")
-    names = {"version": "lstmsim", "cpu": "processor"}
+    keys = ("version", "git_commit", "numba", "numpy", "xarray", "netCDF4", "cpu", "seed")
+    names = {"version": "lstmsim", "git_commit": "commit", "cpu": "processor"}
     found = {names.get(key, key): values for key in keys if (values := _every(results, key))}
     found["trials"] = [whole(len(attrs))]
     found["training sequences"] = [whole(sum(int(a["sequences"]) for a in attrs))]

@@ -223,6 +223,12 @@ def test_settings_show_what_was_changed(results):
     assert ("stage n_seq 13", "fewer than 13 wrong of the latest training sequences", None) in settings["training"]
 
 
+def test_provenance_says_all_that_the_files_say(results):
+    (attrs,) = {tuple(trial[key] for key in ("version", "git_commit", "numba", "cpu")) for trial in results[0].attrs}
+    found = report._provenance(results)
+    assert tuple(found[key] for key in ("lstmsim", "commit", "numba", "processor")) == tuple([value] for value in attrs)
+
+
 def test_requests_come_back_from_the_folder(out):
     _, asked = from_file(out.parent / "small.toml", None, {})
     manifest = recall(out)

@@ -242,7 +242,7 @@ def provenance() -> dict[str, str]:
     return {
         "source": f"lstmsim {lstmsim.__version__}, after Hochreiter and Schmidhuber (1997), Neural Computation 9(8)",
         "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {command}",
-        "git_commit": _commit(),
+        "git_commit": commit(),
         "version": lstmsim.__version__,
         "numba": numba.__version__,
         "numpy": np.__version__,
@@ -252,12 +252,12 @@ def provenance() -> dict[str, str]:
     }
 
 
-def _commit() -> str:
-    """Git commit of the sources, "" if they are no checkout."""
-    folder = Path(lstmsim.__file__).resolve().parent
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+def commit() -> str:
+    """Commit of the package's own repository, "-dirty" added where files differ from it; "" outside of one."""
+    root = Path(lstmsim.__file__).resolve().parents[1]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        if (folder.parent / ".git").exists():
+        if (root / ".git").exists():
             return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
     return ""
 
