@@ -188,7 +188,7 @@ class LSTM:
         self._lanes.reset(0)
 
     def step(self, x: Any, target: Any = None) -> Floats:
-        """One time step; with a target the weights learn at once.
+        """One time step; with a target the weights learn at once, with update="sequence" too, since the call is a sequence.
 
         Parameters
         ----------
@@ -225,7 +225,8 @@ class LSTM:
         learn : bool
             Whether targets change the weights.
         reset : bool
-            Whether to reset before the first step. Two halves with reset=False equal one run, bit for bit.
+            Whether to reset before the first step. Two halves with reset=False equal one run, bit for bit, but with
+            update="sequence": a call is then a sequence, at whose end the weights change.
 
         Returns
         -------

@@ -98,7 +98,7 @@ class State(NamedTuple):
     p_cell: Array  # (cell * source, lane): ds_c/dw_cm
     p_gate: Array  # (cell * source, lane): ds_c/dw_in,m
     p_symbol: Array  # (lane, 2 * cell, symbol): both, for one-hot inputs
-    owed: Array  # (cell, lane): alpha e_s, summed since the last change of the weights from one-hot inputs
+    owed: Array  # (cell, lane): E = sum alpha e_s since the weights from one-hot inputs were last made whole, see `owe`
     due: Array  # (unit, lane): what is owed to the weights from the lanes' symbols
     source: Array  # (lane, output source): activations that the outputs see
     y_k: Array  # (lane, output)

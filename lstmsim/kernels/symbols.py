@@ -79,7 +79,7 @@ def _over_cells(error, state, lane, lanes, first, size, at, stride):  # type: ig
 def pay(shape, net, state, lane):  # type: ignore[no-untyped-def]
     """Make the changes that one lane owes, the symbols along the vector.
 
-    Partials of symbols that have not come in this sequence are 0: those weights are neither read nor written.
+    Weights of symbols without partials, that have not come since these were last cleared, are neither read nor written.
     """
     blocks, size, cells, stride, lanes = shape.blocks, shape.size, shape.cells, shape.symbol_stride, net.alpha.size
     weight, to_cell = lane * shape.units * stride, lane * 2 * cells * stride
