@@ -110,6 +110,7 @@ def main() -> None:
         {
             "1 worker": lambda: ours.threads(1),
             "2 workers": lambda: ours.threads(2),
+            "2 processes": lambda: ours.processes(2),
             "lanes.cpp, 1 process": lambda: programs.processes(1),
             "lanes.cpp, 2 processes": lambda: programs.processes(2),
         },

@@ -11,8 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,15 +70,35 @@ def learning_only(name: str, lanes: int, sequences: int, **changes: object) -> f
     return (time.process_time() - start) / steps * 1e9
 
 
-def threads(workers: int, trials: int = 16, sequences: int = 200_000) -> float:
-    """Row 4-1 on several threads, 8 lanes each, tests and files included: wall time per step and trial."""
-    config = row("4-1").config.with_settings({"max_sequences": sequences})
+def threads(workers: int, trials: Sequence[int] = range(64)) -> float:
+    """Row 4-1 with linear outputs on several threads, 8 lanes each, from weights to files: wall time per step and trial."""
+    start = time.perf_counter()
+    steps = _trials(workers, trials)
+    return (time.perf_counter() - start) / steps * 1e9
+
+
+def processes(count: int, trials: int = 64) -> float:
+    """The same in processes of one thread, each with its share of the trials."""
+    pool = _pool(count)
+    start = time.perf_counter()
+    steps = sum(pool.map(partial(_trials, 1), [range(n, trials, count) for n in range(count)], chunksize=1))
+    return (time.perf_counter() - start) / steps * 1e9
+
+
+def _trials(workers: int, trials: Sequence[int]) -> int:
+    """Steps of the trials."""
+    config = row("4-1").config.with_settings({"output": "identity"})
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [Job("4-1", config, list(range(trials)))]
-        ensemble = Ensemble(jobs, Path(folder), 0, Policy.parse("default"), workers, 8)
-        start = time.perf_counter()
-        steps = sum(result.steps for _, result in ensemble.run(lambda: None))
-        return (time.perf_counter() - start) / steps * 1e9
+        ensemble = Ensemble([Job("4-1", config, list(trials))], Path(folder), 0, Policy.parse("default"), workers, 8)
+        return sum(result.steps for _, result in ensemble.run(lambda: None))
+
+
+@cache
+def _pool(count: int) -> Any:
+    """Processes in which the kernels are compiled."""
+    pool = get_context("spawn").Pool(count)
+    pool.map(partial(_trials, 1), [range(1)] * count, chunksize=1)
+    return pool
 
 
 def record_all(sequences: int = 2000) -> tuple[float, float]:
