@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _WINDOWS = 400  # points of a learning curve, about
 _WIDTH = 5.2  # inches: the letters stay legible at the width of a phone
 _DPI = 170
 _LETTERS = 70  # of a legend's line
+_NAME = 28  # letters of a line of a row's name in the overview
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,11 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     shown = [result for result in results if result.attrs]
     if len(shown) < 2 or not any(result.sequences.n or result.request.row.paper.sequences for result in shown):
         return None
-    figure, ax = _figure(1.3 + 0.27 * len(shown))
-    for y, result in enumerate(shown):
+    names = [textwrap.fill(result.label, _NAME, break_on_hyphens=False) for result in shown]
+    heights = np.array([max(0.27, 0.21 + 0.14 * name.count("\n")) for name in names])  # inches
+    places, height = np.cumsum(heights) - heights / 2, float(heights.sum())
+    figure, ax = _figure(1.3 + height)
+    for y, result in zip(places, shown, strict=True):
         reached, paper = result.sequences, result.request.row.paper.sequences
         ax.plot(reached.counts, [y] * reached.n, "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
         if reached.mean is not None:
@@ -82,17 +87,17 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
             ax.plot(paper, y, "D", color=PALETTE[1], markersize=5, markerfacecolor="none", markeredgewidth=1.4)
         count = f"{len(result.solved)}/{len(result.attrs)}"
         ax.text(1.01, y, count, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
-    ax.text(1.01, -0.9, "solved", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    ax.text(1.01, -0.1, "solved", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.plot([], [], "o", color=PALETTE[0], alpha=0.5, markersize=4, label="trial solved")
     ax.plot([], [], "|", color=PALETTE[0], markersize=11, markeredgewidth=2.4, label="mean of solved")
     ax.plot([], [], "D", color=PALETTE[1], markerfacecolor="none", markersize=5, label="paper's mean")
-    ax.set(xscale="log", xlabel="training sequences until solved", ylim=(len(shown) - 0.4, -0.6))
-    ax.set_yticks(range(len(shown)), [result.label for result in shown])
+    ax.set(xscale="log", xlabel="training sequences until solved", ylim=(height + 0.05, -0.05))
+    ax.set_yticks(places, names, fontsize=8 if heights.max() > heights.min() else None)
     low, high = ax.get_xlim()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 200 * low else (1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,), numticks=5) if high > 200 * low else LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderpad=0.0, handletextpad=0.3, fontsize=8)
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderpad=0.0, handletextpad=0.3, fontsize=8)
     parts = [f"{result.label}: {_words(result.sequences, result.request.row.paper.sequences)}" for result in shown]
     return _picture(
         figure,

@@ -229,6 +229,21 @@ def test_provenance_says_all_that_the_files_say(results):
     assert tuple(found[key] for key in ("lstmsim", "commit", "numba", "processor")) == tuple([value] for value in attrs)
 
 
+@pytest.mark.filterwarnings("error")
+def test_long_readings_leave_room_for_the_overview(results, monkeypatch):
+    """Labels are broken into lines, so that the axes keep half of the picture."""
+    shown = []
+    reading = "direct weights, f' as at net 0, gates are no sources, " * 2
+    long = [dataclasses.replace(r, request=dataclasses.replace(r.request, reading=reading)) for r in results]
+    picture = pictures._picture
+    monkeypatch.setattr(pictures, "_picture", lambda figure, *words: shown.append(figure) or picture(figure, *words))
+    assert pictures.overview_picture(long)
+    (ax,) = shown[0].axes
+    assert ax.get_position().width > 0.5
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert not any(upper.overlaps(lower) for upper, lower in itertools.pairwise(boxes))
+
+
 def test_requests_come_back_from_the_folder(out):
     _, asked = from_file(out.parent / "small.toml", None, {})
     manifest = recall(out)
