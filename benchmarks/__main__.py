@@ -111,6 +111,8 @@ def main() -> None:
             "1 worker": lambda: ours.threads(1),
             "2 workers": lambda: ours.threads(2),
             "2 processes": lambda: ours.processes(2),
+            "1 worker, long trials": lambda: ours.long_trials(1),
+            "2 workers, long trials": lambda: ours.long_trials(2),
             "lanes.cpp, 1 process": lambda: programs.processes(1),
             "lanes.cpp, 2 processes": lambda: programs.processes(2),
         },

@@ -77,6 +77,13 @@ def threads(workers: int, trials: Sequence[int] = range(64)) -> float:
     return (time.perf_counter() - start) / steps * 1e9
 
 
+def long_trials(workers: int, trials: int = 16, sequences: int = 200_000) -> float:
+    """The same with trials that all go on for a number of sequences, as literal ones do."""
+    start = time.perf_counter()
+    steps = _trials(workers, range(trials), output="logistic", max_sequences=sequences)
+    return (time.perf_counter() - start) / steps * 1e9
+
+
 def processes(count: int, trials: int = 64) -> float:
     """The same in processes of one thread, each with its share of the trials."""
     pool = _pool(count)
@@ -85,9 +92,9 @@ def processes(count: int, trials: int = 64) -> float:
     return (time.perf_counter() - start) / steps * 1e9
 
 
-def _trials(workers: int, trials: Sequence[int]) -> int:
+def _trials(workers: int, trials: Sequence[int], **changes: object) -> int:
     """Steps of the trials."""
-    config = row("4-1").config.with_settings({"output": "identity"})
+    config = row("4-1").config.with_settings({"output": "identity"} | changes)
     with tempfile.TemporaryDirectory() as folder:
         ensemble = Ensemble([Job("4-1", config, list(trials))], Path(folder), 0, Policy.parse("default"), workers, 8)
         return sum(result.steps for _, result in ensemble.run(lambda: None))
