@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.programs import build
-from lstmsim.kernels.book import new_book
-from lstmsim.kernels.feed import LEARN, new_feed
-from lstmsim.kernels.record import new_record
-from lstmsim.learners.architecture import Architecture
-from lstmsim.learners.wide import one_net
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.scores import new_book
+from lstmsim.kernels.sequences import LEARN, new_feed
+from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.wide.net import one_net
 
 SIZES = ((16, 2, 8), (8, 2, 32), (8, 2, 104), (8, 2, 332))  # inputs, outputs, blocks: 1e3, 1e4, 1e5 and 1e6 weights
 

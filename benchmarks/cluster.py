@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from lstmsim import __version__
-from lstmsim.cluster import Block, Cluster, run_block
-from lstmsim.ensemble import Job
-from lstmsim.experiments import row
+from lstmsim.campaign.dask import Block, Cluster, run_block
+from lstmsim.campaign.threads import Job
+from lstmsim.paper.rows import row
 from lstmsim.trace.policy import Policy
 
 BLOCKS, TRIALS = 20, 8

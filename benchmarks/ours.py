@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from lstmsim.config import Stage
-from lstmsim.ensemble import Ensemble, Job
-from lstmsim.experiments import row
-from lstmsim.kernels.book import new_book
-from lstmsim.kernels.feed import new_feed
-from lstmsim.kernels.record import new_record
-from lstmsim.learners.lstm import LaneNets
-from lstmsim.simulate import Simulation
+from lstmsim.campaign.threads import Ensemble, Job
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.scores import new_book
+from lstmsim.kernels.sequences import new_feed
+from lstmsim.learners.lstm.nets import LaneNets
+from lstmsim.paper.rows import row
+from lstmsim.simulation.config import Stage
+from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.policy import Policy
 
 
@@ -129,7 +129,7 @@ def record_all(sequences: int = 2000) -> tuple[float, float]:
 
 _UNTIL_A_STEP = """
 import os, sys
-from lstmsim.learners.lstm import LaneNets
+from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.run import main
 
 advance = LaneNets.advance

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.book import new_book
-from lstmsim.kernels.feed import LEARN, new_feed
-from lstmsim.kernels.record import new_record
-from lstmsim.learners.architecture import READINGS, Architecture
-from lstmsim.learners.wide import one_net
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.scores import new_book
+from lstmsim.kernels.sequences import LEARN, new_feed
+from lstmsim.learners.lstm.settings import READINGS, Architecture
+from lstmsim.learners.lstm.wide.net import one_net
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lstmsim.config import parse_assignment
-from lstmsim.experiments import Row, rows
-from lstmsim.requests import from_file, from_rows
+from lstmsim.campaign.requests import from_file, from_rows
+from lstmsim.paper.rows import Row, rows
+from lstmsim.simulation.config import parse_assignment
 
 EXAMPLES = """examples:
   python -m lstmsim.run                                     row 4-1 (adding, T=100), 8 trials
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lstmsim: stopped; {_GOES_ON}", file=sys.stderr)
         return 143 if isinstance(stop, _Terminated) else 130
     except RuntimeError as error:
-        from lstmsim.ensemble import TrialsFailed
+        from lstmsim.campaign.threads import TrialsFailed
 
         if not isinstance(error, TrialsFailed):
             raise
@@ -153,7 +153,7 @@ def _main(options: argparse.Namespace) -> int:
     reuse = Path(options.reuse) if options.reuse is not None else None
     if reuse is not None and not reuse.is_dir():
         raise ValueError(f"--reuse is {options.reuse!r}; allowed: the folder of a run")
-    from lstmsim.campaign import preview_campaign, run_campaign
+    from lstmsim.campaign.run import preview_campaign, run_campaign
 
     if options.dry_run:
         return preview_campaign(requests, out, seed, workers, lanes, reuse=reuse, as_json=options.json)
@@ -196,7 +196,7 @@ def _seconds(name: str, text: str | None, default: float) -> float:
 def _list(*, as_json: bool) -> int:
     """Print all rows."""
     if as_json:
-        from lstmsim import outcome
+        from lstmsim.report import json as outcome
 
         print(outcome.text({"rows": [outcome.of_row(row) | {"trials": row.trials} for row in rows().values()]}))
         return 0

@@ -15,8 +15,8 @@ import netCDF4
 import numpy as np
 import pytest
 
-from lstmsim.checkpoint import read
-from lstmsim.folder import unfinished
+from lstmsim.campaign.checkpoint import read
+from lstmsim.campaign.folder import unfinished
 from lstmsim.trace.summary import read_trial
 
 TRIALS = 4

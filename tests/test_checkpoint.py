@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmsim import checkpoint
-from lstmsim.config import Config, Stage, Training
-from lstmsim.experiments import rows
-from lstmsim.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
+from lstmsim.campaign import checkpoint
+from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
 from lstmsim.learners import LEARNERS
-from lstmsim.learners.architecture import Architecture
-from lstmsim.simulate import Simulation
+from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.paper.rows import rows
+from lstmsim.simulation.config import Config, Stage, Training
+from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.trial import Result, Waiting
 from lstmsim.tasks import TASKS
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.rows import Rows
 from lstmsim.trace.seal import intact, seal
 from lstmsim.trace.summary import BrokenFile
-from lstmsim.trial import Result, Waiting
 from tests.learners.test_contract import CASES
 from tests.test_simulate import CONFIGS, assert_same, rows_of
 
@@ -96,7 +96,7 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name, tmp_path, monkeypatc
 def test_trials_that_take_turns_end_with_the_same_bits(name, policy, tmp_path, monkeypatch):
     """Seven trials on four lanes: the last ones rest and go on, on whichever lane is free."""
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
+    monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 200))
     whole = run(CONFIGS[name], range(7), policy=policy)
     waiting, rests = Waiting(range(7)), []
     rest = waiting.rest
@@ -112,11 +112,11 @@ def test_trials_that_take_turns_end_with_the_same_bits(name, policy, tmp_path, m
 
 def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monkeypatch):
     """The first results come early: turns are taken only at the end."""
-    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
+    monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 200))
     begun: list[int] = []
     waiting = Waiting(range(5))
     monkeypatch.setattr(waiting, "rest", lambda *_: pytest.fail("a trial rested"))
-    monkeypatch.setattr("lstmsim.folder.RowFolder.load", lambda _, trial: begun.append(trial))
+    monkeypatch.setattr("lstmsim.campaign.folder.RowFolder.load", lambda _, trial: begun.append(trial))
     assert list(run(CONFIGS["adding"], waiting, tmp_path, lanes=1, policy="none", every=1e9)) == begun == list(range(5))
 
 
@@ -137,7 +137,7 @@ def test_rows_of_a_trial_that_goes_from_thread_to_thread(tmp_path):
 
 def test_a_stop_leaves_resting_trials_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 200))
+    monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 200))
     config, trials = CONFIGS["adding"], Waiting(range(6))
     whole = run(config, range(6))
     ended = run(config, trials, tmp_path, lanes=4, stop_after=3, every=1e9)
@@ -187,7 +187,7 @@ def test_another_recording_policy_goes_on_from_the_checkpoint(before, after, tmp
 def test_a_policy_may_ask_for_more_last_sequences_than_the_checkpoint_was_made_for(tmp_path, monkeypatch):
     """Both boundaries that the checkpoint holds lie within the sequences that are asked for now."""
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("lstmsim.simulate._BOUNDARY", 1)
+    monkeypatch.setattr("lstmsim.simulation.loop._BOUNDARY", 1)
     config = CONFIGS["adding"]
     (whole,) = run(config, [0], policy="all").values()
     last = whole.sequences - 1

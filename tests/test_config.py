@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmsim.config import Config, Stage, Training, parse_assignment, parse_value
-from lstmsim.experiments import rows
-from lstmsim.learners.architecture import Architecture
+from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.paper.rows import rows
+from lstmsim.simulation.config import Config, Stage, Training, parse_assignment, parse_value
 from lstmsim.tasks import TASKS
 
 CONFIG = Config(

@@ -35,7 +35,7 @@ def test_same_files_for_any_workers_lanes_and_checkpoints(workers, lanes, every,
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_same_files_where_trials_take_turns(workers, reference, tmp_path, monkeypatch):
-    monkeypatch.setattr("lstmsim.simulate._TURN", (1, 1))
+    monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 1))
     assert main([*command(tmp_path)[3:], "--workers", str(workers), "--lanes", "2"]) == 0
     assert_equal_runs(tmp_path, reference)
 

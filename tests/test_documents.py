@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot
 
-from lstmsim.config import parse_assignment
+from lstmsim.campaign.requests import from_file, from_rows
 from lstmsim.learners import LEARNERS
-from lstmsim.requests import from_file, from_rows
 from lstmsim.run import main, parser
+from lstmsim.simulation.config import parse_assignment
 from lstmsim.trace.policy import Policy
 
 ROOT = Path(__file__).parents[1]

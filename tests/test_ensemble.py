@@ -2,8 +2,8 @@
 
 import pytest
 
-from lstmsim.ensemble import Ensemble, Job
-from lstmsim.experiments import row
+from lstmsim.campaign.threads import Ensemble, Job
+from lstmsim.paper.rows import row
 from lstmsim.trace.policy import Policy
 
 

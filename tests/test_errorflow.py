@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import lstmsim
 from lstmsim.errorflow import backflow, credit, drift, gradient_bias, scaling, scaling_bound, usage
-from lstmsim.learners.architecture import Architecture
+from lstmsim.learners.lstm.settings import Architecture
 from tests.literal import LiteralLSTM
 
 Array = NDArray[np.float64]

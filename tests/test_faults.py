@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmsim.checkpoint import read
-from lstmsim.folder import RowFolder, checkpoint_path, rows_path
-from lstmsim.kernels.book import DIVERGED, Book
-from lstmsim.lock import NAME
+from lstmsim.campaign.checkpoint import read
+from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path
+from lstmsim.campaign.lock import NAME
+from lstmsim.kernels.scores import DIVERGED, Book
 from lstmsim.run import main
-from lstmsim.simulate import Simulation
+from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.seal import intact
 from tests.faults import (
     TRIALS,
@@ -423,7 +423,7 @@ def test_what_cannot_change_a_result_is_not_refused(same, undisturbed, tmp_path)
 
 
 def test_the_state_of_a_lane_is_all_that_a_checkpoint_must_hold():
-    """A field that joins the book must be decided about here and in `lstmsim.kernels.book.course`."""
+    """A field that joins the book must be decided about here and in `lstmsim.kernels.scores.course`."""
     kept = {"steps", "ring", "sums", "milestones", "index"}
     between_sequences = {"current", "ranked", "progress", "progress_rows", "results"}  # empty, or handed over
     armed = {"pause_at", "flag", "fewer_wrong", "error_limit"}  # set for the stage

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from lstmsim.config import Config
-from lstmsim.ensemble import Standing
-from lstmsim.experiments import row
-from lstmsim.forecast import Cost, Forecast, duration, expected_sequences, measure
-from lstmsim.preview import Line
-from lstmsim.progress import Display
-from lstmsim.requests import from_rows
+from lstmsim.campaign.forecast import Cost, Forecast, duration, expected_sequences, measure
+from lstmsim.campaign.preview import Line
+from lstmsim.campaign.progress import Display
+from lstmsim.campaign.requests import from_rows
+from lstmsim.campaign.threads import Standing
+from lstmsim.paper.rows import row
+from lstmsim.simulation.config import Config
 
 COLOUR = re.compile(r"\x1b\[[\d;]*\b(3[0-7]|4[0-7]|9[0-7]|38|48)[\d;]*m")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lstmsim import campaign
-from lstmsim.experiments import rows
+from lstmsim.campaign import run as campaign
+from lstmsim.paper.rows import rows
 from lstmsim.run import main
 
 CASES = [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lstmsim.experiments import rows
-from lstmsim.requests import Request, from_file
-from lstmsim.simulate import Result, Simulation
+from lstmsim.campaign.requests import Request, from_file
+from lstmsim.paper.rows import rows
+from lstmsim.simulation.loop import Result, Simulation
 from lstmsim.trace.policy import Policy
 
 RUNS = Path(__file__).parent.parent / "runs"

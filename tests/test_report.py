@@ -15,16 +15,15 @@ import pytest
 import xarray as xr
 from matplotlib import image
 
-from lstmsim import _comparison as comparison
-from lstmsim import _report_pictures as pictures
-from lstmsim import report
-from lstmsim._replication import best, replication
-from lstmsim._results import RowResult, read_row
-from lstmsim._text import DASH, TIMES
-from lstmsim.campaign import run_campaign
-from lstmsim.experiments import rows
-from lstmsim.manifest import recall, remember
-from lstmsim.requests import from_file, from_rows
+from lstmsim.campaign.manifest import recall, remember
+from lstmsim.campaign.requests import from_file, from_rows
+from lstmsim.campaign.run import run_campaign
+from lstmsim.paper.rows import rows
+from lstmsim.report import comparison, pictures
+from lstmsim.report import page as report
+from lstmsim.report.markdown import best, replication
+from lstmsim.report.results import RowResult, read_row
+from lstmsim.report.text import DASH, TIMES
 from lstmsim.trace.policy import Policy
 
 RUN_FILE = """

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmsim._results import Reached, value_text, wilson
-from lstmsim.config import parse_assignment
+from lstmsim.report.results import Reached, value_text, wilson
+from lstmsim.simulation.config import parse_assignment
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstmsim.experiments import row, rows
+from lstmsim.paper.rows import row, rows
 
 WEIGHTS = {
     "1-rtrl-3": 170,

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmsim
-from lstmsim.config import Config, Stage, Training
-from lstmsim.experiments import row
-from lstmsim.kernels.record import HEAD
-from lstmsim.learners.architecture import Architecture
-from lstmsim.simulate import MILESTONES, Result, Simulation
+from lstmsim.kernels.recording import HEAD
+from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.paper.rows import row
+from lstmsim.simulation.config import Config, Stage, Training
+from lstmsim.simulation.loop import MILESTONES, Result, Simulation
 from lstmsim.tasks import TASKS
 from lstmsim.trace.dataset import steps
 from lstmsim.trace.policy import Policy

@@ -7,8 +7,8 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from lstmsim.kernels import inlined
-from lstmsim.kernels.lanes import Lanes, fma, select
+from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.vector import Lanes, fma, select
 
 
 @intrinsic

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from lstmsim.kernels import inlined
+from lstmsim.kernels.compile import inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

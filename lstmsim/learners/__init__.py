@@ -18,12 +18,12 @@ class _Table(dict[str, Any]):
 
 
 LEARNERS: dict[str, Any] = _Table(
-    lstm="lstmsim.learners.lstm.LaneNets",
-    exact_lstm="lstmsim.learners.exact_lstm.ExactLSTM",
+    lstm="lstmsim.learners.lstm.nets.LaneNets",
+    exact_lstm="lstmsim.learners.lstm.exact.ExactLSTM",
     rtrl="lstmsim.learners.rtrl.RTRL",
     bptt="lstmsim.learners.bptt.BPTT",
     elman="lstmsim.learners.elman.Elman",
-    cascade="lstmsim.learners.cascade.CascadeNets",
-    chunker="lstmsim.learners.chunker.ChunkerNets",
+    cascade="lstmsim.learners.cascade.nets.CascadeNets",
+    chunker="lstmsim.learners.chunker.nets.ChunkerNets",
     guessing="lstmsim.learners.guessing.GuessingNets",
 )

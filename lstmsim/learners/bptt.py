@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmsim.kernels.book import Book
-from lstmsim.kernels.bptt import History, advance
-from lstmsim.kernels.feed import Feed
-from lstmsim.kernels.lanes import aligned
-from lstmsim.kernels.record import Record
-from lstmsim.learners.recurrent import RecurrentNet, RecurrentSettings
+from lstmsim.kernels.recording import Record
+from lstmsim.kernels.scores import Book
+from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.vector import aligned
+from lstmsim.learners.bptt_kernel import History, advance
+from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.settings import refuse, whole
 
 

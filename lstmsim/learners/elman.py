@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.book import Book
-from lstmsim.kernels.elman import advance
-from lstmsim.kernels.feed import Feed
-from lstmsim.kernels.record import Record
-from lstmsim.learners.recurrent import RecurrentNet, RecurrentSettings
+from lstmsim.kernels.recording import Record
+from lstmsim.kernels.scores import Book
+from lstmsim.kernels.sequences import Feed
+from lstmsim.learners.elman_kernel import advance
+from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.settings import positive_fields, refuse
 
 

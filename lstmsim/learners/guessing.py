@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels import guessing as kernels
-from lstmsim.kernels.feed import END, new_feed
-from lstmsim.kernels.record import HEAD, Layout
-from lstmsim.learners.driver import Driver, milestones
+from lstmsim.kernels.recording import HEAD, Layout
+from lstmsim.kernels.sequences import END, new_feed
+from lstmsim.learners import guessing_kernel as kernels
 from lstmsim.learners.settings import one_of, positive_fields, whole_fields
+from lstmsim.simulation.driver import Driver, milestones
+from lstmsim.simulation.trial import Result
 from lstmsim.tasks.base import trial_keys
-from lstmsim.trial import Result
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lstmsim.kernels.book import Book
-from lstmsim.kernels.feed import Feed
-from lstmsim.kernels.lanes import aligned
-from lstmsim.kernels.record import Record
-from lstmsim.kernels.rtrl import advance
-from lstmsim.learners.recurrent import RecurrentNet, RecurrentSettings
+from lstmsim.kernels.recording import Record
+from lstmsim.kernels.scores import Book
+from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.vector import aligned
+from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
+from lstmsim.learners.rtrl_kernel import advance
 from lstmsim.learners.settings import flag, one_of, refuse
 
 _MAX_SENSITIVITIES = 50_000_000

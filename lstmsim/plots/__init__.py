@@ -4,11 +4,11 @@ Every function draws into the Axes it is given, or into a new pyplot figure when
 With an Axes of a `matplotlib.figure.Figure` no global figure state is touched, so pictures can be drawn in threads.
 """
 
-from lstmsim.plots._flow import backflow, credit_map, scaling, weights
-from lstmsim.plots._learning import lag_scaling, learning_curve, success_curve, success_curves
-from lstmsim.plots._sheet import overview
-from lstmsim.plots._style import PALETTE, STYLE, style
-from lstmsim.plots._trace import cell_states, errors, gate_histogram, gates
+from lstmsim.plots.flow import backflow, credit_map, scaling, weights
+from lstmsim.plots.learning import lag_scaling, learning_curve, success_curve, success_curves
+from lstmsim.plots.sheet import overview
+from lstmsim.plots.styles import PALETTE, STYLE, style
+from lstmsim.plots.traces import cell_states, errors, gate_histogram, gates
 
 __all__ = [
     "PALETTE",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.feed import LEARN, new_feed
+from lstmsim.kernels.sequences import LEARN, new_feed
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.intp]

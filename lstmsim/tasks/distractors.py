@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lstmsim.kernels import kernel
-from lstmsim.kernels.feed import begin, end, learn_and_judge, wants
+from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, uniform
+from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
 from lstmsim.tasks.base import Floats, Steps, Task
 
 MORE = 0.9  # probability of each further distractor

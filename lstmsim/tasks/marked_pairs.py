@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lstmsim.kernels import inlined
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.random import below, uniform
 from lstmsim.tasks.base import Floats, Steps, Task
 

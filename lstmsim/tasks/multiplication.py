@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from lstmsim.kernels import kernel
-from lstmsim.kernels.feed import begin, end, learn_and_judge, wants
+from lstmsim.kernels.compile import kernel
+from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
 from lstmsim.tasks.marked_pairs import MarkedPairs, write_pairs
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from lstmsim.kernels.record import HEAD, Layout
+from lstmsim.kernels.recording import HEAD, Layout
 from lstmsim.trace.schema import COORDINATES, STEP
 
 Floats = npt.NDArray[np.float64]

@@ -95,7 +95,7 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
         joined the net by then (sequential construction).
     """
     # The compiled kernels take a second to import; opening traces does without them.
-    from lstmsim.learners.architecture import Architecture
+    from lstmsim.learners.lstm.settings import Architecture
     from lstmsim.net import LSTM
 
     path = Path(path)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import xarray as xr
 
 import lstmsim
-from lstmsim.kernels.record import Layout
+from lstmsim.kernels.recording import Layout
 from lstmsim.trace.dataset import values
 from lstmsim.trace.schema import COORDINATES, PROGRESS, STEP, TEST, WEIGHT_DIMS, Variable
 from lstmsim.trace.seal import seal

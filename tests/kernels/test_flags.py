@@ -12,7 +12,7 @@ from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 
 import lstmsim
-from lstmsim import kernels
+from lstmsim.kernels import compile as kernels
 
 PACKAGE = Path(lstmsim.__file__).parent
 
@@ -39,7 +39,7 @@ def every(functions: dict[str, Dispatcher]) -> pytest.MarkDecorator:
 
 
 def test_the_search_finds_them():
-    assert "lstmsim.kernels.advance.advance" in KERNELS
+    assert "lstmsim.learners.lstm.steps.advance" in KERNELS
     assert "lstmsim.kernels.logistic.logistic" in FUNCTIONS
     assert "lstmsim.tasks.adding.fill" in KERNELS
 
@@ -111,7 +111,7 @@ def test_the_digest_changes_with_every_source(root, module):
 
 
 def test_the_digest_leaves_out_what_the_kernel_does_not_use(root):
-    found = {path.relative_to(root / "lstmsim").as_posix() for path in kernels.sources("lstmsim.kernels.advance", root)}
+    found = {path.relative_to(root / "lstmsim").as_posix() for path in kernels.sources("lstmsim.learners.lstm.steps", root)}
     assert {"kernels/lanes.py", "kernels/lstm.py", "kernels/record.py", "kernels/book.py"} <= found
     assert not {"net.py", "simulate.py", "tasks/adding.py"} & found
 
@@ -145,7 +145,7 @@ def test_the_digest_follows_imports_and_the_compiler(tmp_path, monkeypatch):
 
 
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
-    module = "lstmsim.kernels.advance"
+    module = "lstmsim.learners.lstm.steps"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
     assert kernels.cache_folder(module) == tmp_path / "numba" / "lstmsim" / kernels.source_digest(module)
     monkeypatch.delenv("NUMBA_CACHE_DIR")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstmsim.kernels import kernel
-from lstmsim.kernels.lanes import (
+from lstmsim.kernels.compile import kernel
+from lstmsim.kernels.logistic import exp, logistic, logistic2, logistic4, logistic_slope
+from lstmsim.kernels.vector import (
     UNITS,
     Width,
     aligned,
@@ -31,7 +32,6 @@ from lstmsim.kernels.lanes import (
     store_at,
     store_where,
 )
-from lstmsim.kernels.logistic import exp, logistic, logistic2, logistic4, logistic_slope
 
 Array = NDArray[Any]
 Real = np.longdouble

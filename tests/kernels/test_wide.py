@@ -8,14 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmsim
-from lstmsim.experiments import rows
-from lstmsim.kernels.book import new_book
-from lstmsim.kernels.feed import END, JUDGE, LEARN, new_feed
-from lstmsim.kernels.record import new_record
-from lstmsim.kernels.wide_rule import RING
-from lstmsim.learners.architecture import Architecture
-from lstmsim.learners.lstm import LaneNets
-from lstmsim.learners.wide import WideNets, one_net
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.scores import new_book
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, new_feed
+from lstmsim.learners.lstm.nets import LaneNets
+from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.wide.equations import RING
+from lstmsim.learners.lstm.wide.net import WideNets, one_net
+from lstmsim.paper.rows import rows
 from lstmsim.trace.dataset import values
 from tests.literal import LiteralLSTM
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstmsim.kernels.book import new_book
-from lstmsim.kernels.feed import END, LEARN, new_feed
-from lstmsim.kernels.record import new_record
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.scores import new_book
+from lstmsim.kernels.sequences import END, LEARN, new_feed
 from lstmsim.trace.dataset import values
 
 Array = NDArray[np.float64]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstmsim.kernels.cascade import candidate_pass, centre, output_pass, quickprop, unit_values
 from lstmsim.learners import LEARNERS
-from lstmsim.learners.cascade import Cascade, CascadeNets, CascadeSettings, CascadeTrials, Strings
-from lstmsim.rival_rows_growth import cascade_rows
+from lstmsim.learners.cascade.equations import candidate_pass, centre, output_pass, quickprop, unit_values
+from lstmsim.learners.cascade.nets import Cascade, CascadeNets, CascadeSettings, CascadeTrials, Strings
+from lstmsim.paper.growth import cascade_rows
 from lstmsim.tasks.reber import Reber
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import TrialFile, provenance

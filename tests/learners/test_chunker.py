@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstmsim.learners.chunker import ChunkerNets, ChunkerSettings
-from lstmsim.rival_rows_growth import chunker_rows
-from lstmsim.simulate import Simulation
+from lstmsim.learners.chunker.nets import ChunkerNets, ChunkerSettings
+from lstmsim.paper.growth import chunker_rows
+from lstmsim.simulation.loop import Simulation
 from lstmsim.tasks.stream import Stream
 from lstmsim.trace.policy import Policy
 from tests.learners.driving import change, descent, difference, draw, logistic, run, with_weights

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lstmsim.config import Config
-from lstmsim.experiments import rows
-from lstmsim.kernels.record import HEAD, new_record
+from lstmsim.kernels.recording import HEAD, new_record
 from lstmsim.learners import LEARNERS
 from lstmsim.learners.elman import ElmanSettings
-from lstmsim.simulate import Lanes, Simulation
+from lstmsim.paper.rows import rows
+from lstmsim.simulation.config import Config
+from lstmsim.simulation.loop import Lanes, Simulation
 from lstmsim.tasks import TASKS, trial_keys
 from lstmsim.trace.dataset import values
 from lstmsim.trace.policy import Policy

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lstmsim.learners.architecture import Architecture
-from lstmsim.learners.exact_lstm import ExactLSTM
-from lstmsim.learners.lstm import LaneNets
+from lstmsim.learners.lstm.exact import ExactLSTM
+from lstmsim.learners.lstm.nets import LaneNets
+from lstmsim.learners.lstm.settings import Architecture
 from tests.learners.driving import change, descent, difference, draw, examples, half_squared_error, run, with_weights
 
 ARCHITECTURES = {

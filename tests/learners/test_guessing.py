@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstmsim.kernels.guessing import Sequences
 from lstmsim.kernels.random import subkey, uniform
 from lstmsim.learners.guessing import Guess, GuessingNets, GuessingSettings, GuessingTrials, sequences
-from lstmsim.rival_rows_growth import guessing_rows
+from lstmsim.learners.guessing_kernel import Sequences
+from lstmsim.paper.growth import guessing_rows
 from lstmsim.tasks.adding import Adding
 from lstmsim.tasks.base import trial_keys
 from lstmsim.tasks.latch import Latch, Parity

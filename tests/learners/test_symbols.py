@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import lstmsim
-from lstmsim.config import Stage
-from lstmsim.experiments import row
-from lstmsim.simulate import Simulation
+from lstmsim.paper.rows import row
+from lstmsim.simulation.config import Stage
+from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.policy import Policy
 
 SEQUENCES = 60

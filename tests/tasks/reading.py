@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmsim.kernels.feed import END, JUDGE, LEARN, Feed, new_feed, rewind
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, Feed, new_feed, rewind
 from lstmsim.tasks import Task, trial_keys
 
 Array = NDArray[Any]

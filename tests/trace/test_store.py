@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstmsim
-from lstmsim.config import Config, Stage, Training
-from lstmsim.learners.architecture import Architecture
-from lstmsim.simulate import MILESTONES, Result, Simulation
+from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.simulation.config import Config, Stage, Training
+from lstmsim.simulation.loop import MILESTONES, Result, Simulation
 from lstmsim.tasks import TASKS
 from lstmsim.trace.dataset import steps
 from lstmsim.trace.policy import Policy

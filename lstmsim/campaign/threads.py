@@ -1,0 +1,292 @@
+"""Trials spread over lanes and threads: whoever is free takes the next waiting trial."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from lstmsim.campaign import memory
+from lstmsim.campaign.folder import RowFolder
+from lstmsim.kernels.scores import standing
+from lstmsim.learners import LEARNERS
+from lstmsim.simulation.config import Config
+from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.trial import Result, Waiting
+from lstmsim.trace.policy import Policy
+from lstmsim.trace.store import provenance
+
+LANES = 8  # trials that go together before a second thread is used: a step of eight takes hardly longer than one of four
+_WORTH_16 = 14  # trials for which sixteen lanes are cheaper than eight that take turns
+_SELDOM = 50_000  # steps between tests of frozen weights from which on the tests hardly matter
+
+
+@dataclass
+class Job:
+    """Trials of one row that still have to be run.
+
+    Attributes
+    ----------
+    name : str
+        Name of the row's folder.
+    config : Config
+        Task, learner and stopping rule.
+    trials : list of int
+        Numbers of the trials.
+    changed : str
+        Settings that differ from the row's own, for messages.
+    """
+
+    name: str
+    config: Config
+    trials: list[int]
+    changed: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How trials of a row stand: those that a thread advances together, or those that rest.
+
+    Attributes
+    ----------
+    name : str
+        Name of the row's folder.
+    steps : int
+        Steps done, summed over the trials under way.
+    sequences : list of int
+        Sequences that each trial has seen.
+    errors, correct : list of float
+        Mean |error| and fraction correct over each trial's latest sequences.
+    """
+
+    name: str
+    steps: int
+    sequences: list[int]
+    errors: list[float]
+    correct: list[float]
+
+    @classmethod
+    def of(cls, name: str, trials: list[tuple[int, int, float, float]]) -> Standing:
+        """Put together what `lstmsim.kernels.scores.standing` tells of each trial."""
+        begun = [trial for trial in trials if trial[1]]
+        steps, sequences = sum(trial[0] for trial in trials), [trial[1] for trial in trials]
+        return cls(name, steps, sequences, [trial[2] for trial in begun], [trial[3] for trial in begun])
+
+
+@dataclass
+class _Group:
+    """Trials of a job that share one task."""
+
+    job: Job
+    config: Config
+    trials: list[int]
+
+    def __post_init__(self) -> None:
+        self.waiting = Waiting(self.trials)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the learner takes one trial after another, whatever the number of lanes."""
+        return getattr(LEARNERS[self.config.learner], "lanes", None) == 1
+
+    @property
+    def pauses(self) -> bool:
+        """Whether weights are tested so often that much of the time is Python's, which one thread at a time can have."""
+        training = self.config.training
+        return any(stage.test for stage in training.stages) and training.test_every * self.config.task.max_length < _SELDOM
+
+
+def same_task(jobs: list[Job]) -> list[tuple[Job, Config, list[int]]]:
+    """Split jobs into trials that share one task: job, configuration with that task, numbers of the trials.
+
+    The longest come first, or one of them would be left over for one thread at the end.
+    """
+    groups = []
+    for job in jobs:
+        tasks: dict[Any, list[int]] = {}
+        for trial in job.trials:
+            tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
+        groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
+    return sorted(groups, key=lambda group: -group[1].training.max_sequences * group[1].task.max_length)
+
+
+class TrialsFailed(RuntimeError):
+    """A thread could not go on; trials that had ended are kept, and the others as far as their last checkpoints."""
+
+
+class Ensemble:
+    """Runs jobs on threads; results are written by the thread that has them and announced on a queue.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        What to run.
+    out : Path
+        Folder of the run; trial files go to `<out>/<job>/trial-0000.nc`.
+    seed : int
+        Seed of the run.
+    policy : Policy
+        What to record.
+    workers : int
+        Threads.
+    lanes : int, optional
+        Trials per thread advanced together; chosen from the number of trials if not given.
+    checkpoint_every : float
+        Seconds between checkpoints of unfinished trials; 0: at every chance.
+    """
+
+    def __init__(
+        self,
+        jobs: list[Job],
+        out: Path,
+        seed: int,
+        policy: Policy,
+        workers: int,
+        lanes: int | None = None,
+        *,
+        checkpoint_every: float = 60.0,
+    ) -> None:
+        self.out, self.seed, self.policy, self.lanes = out, seed, policy, lanes
+        self.checkpoint_every = checkpoint_every
+        self.groups = [_Group(*group) for group in same_task(jobs)]
+        self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
+        self.running: dict[int, tuple[str, Simulation]] = {}
+        self.results: SimpleQueue[tuple[str, Result | BaseException | None]] = SimpleQueue()
+        self._stop = threading.Event()
+        self._extra: dict[str, str] = {}
+        self._untouched = list(self.groups)
+        self._lock = threading.Lock()
+
+    def _useful(self, group: _Group) -> int:
+        """Threads that a group can keep busy."""
+        return -(-len(group.trials) // (1 if group.alone else self.lanes or LANES))
+
+    def rehearse(self) -> None:
+        """Make what a thread needs for each job once, within a thread's share of the memory, before anything is begun.
+
+        Raises
+        ------
+        ValueError
+            If a configuration cannot be run, or does not fit into memory; the message names the row.
+        """
+        total = memory.installed()
+        for group in {group.job.name: group for group in self.groups}.values():
+            name, width = group.job.name, self.width(group, self.share)
+            try:
+                with memory.at_most(total // self.workers):
+                    self._simulation(group, width)
+            except MemoryError as error:
+                sizes = f"{width} trials at once on each of {self.workers} threads"
+                raise ValueError(
+                    f"row {name} with {group.job.changed or 'its settings'}, {sizes}, does not fit into memory ({error}); "
+                    f"allowed: smaller sizes, --lanes or --workers, for {total / 2**30:.1f} GiB"
+                ) from None
+
+    @property
+    def share(self) -> int:
+        """Threads that take part in a group."""
+        return max(1, self.workers // max(1, len(self.groups)))
+
+    def _simulation(self, group: _Group, width: int) -> Any:
+        """What runs the trials of a group."""
+        driver = getattr(LEARNERS[group.config.learner], "driver", Simulation)
+        return driver(group.config, self.seed, width, self.policy)
+
+    def width(self, group: _Group, share: int) -> int:
+        """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16 if they are used."""
+        if group.alone:
+            return 1
+        if self.lanes is not None:
+            return self.lanes
+        each = -(-len(group.trials) // min(share, max(1, self._useful(group))))
+        return 16 if each >= _WORTH_16 else min(LANES, 1 << max(0, each - 1).bit_length())
+
+    def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Generator[tuple[str, Result]]:
+        """Run all jobs; yields (job's name, result) as trials end, and calls `on_tick` now and then.
+
+        However it ends, trials under way are left at a last checkpoint, as far as one can be written.
+
+        Raises
+        ------
+        TrialsFailed
+            If a thread raised an error, its cause; the others have stopped by then.
+        """
+        threads = [threading.Thread(target=self._work, args=(n, self.share), daemon=True) for n in range(self.workers)]
+        failure: TrialsFailed | None = None
+        self._extra = provenance()
+        for thread in threads:
+            thread.start()
+        working = len(threads)
+        try:
+            # Not by Thread.join with a timeout: interrupted by a signal, it takes the thread for ended.
+            while working:
+                with contextlib.suppress(Empty):
+                    name, result = self.results.get(timeout=tick)
+                    if isinstance(result, Result):
+                        yield name, result
+                    elif result is None:
+                        working -= 1
+                    elif failure is None:
+                        self._stop.set()
+                        failure = TrialsFailed(f"row {name}: {type(result).__name__}: {result}")
+                        failure.__cause__ = result
+                on_tick()
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+        if failure is not None:
+            raise failure
+
+    def standings(self) -> list[Standing]:
+        """How the trials under way stand, for each thread."""
+        running = list(self.running.values())
+        found = [(name, [standing(run.lanes.book, lane) for lane in list(run.running)]) for name, run in running]
+        found += [(group.job.name, group.waiting.resting()) for group in self.groups]
+        return [Standing.of(name, trials) for name, trials in found if trials]
+
+    def _take(self, number: int) -> _Group | None:
+        """Return a group nobody has begun, else one in which trials still wait.
+
+        The last thread begins with the groups that pause often, one at a time beside the longest ones: two of them at once
+        would wait for each other.
+        """
+        with self._lock:
+            if self._untouched:
+                often = [n for n, group in enumerate(self._untouched) if group.pauses and 0 < number == self.workers - 1]
+                return self._untouched.pop(often[0] if often else 0)
+            return next((group for group in self.groups if len(group.waiting)), None)
+
+    def _work(self, number: int, share: int) -> None:
+        """Run one thread."""
+        group: _Group | None = None
+        try:
+            if number and len(self.groups) < self.workers:
+                group = self.groups[number % len(self.groups)]
+            else:
+                group = self._take(number)
+            while group is not None and not self._stop.is_set():
+                self._simulate(number, group, share)
+                group = self._take(number)
+        except BaseException as error:  # announced to the main thread, which raises it
+            self.results.put((group.job.name if group is not None else "", error))
+        finally:
+            self.running.pop(number, None)
+            self.results.put(("", None))
+
+    def _simulate(self, number: int, group: _Group, share: int) -> None:
+        """Run the trials of one group that this thread gets hold of."""
+        if not len(group.waiting):
+            return
+        simulation = self._simulation(group, self.width(group, share))
+        self.running[number] = group.job.name, simulation
+        name, every = group.job.name, self.checkpoint_every
+        folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)
+        with contextlib.closing(folder):
+            for result in simulation.run(group.waiting, on_rows=folder.append, checkpoints=folder):
+                folder.finish(result, self._extra)
+                self.results.put((name, result))

@@ -1,0 +1,10 @@
+"""What a net or a trace tells about its errors: their flow back in time, whom they credit, what truncation cuts off.
+
+Equation numbers are those of Hochreiter and Schmidhuber (1997), Neural Computation 9(8), 1735-1780. Errors have the
+sign of (19), so that a weight's change is learning rate times error times source.
+"""
+
+from lstmsim.errorflow.flow import backflow, credit, gradient_bias, scaling, scaling_bound
+from lstmsim.errorflow.use import drift, usage
+
+__all__ = ["backflow", "credit", "drift", "gradient_bias", "scaling", "scaling_bound", "usage"]

@@ -1,0 +1,429 @@
+"""What a net or a trace tells about its errors: their flow back in time, whom they credit, what truncation cuts off.
+
+Equation numbers are those of Hochreiter and Schmidhuber (1997), Neural Computation 9(8), 1735-1780. Errors have the
+sign of (19), so that a weight's change is learning rate times error times source.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from lstmsim.errorflow.trajectory import (
+    Array,
+    Frozen,
+    Trajectory,
+    checked_inputs,
+    checked_targets,
+    conventional_slopes,
+    descent,
+    finite,
+    follow,
+    freeze,
+    learn,
+    output_errors,
+    step_back,
+)
+
+if TYPE_CHECKING:
+    from lstmsim import LSTM
+
+
+UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden", "output": "output"}
+MAX_SLOPE = 0.25  # largest f' of the logistic function (3)
+
+
+def backflow(net: LSTM, inputs: ArrayLike, step: int, mode: str = "truncated") -> xr.DataArray:
+    """Error flow between cell states, d s_from(step) / d s_cell(step - lag), with the weights frozen.
+
+    Truncated, errors that leave a cell do not come back: what remains is the CEC, whose factor (34), (35) is exactly 1
+    for a cell's own state and 0 for others at every lag. In full, every recurrent path counts: through the cell's
+    output already at ``step - lag``, the gates, the other cells and the hidden units.
+
+    Parameters
+    ----------
+    net : LSTM
+        Its weights and settings are read; its state is neither used nor changed.
+    inputs : array_like, shape (step, input)
+        Sequence that the net takes from a reset.
+    step : int
+        Step at which the error is injected, 0 .. len(inputs) - 1.
+    mode : {"truncated", "full"}
+        Which paths count.
+
+    Returns
+    -------
+    DataArray, dims (lag, cell, cell_from)
+        Lags 0 .. step; dimensionless. `cell` is where the error arrives, `cell_from` where it starts.
+
+    Raises
+    ------
+    ValueError
+        For an unknown mode, a step outside the sequence, inputs of a wrong shape or not finite.
+    """
+    frozen = freeze(net)
+    x = checked_inputs(frozen, inputs)
+    step = _step(step, len(x))
+    if mode not in ("truncated", "full"):
+        raise ValueError(f"mode is {mode!r}; allowed: 'truncated', 'full'")
+    n_cells, recurrent = frozen.architecture.n_cells, frozen.recurrent
+    flow = np.empty((step + 1, n_cells, n_cells))
+    if mode == "truncated":
+        flow[:] = np.eye(n_cells)
+    else:
+        path = follow(frozen, x[: step + 1])
+        to_state = np.eye(n_cells)
+        to_units = np.zeros((n_cells, frozen.n_units))
+        for lag in range(step + 1):
+            to_state, delta = step_back(frozen, path, step - lag, to_state, to_units)
+            flow[lag] = to_state.T
+            to_units = delta @ recurrent
+    attrs = {
+        "long_name": f"error flow between cell states ({mode})",
+        "units": "1",
+        "symbol": "ds_from(t)/ds(t-q)",
+        "step": step,
+        "mode": mode,
+    }
+    coords = {"lag": np.arange(step + 1), "cell_from": np.arange(n_cells), **_cells(frozen)}
+    return xr.DataArray(flow, dims=("lag", "cell", "cell_from"), coords=coords, name="backflow", attrs=attrs)
+
+
+def credit(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Dataset:
+    """Contribution of every earlier step to every weight's update, with the weights frozen.
+
+    An error e_s(t) of (23) reaches step t - q unscaled inside the CEC (35) and leaves it by g'(net_c) y_in into the
+    weights of the cell or by g(net_c) f'(net_in) into those of the input gate, all of them at t - q: (36), (37), (41).
+    Times the sources at t - q and the learning rate this is what (26) and (28) sum up. Weights of outputs (19), output
+    gates (21) and hidden units (20) change by present errors and sources only (22): their lags above 0 hold zeros.
+
+    Parameters
+    ----------
+    net : LSTM
+        Its weights and settings are read; its state is neither used nor changed.
+    inputs : array_like, shape (step, input)
+        Sequence that the net takes from a reset.
+    targets : array_like, shape (step, output)
+        A row of NaN where there is no target.
+
+    Returns
+    -------
+    Dataset
+        The names of ``net.weights``, dims (step, lag, block or cell or output or hidden, source); `output` has
+        `output_source`. `step` holds the steps with a target, `lag` runs to the last of them, and lags from before the
+        sequence are 0. The sum over step and lag is the update of a net that learns at the end of the sequence.
+
+    Raises
+    ------
+    ValueError
+        For inputs or targets of a wrong shape or not finite, and where there is no target at all.
+
+    Notes
+    -----
+    Memory is 8 bytes times (steps with a target) x (last such step + 1) x (input gates + cells) x sources. Steps do not
+    depend on each other here: for long streams pass NaN for the targets that are not of interest. Dims `cell`, `output`
+    and `hidden` have no labels, since variables have their names; xarray reads these from a file as coordinates.
+    """
+    frozen = freeze(net)
+    x = checked_inputs(frozen, inputs)
+    d = checked_targets(frozen, targets, len(x))
+    steps = np.flatnonzero(~np.isnan(d[:, 0]))
+    path = follow(frozen, x)
+    e_k, back = output_errors(frozen, path, d)
+    rows, exists, alpha, n_lags = frozen.rows, frozen.exists, frozen.architecture.learning_rate, int(steps[-1]) + 1
+    # Lag before step, so that the pages of untouched lags are never committed to memory.
+    hidden = np.zeros((n_lags, len(steps), frozen.n_units, frozen.hidden.shape[1]))
+    output = np.zeros((n_lags, len(steps), *frozen.output.shape))
+    cells, gates = rows["cell"], rows["input_gate"]
+    for i, t in enumerate(map(int, steps)):
+        e_s, delta = step_back(frozen, path, t, np.zeros(frozen.architecture.n_cells), back[t])
+        hidden[0, i, gates.stop :] = alpha * np.outer(delta[gates.stop :], path.sources[t]) * exists[gates.stop :]
+        output[0, i] = alpha * np.outer(e_k[t], path.output_sources[t]) * frozen.output_exists
+        z = path.sources[t::-1, None, :]
+        hidden[: t + 1, i, cells] = (alpha * e_s * path.exit_cell[t::-1])[:, :, None] * z * exists[cells]
+        hidden[: t + 1, i, gates] = (alpha * frozen.blocks(e_s * path.exit_gate[t::-1]))[:, :, None] * z * exists[gates]
+    parts = frozen.split(np.moveaxis(hidden, 0, 1), np.moveaxis(output, 0, 1))
+    attrs = {"units": "1", "symbol": "alpha e z"}
+    variables = {
+        name: (("step", "lag", *_weight_dims(name)), values, attrs | {"long_name": f"contribution to {name} weights"})
+        for name, values in parts.items()
+    }
+    # xarray takes a variable named as one of its dims for a coordinate, and such a dim can have no labels of its own.
+    coords = {name: values for name, values in _weight_coords(frozen).items() if name not in parts}
+    result = xr.Dataset(variables, coords={"step": steps, "lag": np.arange(n_lags), **coords})
+    return result.reset_coords([name for name in parts if name in result.coords])
+
+
+def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Dataset:
+    """Compare truncated and exact gradient, and partials kept while weights change with recomputed ones.
+
+    The objective is half the squared error, E = 1/2 sum (d - y)^2 over all outputs and all steps with a target, the one
+    whose steepest descent has the factor of (19); with ``error_derivative=False`` it is the one whose derivative lacks
+    f'(net_k) (for logistic outputs the cross entropy), and `error_factor` multiplies either. The truncated gradient is
+    what (22), (25)-(28) sum up with the weights frozen; the exact one follows every path through gates, outputs of
+    cells and hidden units. It is computed backwards in time, which gives the same numbers as real-time recurrent
+    learning up to rounding.
+
+    Parameters
+    ----------
+    net : LSTM
+        Its weights and settings are read; its state is neither used nor changed.
+    inputs : array_like, shape (step, input)
+        Sequence that the net takes from a reset.
+    targets : array_like, shape (step, output)
+        A row of NaN where there is no target.
+
+    Returns
+    -------
+    Dataset
+        Per weight group (dim `group`, the names of ``net.weights``): `truncated_norm`, `exact_norm` (Euclidean),
+        `cosine` of the two gradients, `norm_ratio` (truncated by exact), `stale_error`; the gradients dE/dw themselves
+        as `truncated_NAME` and `exact_NAME`; `stale_error_total` over all weights. Cosine and ratio are NaN where they
+        are undefined. A stale error compares the total updates of two nets that learn at every target of the sequence,
+        one with the partials carried along from under older weights (as ``net.run`` does), one with partials recomputed
+        from the reset at each target with the weights of that moment: norm of the difference by norm of the latter. It
+        is 0 for a single target and for nets that update at the ends of sequences.
+
+    Raises
+    ------
+    ValueError
+        For inputs or targets of a wrong shape or not finite, and where there is no target at all.
+
+    Notes
+    -----
+    Time grows as steps x steps with a target, because of the recomputed partials.
+    """
+    frozen = freeze(net)
+    x = checked_inputs(frozen, inputs)
+    d = checked_targets(frozen, targets, len(x))
+    path = follow(frozen, x)
+    truncated, exact = (frozen.split(*(-part for part in descent(frozen, path, d, full))) for full in (False, True))
+    stale, fresh = (frozen.split(*learn(frozen, x, d, recompute)) for recompute in (False, True))
+    names = list(truncated)
+    norms = {"truncated": [_norm(truncated[name]) for name in names], "exact": [_norm(exact[name]) for name in names]}
+    dot = [float(np.sum(truncated[name] * exact[name])) for name in names]
+    both = np.array(norms["truncated"]) * np.array(norms["exact"])
+    lost = [_norm(stale[name] - fresh[name]) for name in names]
+    whole = [_norm(fresh[name]) for name in names]
+    per_group = {
+        "truncated_norm": (norms["truncated"], "norm of the truncated gradient"),
+        "exact_norm": (norms["exact"], "norm of the exact gradient"),
+        "cosine": (_ratio(dot, both), "cosine of truncated and exact gradient"),
+        "norm_ratio": (_ratio(norms["truncated"], norms["exact"]), "norm of truncated by exact gradient"),
+        "stale_error": (_error(lost, whole), "relative error of the update from stale partials"),
+    }
+    variables: dict[str, Any] = {
+        name: ("group", np.asarray(values), {"long_name": text, "units": "1"}) for name, (values, text) in per_group.items()
+    }
+    text = "relative error of the whole update from stale partials"
+    total = _error([float(np.linalg.norm(lost))], [float(np.linalg.norm(whole))])[0]
+    variables["stale_error_total"] = ((), total, {"long_name": text, "units": "1"})
+    for kind, parts in (("truncated", truncated), ("exact", exact)):
+        for name, values in parts.items():
+            attrs = {"long_name": f"{kind} gradient of the {name} weights", "units": "1", "symbol": "dE/dw"}
+            variables[f"{kind}_{name}"] = (_weight_dims(name), values, attrs)
+    return xr.Dataset(variables, coords={"group": names, **_weight_coords(frozen)})
+
+
+def scaling(
+    weights: LSTM | ArrayLike,
+    lags: ArrayLike,
+    *,
+    derivatives: ArrayLike | None = None,
+    activations: ArrayLike | None = None,
+    inputs: ArrayLike | None = None,
+) -> xr.Dataset:
+    """Hochreiter's error-flow factor of a conventional, fully recurrent net (1), (2), and an LSTM's beside it.
+
+    An error of unit u at step t arrives at unit v, q steps earlier, scaled by the sum over all paths
+    l_0 = u, l_1, ..., l_q = v of prod_{m=1..q} f'(net_{l_m}(t - m)) w_{l_{m-1} l_m} (2), where w_ij is the weight from
+    j to i. Summing the inner indices one after another, as (1) does, turns this into the matrix product
+    W D(t-1) W D(t-2) ... W D(t-q) with D = diag(f'), which is how it is computed; at lag 0 it is the identity.
+
+    Parameters
+    ----------
+    weights : LSTM or array_like, shape (unit, unit)
+        Recurrent weights, rows are the units that receive. Of an LSTM, those among cells, gates and hidden units, taken
+        as the weights of a conventional net of logistic units.
+    lags : array_like of int
+        Lags q >= 0.
+    derivatives : array_like, optional
+        f'(net): one number, one per unit, or a trajectory (step, unit) whose last step is t. Default: 1/4, the maximum
+        of the logistic function. Not with `activations` or an LSTM.
+    activations : array_like, shape (step, unit), optional
+        Activations of logistic units along a trajectory whose last step is t; f' = y (1 - y). Not with an LSTM.
+    inputs : array_like, shape (step, input), optional
+        With an LSTM: the sequence along which the LSTM and the conventional net of the same weights both run from a
+        reset; t is its last step.
+
+    Returns
+    -------
+    Dataset
+        `factor` (lag, unit, unit_from), the conventional net's, from `unit_from` at t to `unit` at t - lag. With
+        `inputs` also the three parts of the LSTM's truncated error flow (35)-(37): `entry` (cell) = y_out(t) h'(s(t)),
+        once; `cec` (lag, cell) = 1, whatever the lag; and once, at t - lag, `exit_cell` = g'(net_c) y_in into the
+        cell's weights or `exit_input_gate` = g(net_c) f'(net_in) into the input gate's, both (lag, cell).
+
+    Raises
+    ------
+    ValueError
+        For weights that are not square or not finite, lags that are no whole numbers, negative or longer than the
+        trajectory, and arguments that exclude each other.
+    """
+    q = _lags(lags)
+    frozen, x = None, None
+    if hasattr(weights, "architecture"):
+        for name, value in (("derivatives", derivatives), ("activations", activations)):
+            if value is not None:
+                raise ValueError(f"{name} was given with an LSTM; allowed: None")
+        frozen = freeze(cast("LSTM", weights))
+        x = None if inputs is None else checked_inputs(frozen, inputs)
+        slopes = np.full(frozen.n_units, MAX_SLOPE) if x is None else conventional_slopes(frozen, x)
+        w = frozen.recurrent
+        units: list[str] | list[int] = frozen.architecture.sources[frozen.architecture.n_inputs : -1]
+    else:
+        if inputs is not None:
+            raise ValueError("inputs was given with a weight matrix; allowed: None")
+        w = finite("weights", weights)
+        if w.ndim != 2 or w.shape[0] != w.shape[1] or not w.size:
+            raise ValueError(f"weights has shape {w.shape}; allowed: (unit, unit), at least one unit")
+        slopes, units = _slopes(len(w), derivatives, activations), list(range(len(w)))
+    if slopes.ndim == 2 and q.max() >= len(slopes):
+        raise ValueError(f"lags go up to {q.max()}; allowed: at most {len(slopes) - 1}, the steps before the last")
+
+    products = np.empty((q.max() + 1, *w.shape))
+    products[0] = np.eye(len(w))
+    for lag in range(1, len(products)):
+        products[lag] = products[lag - 1] @ w * (slopes if slopes.ndim == 1 else slopes[-1 - lag])
+    attrs = {"long_name": "error-flow factor of a conventional recurrent net", "units": "1"}
+    values = products[q].transpose(0, 2, 1)
+    coords: dict[str, Any] = {"lag": q, "unit": units, "unit_from": units}
+    result = xr.Dataset({"factor": (("lag", "unit", "unit_from"), values, attrs)}, coords=coords)
+    if frozen is None or x is None:
+        return result
+    return result.assign_coords(_cells(frozen)).assign(_lstm_factors(follow(frozen, x), q))
+
+
+def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
+    """Bound n tau^q, tau = n w_max / 4, of the conventional factor of `scaling` (paper, section 3.1).
+
+    Derivation: (2) sums n^(q-1) paths (the q - 1 inner units are free) of q factors f' w each. With logistic units,
+    f' <= 1/4, and |w| <= w_max, each path is at most (w_max / 4)^q, so that for q >= 1
+
+        |factor| <= n^(q-1) (w_max / 4)^q = tau^q / n,
+
+    which equal weights at f' = 1/4 attain. The paper passes through norms, n (f'_max ||W||)^q with ||W|| <= n w_max,
+    and so arrives at n tau^q: looser by the constant n^2, and true for q = 0 as well, where the factor is at most 1.
+    This is the bound returned. It decays for w_max < 4 / n.
+
+    Parameters
+    ----------
+    n : int
+        Number of units, at least 1.
+    w_max : float
+        Largest absolute weight, finite and not negative.
+    lags : array_like of int
+        Lags q >= 0.
+
+    Returns
+    -------
+    DataArray, dims (lag,)
+        Dimensionless; inf where it exceeds the range of numbers.
+
+    Raises
+    ------
+    ValueError
+        For arguments outside these ranges.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n is {n!r}; allowed: whole numbers from 1")
+    if not isinstance(w_max, int | float | np.number) or not np.isfinite(w_max) or w_max < 0.0:
+        raise ValueError(f"w_max is {w_max!r}; allowed: finite numbers from 0")
+    q = _lags(lags)
+    with np.errstate(over="ignore"):
+        bound = n * np.power(n * float(w_max) * MAX_SLOPE, q)
+    attrs = {"long_name": "bound of the conventional error-flow factor", "units": "1", "symbol": "n tau^q"}
+    return xr.DataArray(bound, dims="lag", coords={"lag": q}, name="scaling_bound", attrs=attrs)
+
+
+def _step(step: int, n_steps: int) -> int:
+    try:
+        value = operator.index(step)
+    except TypeError:
+        value = -1
+    if not 0 <= value < n_steps:
+        raise ValueError(f"step is {step!r}; allowed: whole numbers from 0 to {n_steps - 1}")
+    return value
+
+
+def _lags(lags: ArrayLike) -> NDArray[np.int64]:
+    q = np.atleast_1d(np.asarray(lags))
+    if q.ndim != 1 or not q.size or q.dtype.kind not in "iu" or q.min() < 0:
+        raise ValueError(f"lags is {lags!r}; allowed: one or more whole numbers from 0")
+    return q.astype(np.int64)
+
+
+def _slopes(n: int, derivatives: ArrayLike | None, activations: ArrayLike | None) -> Array:
+    """Slopes f' of n conventional units: (unit,) where it is constant, else (step, unit)."""
+    if derivatives is not None and activations is not None:
+        raise ValueError("derivatives and activations were both given; allowed: one of them")
+    if activations is not None:
+        y = finite("activations", activations)
+        if y.ndim != 2 or y.shape[1] != n or not len(y):
+            raise ValueError(f"activations has shape {y.shape}; allowed: (step, {n}), at least one step")
+        if y.min() < 0.0 or y.max() > 1.0:
+            raise ValueError(f"activations range from {y.min()} to {y.max()}; allowed: 0 to 1, logistic units")
+        return y * (1.0 - y)
+    slopes = finite("derivatives", MAX_SLOPE if derivatives is None else derivatives)
+    if slopes.ndim == 0:
+        slopes = np.full(n, float(slopes))
+    if slopes.ndim > 2 or slopes.shape[-1] != n or not len(slopes):
+        raise ValueError(f"derivatives has shape {slopes.shape}; allowed: (), ({n},) or (step, {n})")
+    return slopes
+
+
+def _lstm_factors(path: Trajectory, lags: NDArray[np.int64]) -> dict[str, Any]:
+    """Parts of the LSTM's factor for an error at the last step of a path, (35)-(37)."""
+    at = len(path.state) - 1 - lags
+    parts = {
+        "entry": (("cell",), path.entry[-1], "entry into the CEC, y_out h'"),
+        "cec": (("lag", "cell"), np.ones((len(lags), path.state.shape[1])), "factor inside the CEC"),
+        "exit_cell": (("lag", "cell"), path.exit_cell[at], "exit into the cell's weights, g' y_in"),
+        "exit_input_gate": (("lag", "cell"), path.exit_gate[at], "exit into the input gate's weights, g f'"),
+    }
+    return {name: (dims, values, {"long_name": text, "units": "1"}) for name, (dims, values, text) in parts.items()}
+
+
+def _norm(values: Array) -> float:
+    return float(np.sqrt(np.sum(values**2)))
+
+
+def _ratio(a: ArrayLike, b: ArrayLike) -> Array:
+    """Return a / b, NaN where b is 0."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return np.divide(a, b, out=np.full(b.shape, np.nan), where=b > 0.0)
+
+
+def _error(difference: ArrayLike, reference: ArrayLike) -> Array:
+    """Relative error: 0 where there is no difference, whatever the reference."""
+    return np.where(np.asarray(difference) == 0.0, 0.0, _ratio(difference, reference))
+
+
+def _cells(net: Frozen) -> dict[str, Any]:
+    a = net.architecture
+    return {"cell": np.arange(a.n_cells), "cell_block": ("cell", np.repeat(np.arange(a.n_blocks), a.block_size))}
+
+
+def _weight_dims(name: str) -> tuple[str, str]:
+    return UNIT_DIM[name], "output_source" if name == "output" else "source"
+
+
+def _weight_coords(net: Frozen) -> dict[str, Any]:
+    a = net.architecture
+    sizes = {"block": a.n_blocks, "output": a.n_outputs} | ({"hidden": a.n_hidden} if a.n_hidden else {})
+    numbers = {name: np.arange(n) for name, n in sizes.items()}
+    return {"source": a.sources, "output_source": a.output_sources, **numbers, **_cells(net)}

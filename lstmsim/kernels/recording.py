@@ -1,0 +1,132 @@
+"""Which sequences are recorded, and the buffer that takes them step by step."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.sequences import LEARN
+
+Array = Any
+
+HEAD = 3  # sequence, t, event stand before the variables
+
+
+class Record(NamedTuple):
+    """Rows of recorded steps per lane, in the column order of the learner's `Layout`."""
+
+    on: Array  # (lane,) bool: the running sequence is being recorded
+    used: Array  # (lane,) int: rows in use
+    begun: Array  # (lane,) int: tick at which the running sequence began
+    tick: Array  # (1,) int: steps of the common clock since the beginning
+    rows: Array  # (lane, row, column)
+    plan: Array  # (number,) int: sequences to record besides the rules below, ascending
+    place: Array  # (lane,) int: first entry of the plan not yet passed
+    first: int  # record all sequences below this number
+    every: int  # and every so many; 0: none
+    room: int  # rows that must be free when a sequence begins
+
+
+def new_record(lanes: int, rows: int, width: int, room: int, plan: Any = (), *, first: int = 0, every: int = 0) -> Record:
+    """An empty record of `rows` steps of `width` columns per lane."""
+    return Record(
+        on=np.zeros(lanes, np.bool_),
+        used=np.zeros(lanes, np.int64),
+        begun=np.zeros(lanes, np.int64),
+        tick=np.zeros(1, np.int64),
+        rows=np.zeros((lanes, rows, width)),
+        plan=np.array(plan, np.int64),
+        place=np.zeros(lanes, np.int64),
+        first=int(first),
+        every=int(every),
+        room=int(room),
+    )
+
+
+class Layout(NamedTuple):
+    """Names of what stands in the rows, and the sizes of the dimensions; one-hot inputs take one column."""
+
+    columns: tuple[tuple[str, int], ...]
+    sizes: dict[str, int]
+    one_hot: bool
+    block_size: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a row."""
+        return HEAD + sum(width for _, width in self.columns)
+
+
+def layout(shape: Any) -> Layout:
+    """Layout of an LSTM's rows, in the order of `write_step`."""
+    names = (
+        ("input", 1 if shape.symbols else shape.inputs),
+        ("target", shape.outputs),
+        ("output", shape.outputs),
+        ("output_error", shape.outputs),
+        *((name, shape.cells) for name in ("cell_net", "cell_state", "cell_output", "state_error", "cell_error")),
+        *((name, shape.blocks) for name in ("input_gate", "output_gate", "input_gate_error", "output_gate_error")),
+        ("update_norm", 1),
+    )
+    sizes = {
+        "block": shape.blocks,
+        "cell": shape.cells,
+        "input": shape.symbols or shape.inputs,
+        "output": shape.outputs,
+    }
+    return Layout(names, sizes, bool(shape.symbols), shape.size)
+
+
+@inlined
+def wanted(record, lane, index):  # type: ignore[no-untyped-def]
+    """Whether the lane's sequence number `index` is to be recorded."""
+    plan = record.plan
+    while record.place[lane] < plan.size and plan[record.place[lane]] < index:
+        record.place[lane] += 1
+    planned = record.place[lane] < plan.size and plan[record.place[lane]] == index
+    return planned or index < record.first or (record.every > 0 and index % record.every == 0)
+
+
+@inlined
+def write_step(shape, rule, state, record, feed, lane, index, clock, tick, now, then, learning):  # type: ignore[no-untyped-def]
+    """Append the lane's step: activations as they are, errors (19), (21), (23), (36), (37) or 0 where none arise."""
+    row = record.rows[lane, record.used[lane]]
+    record.used[lane] += 1
+    event = feed.event[clock, lane]
+    row[0], row[1], row[2] = index, tick - record.begun[lane], event
+    learns = (event & LEARN) != 0
+    target = feed.learn[clock, lane]
+    at = HEAD
+    if shape.symbols:
+        row[at] = state.symbol[lane]
+        at += 1
+    for i in range(shape.inputs):
+        row[at + i] = state.z[now + i, lane]
+    at += shape.inputs
+    for k in range(shape.outputs):
+        row[at + k] = feed.targets[target, k] if learns else float("nan")
+        row[at + shape.outputs + k] = state.y_k[lane, k]
+        row[at + 2 * shape.outputs + k] = state.e_k[lane, k] if learns else 0.0
+    at += 3 * shape.outputs
+    blocks, size, cells = shape.blocks, shape.size, shape.cells
+    first_cell = blocks
+    row_cells = then + shape.inputs + 1 + shape.gate_rows + shape.hidden
+    gate_at = at + 5 * cells
+    for j in range(blocks):
+        y_in, total = state.y[j, lane], 0.0
+        for c in range(j * size, (j + 1) * size):
+            f = state.y[first_cell + c, lane]
+            e_s = state.e_s[c, lane] if learns else 0.0
+            row[at + c] = state.net[first_cell + c, lane]
+            row[at + cells + c] = state.s[c, lane]
+            row[at + 2 * cells + c] = state.z[row_cells + c, lane]
+            row[at + 3 * cells + c] = e_s
+            row[at + 4 * cells + c] = rule.g_scale * f * (1.0 - f) * y_in * e_s
+            total += (rule.g_scale * f - rule.g_shift) * e_s
+        row[gate_at + j] = y_in
+        row[gate_at + blocks + j] = state.y[blocks + cells + j, lane] if shape.output_gates else 1.0
+        row[gate_at + 2 * blocks + j] = y_in * (1.0 - y_in) * total
+        row[gate_at + 3 * blocks + j] = state.e_out[j, lane] if learns and shape.output_gates else 0.0
+    row[gate_at + 4 * blocks] = state.norm[lane] ** 0.5 if learns and learning else 0.0

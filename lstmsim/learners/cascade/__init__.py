@@ -1,0 +1,1 @@
+"""Recurrent cascade-correlation."""

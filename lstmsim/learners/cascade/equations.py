@@ -1,0 +1,170 @@
+"""Recurrent cascade-correlation: one pass over all training strings at a time, and Quickprop.
+
+Fahlman, "The recurrent cascade-correlation architecture", NIPS 3, 1991; Fahlman, "An empirical study of learning speed in
+back-propagation networks", CMU-CS-88-162, 1988. The strings stand one after another along `step`. The columns of
+`values` are the inputs, the bias and the hidden units in the order in which they joined; the first `active` are in use.
+Candidates lie along the vector.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.logistic import logistic
+from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
+
+
+@kernel
+def unit_values(values, first, weights, self_weight, active, column):  # type: ignore[no-untyped-def]
+    """Write V(t) = f(sum_i w_i I_i(t) + w_s V(t-1)) of one hidden unit to a column; V is 0 before each string.
+
+    f is the logistic function less 1/2. `first` marks the first step of each string.
+    """
+    before = 0.0
+    for t in range(values.shape[0]):
+        if first[t]:
+            before = 0.0
+        net = self_weight * before
+        for i in range(active):
+            net += weights[i] * values[t, i]
+        before = 1.0 / (1.0 + math.exp(-net)) - 0.5
+        values[t, column] = before
+
+
+@kernel
+def output_pass(values, active, weights, targets, judged, first, offset, errors, slopes, results):  # type: ignore[no-untyped-def]
+    """Outputs y_o = f(sum_i w_oi I_i) at all steps: error signals, slopes of E = 1/2 sum (y - d)**2, a verdict per string.
+
+    The error signal is (f' + offset)(y - d); slopes[o, i] is its sum with I_i. Row n of `results` is string n against the
+    rows of `judged`: largest |error|, mean |error|, mean squared error, and 1 if at every step the outputs above 0 in
+    `judged` are the most active ones. Returns the sum of (y - d)**2.
+    """
+    steps, outputs = targets.shape
+    for o in range(outputs):
+        for i in range(active):
+            slopes[o, i] = 0.0
+    string, count, total = -1, 0, 0.0
+    for t in range(steps):
+        if first[t]:
+            string += 1
+            count = 0
+            results[string, 0] = results[string, 1] = results[string, 2] = 0.0
+            results[string, 3] = 1.0
+        worst, best = math.inf, -math.inf
+        for o in range(outputs):
+            net = 0.0
+            for i in range(active):
+                net += weights[o, i] * values[t, i]
+            y = 1.0 / (1.0 + math.exp(-net))
+            wrong = y - targets[t, o]
+            total += wrong * wrong
+            error = (y * (1.0 - y) + offset) * wrong
+            errors[t, o] = error
+            for i in range(active):
+                slopes[o, i] += error * values[t, i]
+            distance = abs(y - judged[t, o])
+            results[string, 0] = max(results[string, 0], distance)
+            results[string, 1] += distance
+            results[string, 2] += distance * distance
+            if judged[t, o] > 0.0:
+                worst = min(worst, y)
+            else:
+                best = max(best, y)
+        if not worst > best:
+            results[string, 3] = 0.0
+        count += outputs
+        if t + 1 == steps or first[t + 1]:
+            results[string, 1] /= count
+            results[string, 2] /= count
+    return total
+
+
+@kernel
+def centre(errors):  # type: ignore[no-untyped-def]
+    """Take the mean of each output's error signals from them; returns the sum of their squares before."""
+    total = 0.0
+    for o in range(errors.shape[1]):
+        mean = 0.0
+        for t in range(errors.shape[0]):
+            mean += errors[t, o]
+            total += errors[t, o] * errors[t, o]
+        mean /= errors.shape[0]
+        for t in range(errors.shape[0]):
+            errors[t, o] -= mean
+    return total
+
+
+@inlined
+def _forget(state, pool, rows):  # type: ignore[no-untyped-def]
+    """V, D_i and D_s of all candidates to zero, as before every string."""
+    for row in range(rows):
+        for c in range(0, pool, 8):
+            store_at(state, row * pool + c, splat(UNITS, 0.0))
+
+
+@kernel
+def candidate_pass(values, active, first, errors, squares, weights, state, signs, scores, slopes):  # type: ignore[no-untyped-def]
+    """Covariances S_o = sum_t V(t) (E_o(t) - mean E_o) / sum E**2 of all candidates, and slopes of -sum_o |S_o|.
+
+    D_i(t) = f'(V)(I_i(t) + w_s D_i(t-1)) and D_s(t) = f'(V)(V(t-1) + w_s D_s(t-1)) are exact for one self-recurrent unit,
+    f' = (1/2 + V)(1/2 - V); the slope takes `signs`, the signs of S_o of the pass before.
+
+    Arrays: weights (active + 1, candidate), self-weights last; state (active + 2, candidate) with D_i, D_s, V; signs and
+    scores (output, candidate); slopes like weights. `errors` have mean 0, `squares` is the sum of their squares before.
+    """
+    steps, outputs = errors.shape
+    pool = weights.shape[1]
+    _forget(slopes, pool, active + 1)
+    _forget(scores, pool, outputs)
+    for t in range(steps):
+        if first[t]:
+            _forget(state, pool, active + 2)
+        for c in range(0, pool, 8):
+            self_weight = load_at(UNITS, weights, active * pool + c)
+            before = load_at(UNITS, state, (active + 1) * pool + c)
+            net = self_weight * before
+            for i in range(active):
+                net = fma(load_at(UNITS, weights, i * pool + c), values[t, i], net)
+            f = logistic(net)
+            v, slope = f - 0.5, f * (1.0 - f)
+            pull = splat(UNITS, 0.0)
+            for o in range(outputs):
+                error = errors[t, o] / squares
+                at = o * pool + c
+                store_at(scores, at, fma(v, error, load_at(UNITS, scores, at)))
+                pull = fma(load_at(UNITS, signs, at), error, pull)
+            for i in range(active):
+                at = i * pool + c
+                d = slope * fma(self_weight, load_at(UNITS, state, at), splat(UNITS, values[t, i]))
+                store_at(state, at, d)
+                store_at(slopes, at, load_at(UNITS, slopes, at) - pull * d)
+            at = active * pool + c
+            d = slope * fma(self_weight, load_at(UNITS, state, at), before)
+            store_at(state, at, d)
+            store_at(slopes, at, load_at(UNITS, slopes, at) - pull * d)
+            store_at(state, (active + 1) * pool + c, v)
+
+
+@kernel
+def quickprop(weights, slopes, before, steps, rows, columns, epsilon, growth, decay):  # type: ignore[no-untyped-def]
+    """One Quickprop step on weights[:rows, :columns]; `before` and `steps` keep the slopes and steps for the next one.
+
+    With s = slope + decay w, p the slope before and d the step before: the parabola through both slopes gives
+    d s / (p - s), at most growth * d; gradient descent by epsilon is added as long as s points the way of d.
+    """
+    shrink = growth / (1.0 + growth)
+    for row in range(rows):
+        for column in range(columns):
+            w, d, p = weights[row, column], steps[row, column], before[row, column]
+            s = slopes[row, column] + decay * w
+            step = 0.0
+            if d == 0.0 or d * s < 0.0:
+                step = -epsilon * s
+            if d < 0.0:
+                step += growth * d if s >= shrink * p else d * s / (p - s)
+            elif d > 0.0:
+                step += growth * d if s <= shrink * p else d * s / (p - s)
+            weights[row, column] = w + step
+            steps[row, column] = step
+            before[row, column] = s

@@ -1,0 +1,247 @@
+"""The neural sequence chunker (Schmidhuber, 1992): automatizer A, and chunker C that sees only what A did not expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.kernels.recording import Layout, Record
+from lstmsim.kernels.scores import Book
+from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.vector import aligned
+from lstmsim.learners.chunker.equations import Net, Shape, advance
+from lstmsim.learners.settings import (
+    checked_weights,
+    flag,
+    generator,
+    one_hot,
+    one_of,
+    positive_fields,
+    whole_fields,
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ChunkerSettings:
+    """Sizes and rates of both nets.
+
+    The LSTM paper's comparison (experiment 2a) has one hidden unit in each net, alpha 1.0 and initial weights up to 0.2. Its
+    learning rule and failure threshold are not published: exact RTRL and 0.25, the bound of its test, are readings.
+
+    Attributes
+    ----------
+    n_inputs, n_outputs : int
+        Input units, and outputs of the task; the first `n_inputs` outputs predict the next input.
+    n_hidden, chunker_hidden : int
+        Hidden units of A and of C. A has one more output for each of C's.
+    init_range : float
+        Initial weights are uniform in [-init_range, init_range].
+    learning_rate : float
+        alpha of both nets.
+    failure : float
+        An input was unexpected when one of A's outputs for it was off by this much.
+    imitated : {"hidden", "state"}
+        What A learns to predict of C: its hidden units, as the weights of experiment 2a imply, or its outputs too, as in
+        Schmidhuber (1992).
+    chunker_shortcuts : bool
+        C's outputs see its inputs. Without that C's hidden units must tell apart what its outputs tell apart.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, the value given and what is allowed.
+    """
+
+    n_inputs: int
+    n_outputs: int
+    n_hidden: int = 1
+    chunker_hidden: int = 1
+    init_range: float = 0.2
+    learning_rate: float = 1.0
+    failure: float = 0.25
+    imitated: str = "hidden"
+    chunker_shortcuts: bool = True
+
+    def __post_init__(self) -> None:
+        """Check all values."""
+        whole_fields(self, "n_inputs", "n_outputs", "n_hidden", "chunker_hidden")
+        positive_fields(self, "learning_rate", "failure")
+        positive_fields(self, "init_range", zero=True)
+        one_of("imitated", self.imitated, "hidden", "state")
+        flag("chunker_shortcuts", self.chunker_shortcuts)
+
+    @property
+    def n_imitated(self) -> int:
+        """A's outputs that predict C's state."""
+        return self.chunker_hidden + (self.n_outputs if self.imitated == "state" else 0)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Shapes of the named weights; columns: inputs and self, or inputs and hidden units."""
+        return {
+            "automatizer_hidden": (self.n_hidden, self.n_inputs + 1),
+            "automatizer_output": (self.n_outputs + self.n_imitated, self.n_inputs + self.n_hidden),
+            "chunker_hidden": (self.chunker_hidden, self.n_inputs + 1),
+            "chunker_output": (self.n_outputs, self.n_inputs + self.chunker_hidden),
+        }
+
+    @property
+    def exists(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which connections there are: for each group of weights a mask of its shape."""
+        masks = {name: np.ones(shape, np.bool_) for name, shape in self.shapes.items()}
+        masks["chunker_output"][:, : self.n_inputs] = self.chunker_shortcuts
+        return masks
+
+    @property
+    def n_weights(self) -> int:
+        """Trainable weights of both nets."""
+        return sum(int(mask.sum()) for mask in self.exists.values())
+
+    @property
+    def automatizer_weights(self) -> int:
+        """Weights of A alone, which the paper counts: 10506 in experiment 2a."""
+        return sum(int(mask.sum()) for name, mask in self.exists.items() if name.startswith("automatizer"))
+
+    def initial_weights(self, seed: Sequence[int]) -> dict[str, Floats]:
+        """Weights uniform in [-init_range, init_range]."""
+        random = generator(seed)
+        draws = {name: random.uniform(-self.init_range, self.init_range, shape) for name, shape in self.shapes.items()}
+        return {name: np.where(mask, draws[name], 0.0) for name, mask in self.exists.items()}
+
+
+def _padded(n: int) -> int:
+    return -(-n // 8) * 8
+
+
+def _net(inputs: int, hidden: int, outputs: int, *, shortcuts: bool = True) -> Net:
+    """Return an empty net."""
+    stride, wide = _padded(inputs), _padded(outputs)
+    mask = aligned(wide)
+    mask[:outputs] = 1.0
+    return Net(
+        w_in=aligned(hidden, stride),
+        w_self=aligned(hidden),
+        w_symbol=aligned(inputs, wide),
+        w_output=aligned(hidden, wide),
+        h=aligned(hidden),
+        p_in=aligned(hidden, stride),
+        p_self=aligned(hidden),
+        back=aligned(hidden),
+        y_k=aligned(1, wide),
+        e_k=aligned(1, wide),
+        d_k=aligned(1, wide),
+        mask=mask,
+        symbol=np.zeros(1, np.int64),
+        shortcuts=bool(shortcuts),
+    )
+
+
+class ChunkerNets:
+    """One automatizer with its chunker; one lane, however many are asked for.
+
+    Parameters
+    ----------
+    settings : ChunkerSettings
+        Sizes and rates.
+    lanes : int
+        Without effect: the units lie along the vector, not the trials.
+    symbols : bool
+        Inputs are one-hot and come as symbol numbers; must be so.
+
+    Raises
+    ------
+    ValueError
+        If the inputs are not one-hot.
+    """
+
+    lanes = 1
+
+    def __init__(self, settings: ChunkerSettings, lanes: int, *, symbols: bool = False) -> None:
+        one_hot(symbols, "the chunker")
+        self.settings = s = settings
+        self.shape = Shape(s.n_inputs, s.n_outputs, s.n_imitated, s.failure, s.learning_rate)
+        self.automatizer = _net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)
+        self.chunker = _net(s.n_inputs, s.chunker_hidden, s.n_outputs, shortcuts=s.chunker_shortcuts)
+        self.pending = np.ones(1, np.bool_)
+
+    def set_weights(self, lane: int, weights: Mapping[str, Any]) -> None:
+        """Give both nets their weights, by the names and shapes of `ChunkerSettings.shapes`."""
+        given, n = checked_weights(weights, self.settings.exists), self.settings.n_inputs
+        for name, net in (("automatizer", self.automatizer), ("chunker", self.chunker)):
+            hidden, output = given[f"{name}_hidden"], given[f"{name}_output"]
+            net.w_in[:, :n], net.w_self[:] = hidden[:, :n], hidden[:, n]
+            net.w_symbol[:, : len(output)], net.w_output[:, : len(output)] = output[:, :n].T, output[:, n:].T
+
+    def weights(self, lane: int) -> dict[str, Floats]:
+        """Copies of the weights of both nets."""
+        result, shapes, n = {}, self.settings.shapes, self.settings.n_inputs
+        for name, net in (("automatizer", self.automatizer), ("chunker", self.chunker)):
+            outputs = shapes[f"{name}_output"][0]
+            result[f"{name}_hidden"] = np.concatenate([net.w_in[:, :n], net.w_self[:, None]], axis=1)
+            result[f"{name}_output"] = np.concatenate([net.w_symbol[:, :outputs], net.w_output[:, :outputs]]).T.copy()
+        return result
+
+    def reset(self, lane: int) -> None:
+        """Activations and partials to zero; the next input counts as unexpected."""
+        for net in (self.automatizer, self.chunker):
+            for array in (net.h, net.p_in, net.p_self, net.y_k):
+                array[...] = 0.0
+        self.pending[:] = True
+
+    def start(self, lane: int, seed: Sequence[int]) -> None:
+        """Give both nets the initial weights that belong to a seed."""
+        self.set_weights(lane, self.settings.initial_weights(seed))
+
+    def carried(self, lane: int) -> Floats:
+        """Return nothing: all units take part."""
+        return np.zeros(0)
+
+    def set_carried(self, lane: int, carried: Floats) -> None:
+        """Do nothing: all units take part."""
+
+    def grows(self, lane: int) -> bool:
+        """Return False: no unit joins later."""
+        return False
+
+    @property
+    def layout(self) -> Layout:
+        """What a recorded step holds."""
+        s, n = self.settings, self.settings.n_outputs
+        columns = (
+            ("input", 1),
+            *((name, n) for name in ("target", "output", "output_error", "chunker_output")),
+            ("unexpected", 1),
+            ("automatizer_hidden", s.n_hidden),
+            ("chunker_hidden", s.chunker_hidden),
+            ("chunker_prediction", s.n_imitated),
+            ("update_norm", 1),
+        )
+        sizes = {"input": s.n_inputs, "output": n, "hidden": s.n_hidden, "chunker_unit": s.chunker_hidden}
+        sizes["imitated_unit"] = s.n_imitated
+        return Layout(columns, sizes, True, 1)
+
+    @property
+    def weight_labels(self) -> dict[str, list[str]]:
+        """Names along the dimensions of the weights."""
+        s = self.settings
+        inputs = [f"input {i}" for i in range(s.n_inputs)]
+        outputs = [f"output {k}" for k in range(s.n_outputs)]
+        units = [f"chunker unit {u}" for u in range(s.chunker_hidden)]
+        imitated = [*units, *(f"chunker {name}" for name in outputs)][: s.n_imitated]
+        return {
+            "source": [*inputs, "self"],
+            "output_source": [*inputs, *(f"hidden {u}" for u in range(s.n_hidden))],
+            "chunker_source": [*inputs, *units],
+            "automatizer_output": [*outputs, *imitated],
+        }
+
+    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+        """Step from `clock` to `until`, or until the trial needs attention; the clock reached."""
+        nets = self.automatizer, self.chunker, self.pending
+        return int(advance(self.shape, *nets, feed, book, record, clock, until, learn, track))

@@ -1,0 +1,1 @@
+"""The LSTM of Hochreiter and Schmidhuber (1997)."""

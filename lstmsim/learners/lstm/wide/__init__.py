@@ -1,0 +1,1 @@
+"""The same LSTM with the units along the vector, for one big net."""

@@ -1,0 +1,1 @@
+"""Conventional recurrent nets, and what the rules that train them share."""

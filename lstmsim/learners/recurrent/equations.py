@@ -1,0 +1,250 @@
+"""A conventional recurrent net on one lane: activations, output errors, recording; what the rivals' rules share.
+
+Fully recurrent nets: all units see the inputs and, of the step before, all units or the hidden ones alone; the first
+units are the outputs. Layered nets: hidden units see the inputs and the hidden units one step before, outputs see the
+hidden units of the same step. Sources of a unit stand in the order units (padded to whole vectors), inputs, bias,
+padding; sources of a layered net's outputs in the order hidden units, inputs (where the outputs see them), bias. Padding
+has activation and weight 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.logistic import logistic
+from lstmsim.kernels.recording import HEAD, wanted
+from lstmsim.kernels.scores import RUNNING, close_sequence, judge_step
+from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
+
+Array = Any
+
+
+class Shape(NamedTuple):
+    """Sizes of a net."""
+
+    inputs: int
+    symbols: bool  # inputs are one-hot and come as symbol numbers
+    hidden: int
+    outputs: int
+    units: int  # units with recurrent weights: the hidden ones, in a fully recurrent net the outputs before them
+    first_input: int  # where the inputs stand among the sources of a unit; also the padded number of units
+    stride: int  # padded number of sources of a unit
+    output_stride: int
+    layered: bool
+    direct: bool  # outputs of a layered net see the inputs too
+    bias: bool
+    output_sources: int
+    output_active: int  # sources of the outputs that may be active at a step
+
+
+class Net(NamedTuple):
+    """Weights, and where their changes go: the same arrays when every change takes effect at once."""
+
+    w: Array  # (unit, source)
+    w_output: Array  # (output source, output)
+    u: Array
+    u_output: Array
+
+
+class State(NamedTuple):
+    """What a net carries from step to step, and what the last step left behind."""
+
+    z: Array  # (source,)
+    net: Array  # (unit,)
+    y: Array  # (unit,)
+    y_k: Array  # (1, output)
+    e_k: Array  # (1, output)
+    back: Array  # (unit,): error arriving at y, before the factor f'(net)
+    norm: Array  # (1,): squared norm of the last weight change
+    symbol: Array  # (1,) int
+    unit_mask: Array  # (unit,): 1.0 for units, 0.0 for padding
+    source_mask: Array  # (unit,): 1.0 for units that feed others one step later
+    output_mask: Array  # (output,)
+
+
+@inlined
+def forward(shape, net, state, feed, clock):  # type: ignore[no-untyped-def]
+    """y_k(t) = f(sum_j w_kj z_j), z = [y(t-1), x(t), 1]."""
+    z, first = state.z, shape.first_input
+    if shape.symbols:
+        z[first + state.symbol[0]] = 0.0
+        state.symbol[0] = feed.symbol[clock, 0]
+        z[first + state.symbol[0]] = 1.0
+    else:
+        for i in range(shape.inputs):
+            z[first + i] = feed.inputs[clock, i, 0]
+    for k in range(shape.units):
+        total = splat(UNITS, 0.0)
+        for j in range(0, shape.stride, 8):
+            total = fma(load_at(UNITS, net.w, k * shape.stride + j), load_at(UNITS, z, j), total)
+        state.net[k] = lane_sum(total)
+    for k in range(0, first, 8):
+        store_at(state.y, k, load_at(UNITS, state.unit_mask, k) * logistic(load_at(UNITS, state.net, k)))
+
+
+@inlined
+def output_row(shape, state, n):  # type: ignore[no-untyped-def]
+    """Number m of the n-th source of a layered net's outputs that may be active; one input is where they are one-hot."""
+    if shape.symbols and shape.direct and n >= shape.units:
+        return shape.units + state.symbol[0] if n == shape.units else shape.output_sources - 1
+    return n
+
+
+@inlined
+def output_source(shape, state, m):  # type: ignore[no-untyped-def]
+    """Activation of source m of a layered net's outputs."""
+    if m < shape.units:
+        return state.y[m]
+    if m == shape.output_sources - 1:
+        return 1.0 if shape.bias else 0.0
+    return state.z[shape.first_input + m - shape.units]
+
+
+@inlined
+def outputs(shape, net, state):  # type: ignore[no-untyped-def]
+    """y_k of the output units: those of the net itself, or of the output layer."""
+    wide = shape.output_stride
+    for k in range(0, wide, 8):
+        if not shape.layered:
+            store_at(state.y_k, k, load_at(UNITS, state.y, k))
+            continue
+        total = splat(UNITS, 0.0)
+        for n in range(shape.output_active):
+            m = output_row(shape, state, n)
+            total = fma(load_at(UNITS, net.w_output, m * wide + k), output_source(shape, state, m), total)
+        store_at(state.y_k, k, logistic(total))
+
+
+@inlined
+def errors(shape, net, state, targets, row):  # type: ignore[no-untyped-def]
+    """(19) e_k = f'(net_k)(d_k - y_k), and what arrives at the units: d_k - y_k, or sum_k w_ki e_k in a layered net."""
+    wide = shape.output_stride
+    for k in range(0, wide, 8):
+        y_k = load_at(UNITS, state.y_k, k)
+        difference = (load_at(UNITS, targets, row * wide + k) - y_k) * load_at(UNITS, state.output_mask, k)
+        store_at(state.e_k, k, y_k * (1.0 - y_k) * difference)
+        if not shape.layered:
+            store_at(state.back, k, difference)
+    if shape.layered:
+        for r in range(shape.units):
+            total = splat(UNITS, 0.0)
+            for k in range(0, wide, 8):
+                total = fma(load_at(UNITS, net.w_output, r * wide + k), load_at(UNITS, state.e_k, k), total)
+            state.back[r] = lane_sum(total)
+
+
+@inlined
+def update_outputs(shape, net, state, alpha, measure):  # type: ignore[no-untyped-def]
+    """(22) dw_km = alpha e_k y_m for the output layer; begins the norm of this step's change."""
+    squares, wide = splat(UNITS, 0.0), shape.output_stride
+    for n in range(shape.output_active):
+        m = output_row(shape, state, n)
+        y_m = alpha * output_source(shape, state, m)
+        for k in range(0, wide, 8):
+            change = y_m * load_at(UNITS, state.e_k, k)
+            store_at(net.u_output, m * wide + k, load_at(UNITS, net.u_output, m * wide + k) + change)
+            if measure:
+                squares = fma(change, change, squares)
+    if measure:
+        state.norm[0] = lane_sum(squares)
+
+
+@inlined
+def see(shape, net, state, feed, book, record, clock):  # type: ignore[no-untyped-def]
+    """One step up to the errors: activations, judgement, (19) where there is a target; the step's events."""
+    forward(shape, net, state, feed, clock)
+    event, state.norm[0] = feed.event[clock, 0], 0.0
+    if event & (LEARN | JUDGE) or record.on[0]:
+        outputs(shape, net, state)
+    if event & JUDGE:
+        judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
+    if event & LEARN:
+        errors(shape, net, state, feed.targets, feed.learn[clock, 0])
+    return event
+
+
+@inlined
+def leave(shape, state, feed, book, record, clock, learning):  # type: ignore[no-untyped-def]
+    """Record the step and make ready for the next; whether the lane needs attention, as in `advance`."""
+    if record.on[0]:
+        write_step(shape, state, record, feed, book.index[0], clock, learning)
+    carry(shape, state)
+    if feed.event[clock, 0] & END:
+        reset(shape, state)
+    return close_step(feed, book, record, clock)
+
+
+@inlined
+def carry(shape, state):  # type: ignore[no-untyped-def]
+    """Make the activations sources of the next step."""
+    for k in range(0, shape.first_input, 8):
+        store_at(state.z, k, load_at(UNITS, state.source_mask, k) * load_at(UNITS, state.y, k))
+
+
+@inlined
+def reset(shape, state):  # type: ignore[no-untyped-def]
+    """Activations to zero, as before every sequence."""
+    for k in range(shape.first_input):
+        state.z[k] = 0.0
+        state.y[k] = 0.0
+
+
+@inlined
+def apply_changes(net):  # type: ignore[no-untyped-def]
+    """Let changes that have waited take effect; their squared norm."""
+    squares = 0.0
+    for k in range(net.w.shape[0]):
+        for j in range(net.w.shape[1]):
+            squares += (net.u[k, j] - net.w[k, j]) ** 2
+            net.w[k, j] = net.u[k, j]
+    for m in range(net.w_output.shape[0]):
+        for k in range(net.w_output.shape[1]):
+            squares += (net.u_output[m, k] - net.w_output[m, k]) ** 2
+            net.w_output[m, k] = net.u_output[m, k]
+    return squares
+
+
+@inlined
+def write_step(shape, state, record, feed, index, clock, learning):  # type: ignore[no-untyped-def]
+    """Append the step: activations as they are, errors (19), (20) or 0 where none arise."""
+    row = record.rows[0, record.used[0]]
+    record.used[0] += 1
+    event = feed.event[clock, 0]
+    row[0], row[1], row[2] = index, record.tick[0] - record.begun[0], event
+    learns = (event & LEARN) != 0
+    target, at = feed.learn[clock, 0], HEAD
+    if shape.symbols:
+        row[at] = state.symbol[0]
+        at += 1
+    else:
+        for i in range(shape.inputs):
+            row[at + i] = state.z[shape.first_input + i]
+        at += shape.inputs
+    for k in range(shape.outputs):
+        row[at + k] = feed.targets[target, k] if learns else float("nan")
+        row[at + shape.outputs + k] = state.y_k[0, k]
+        row[at + 2 * shape.outputs + k] = state.e_k[0, k] if learns else 0.0
+    at += 3 * shape.outputs
+    first = shape.units - shape.hidden
+    for r in range(shape.hidden):
+        y = state.y[first + r]
+        row[at + r] = y
+        row[at + shape.hidden + r] = y * (1.0 - y) * state.back[first + r] if learns else 0.0
+    row[at + 2 * shape.hidden] = state.norm[0] ** 0.5 if learning else 0.0
+
+
+@inlined
+def close_step(feed, book, record, clock):  # type: ignore[no-untyped-def]
+    """Count the step, enter the sequence if it has ended; whether the lane needs attention, as in `advance`."""
+    record.tick[0] += 1
+    if not feed.event[clock, 0] & END:
+        return False
+    book.steps[0] += record.tick[0] - record.begun[0]
+    close_sequence(book, 0)
+    record.begun[0] = record.tick[0]
+    record.on[0] = wanted(record, 0, book.index[0])
+    full = record.used[0] + record.room > record.rows.shape[1]
+    full |= book.progress_rows[0] == book.progress.shape[1]
+    return full or book.flag[0] != RUNNING

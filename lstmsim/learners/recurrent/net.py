@@ -1,0 +1,260 @@
+"""Conventional recurrent nets: settings, named weights, and the arrays of one net, for the rules that train them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.kernels.recording import Layout
+from lstmsim.kernels.vector import aligned
+from lstmsim.learners.recurrent.equations import Net, Shape, State
+from lstmsim.learners.settings import (
+    checked_weights,
+    flag,
+    generator,
+    not_too_large,
+    one_of,
+    positive_fields,
+    whole_fields,
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RecurrentSettings:
+    """A net of logistic units with recurrent connections, and the step width of its learning.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs, n_hidden : int
+        Numbers of units.
+    topology : {"full", "late", "layered", "direct"}
+        full: outputs and hidden units are alike; each sees the inputs and, one step late, all of them. late: each sees
+        the inputs and, one step late, the hidden units. layered: hidden units see the inputs and, one step late, each
+        other; outputs see the hidden units of the same step. direct: layered, and the outputs see the inputs too.
+    bias : bool
+        All units have a bias.
+    init_range : float
+        Initial weights are uniform in [-init_range, init_range].
+    learning_rate : float
+        alpha.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what was given and what is allowed.
+    """
+
+    n_inputs: int
+    n_outputs: int
+    n_hidden: int
+    topology: str = "full"
+    bias: bool = False
+    init_range: float = 0.2
+    learning_rate: float = 0.1
+
+    topologies: ClassVar[tuple[str, ...]] = ("full", "late", "layered", "direct")
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        sizes = ("n_inputs", "n_outputs", "n_hidden")
+        whole_fields(self, *sizes)
+        one_of("topology", self.topology, *self.topologies)
+        flag("bias", self.bias)
+        positive_fields(self, "init_range", zero=True)
+        positive_fields(self, "learning_rate")
+        units = self.n_hidden + self.n_outputs
+        not_too_large((self.n_inputs + units) * units, **{name: getattr(self, name) for name in sizes})
+
+    @property
+    def layered(self) -> bool:
+        """Whether the outputs see the hidden units of the same step."""
+        return self.topology in ("layered", "direct")
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """Names of the sources of the hidden units, in the order of the weights' columns."""
+        outputs = [] if self.layered else [f"output {k}" for k in range(self.n_outputs)]
+        return [*self._inputs, *self._hidden, *outputs, "bias"]
+
+    @cached_property
+    def output_sources(self) -> list[str]:
+        """Names of the sources of the outputs, in the order of the weights' columns."""
+        if not self.layered:
+            return self.sources
+        return [*(self._inputs if self.topology == "direct" else []), *self._hidden, "bias"]
+
+    @property
+    def _inputs(self) -> list[str]:
+        return [f"input {i}" for i in range(self.n_inputs)]
+
+    @property
+    def _hidden(self) -> list[str]:
+        return [f"hidden {i}" for i in range(self.n_hidden)]
+
+    @cached_property
+    def exists(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which connections there are: for each group of weights a mask of its shape."""
+        masks = {
+            "hidden": np.ones((self.n_hidden, len(self.sources)), bool),
+            "output": np.ones((self.n_outputs, len(self.output_sources)), bool),
+        }
+        for mask in masks.values():
+            mask[:, -1] = self.bias
+            if self.topology == "late":
+                mask[:, self.n_inputs + self.n_hidden : -1] = False
+        return masks
+
+    @property
+    def n_weights(self) -> int:
+        """Trainable weights."""
+        return sum(int(mask.sum()) for mask in self.exists.values())
+
+    def initial_weights(self, seed: int | Sequence[int]) -> dict[str, Floats]:
+        """Weights uniform in [-init_range, init_range]."""
+        rng = generator(seed)
+        return {name: np.where(m, rng.uniform(-1.0, 1.0, m.shape) * self.init_range, 0.0) for name, m in self.exists.items()}
+
+    def shape(self, *, symbols: bool = False) -> Shape:
+        """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
+        units = self.n_hidden + (0 if self.layered else self.n_outputs)
+        first_input = -(-units // 8) * 8
+        seen = (1 if symbols else self.n_inputs) if self.topology == "direct" else 0
+        return Shape(
+            inputs=self.n_inputs,
+            symbols=bool(symbols),
+            hidden=self.n_hidden,
+            outputs=self.n_outputs,
+            units=units,
+            first_input=first_input,
+            stride=-(-(first_input + self.n_inputs + 1) // 8) * 8,
+            output_stride=-(-self.n_outputs // 8) * 8,
+            layered=self.layered,
+            direct=self.topology == "direct",
+            bias=bool(self.bias),
+            output_sources=len(self.output_sources) if self.layered else 0,
+            output_active=seen + self.n_hidden + 1 if self.layered else 0,
+        )
+
+
+class RecurrentNet:
+    """One net of given settings on one lane; the subclasses bring the learning rule.
+
+    Parameters
+    ----------
+    settings : RecurrentSettings
+        Units, connections and rule.
+    lanes : int
+        Without effect: one lane.
+    symbols : bool
+        Inputs are one-hot and come as symbol numbers.
+    separate : bool
+        Changes of the weights go to arrays of their own.
+    """
+
+    lanes = 1
+
+    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False, separate: bool = False) -> None:
+        self.settings = settings
+        self.shape = shape = settings.shape(symbols=symbols)
+        groups = (shape.units, shape.stride), (shape.output_sources, shape.output_stride)
+        weights = [aligned(*group) for group in groups]
+        self.net = Net(*weights, *([aligned(*group) for group in groups] if separate else weights))
+        self.state = State(
+            z=aligned(shape.stride),
+            net=aligned(shape.first_input),
+            y=aligned(shape.first_input),
+            y_k=aligned(1, shape.output_stride),
+            e_k=aligned(1, shape.output_stride),
+            back=aligned(shape.first_input),
+            norm=aligned(1),
+            symbol=aligned(1, dtype=np.int64),
+            unit_mask=aligned(shape.first_input),
+            source_mask=aligned(shape.first_input),
+            output_mask=aligned(shape.output_stride),
+        )
+        self.state.unit_mask[: shape.units] = 1.0
+        self.state.source_mask[shape.outputs if settings.topology == "late" else 0 : shape.units] = 1.0
+        self.state.output_mask[: shape.outputs] = 1.0
+        self.state.z[shape.first_input + shape.inputs] = shape.bias
+        inputs, hidden = np.arange(shape.inputs), np.arange(shape.hidden)
+        end = [shape.first_input + shape.inputs]
+        outputs = np.arange(0 if shape.layered else shape.outputs)
+        self._columns = np.concatenate([shape.first_input + inputs, len(outputs) + hidden, outputs, end])
+        seen = shape.units + inputs[: shape.inputs if shape.direct else 0]
+        self._output_rows = np.concatenate([seen, hidden, [shape.output_sources - 1]])
+
+    def set_weights(self, lane: int, weights: Mapping[str, Floats]) -> None:
+        """Give the net its weights: "hidden" (hidden, source) and "output" (output, output_source).
+
+        Raises
+        ------
+        ValueError
+            If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
+        """
+        weights, net, first = checked_weights(weights, self.settings.exists), self.net, self.shape.units - self.shape.hidden
+        for w, w_output in ((net.w, net.w_output), (net.u, net.u_output)):
+            w[first:, self._columns] = weights["hidden"]
+            if self.shape.layered:
+                w_output[self._output_rows, : self.shape.outputs] = weights["output"].T
+            else:
+                w[:first, self._columns] = weights["output"]
+
+    def weights(self, lane: int) -> dict[str, Floats]:
+        """Copies of the weights."""
+        net, first = self.net, self.shape.units - self.shape.hidden
+        if self.shape.layered:
+            output = net.w_output[self._output_rows, : self.shape.outputs].T.copy()
+        else:
+            output = net.w[:first, self._columns]
+        return {"hidden": net.w[first:, self._columns], "output": output}
+
+    def start(self, lane: int, seed: Sequence[int]) -> None:
+        """Give the net the initial weights that belong to a seed."""
+        self.set_weights(lane, self.settings.initial_weights(seed))
+
+    def reset(self, lane: int) -> None:
+        """Activations to zero; the weights stay."""
+        self.state.z[: self.shape.first_input] = 0.0
+        self.state.y[:] = 0.0
+
+    def carried(self, lane: int) -> Floats:
+        """Return what outlives a sequence besides the weights: nothing."""
+        return np.zeros(0)
+
+    def set_carried(self, lane: int, carried: Floats) -> None:
+        """Take what `carried` gave."""
+
+    def grows(self, lane: int) -> bool:
+        """Whether units may still join: no."""
+        return False
+
+    def join(self, lane: int) -> None:
+        """Let units join: there are none."""
+
+    @property
+    def layout(self) -> Layout:
+        """What a recorded step holds, in the order of the kernels' `write_step`."""
+        shape = self.shape
+        columns = (
+            ("input", 1 if shape.symbols else shape.inputs),
+            ("target", shape.outputs),
+            ("output", shape.outputs),
+            ("output_error", shape.outputs),
+            ("hidden", shape.hidden),
+            ("hidden_error", shape.hidden),
+            ("update_norm", 1),
+        )
+        sizes = {"hidden": shape.hidden, "input": shape.inputs, "output": shape.outputs}
+        return Layout(columns, sizes, shape.symbols, 1)
+
+    @property
+    def weight_labels(self) -> dict[str, list[str]]:
+        """Names along the dimensions of the weights."""
+        return {"source": self.settings.sources, "output_source": self.settings.output_sources}

@@ -1,0 +1,64 @@
+"""A run in a form that programs read: what `--json` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lstmsim
+from lstmsim.campaign.requests import Request
+from lstmsim.paper.rows import Row
+from lstmsim.report.results import Reached, RowResult
+
+_EACH = ("trial", "status", "sequences", "sequences_to_success", "steps", "seconds", "test_sequences", "test_wrong")
+
+
+def text(content: dict[str, Any]) -> str:
+    """One JSON document; NumPy's numbers become Python's, NaN becomes null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(part) for key, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(part) for part in value]
+        value = value.item() if hasattr(value, "item") else value
+        return None if value != value else value
+
+    return json.dumps({"lstmsim": lstmsim.__version__, **plain(content)}, indent=1, allow_nan=False)
+
+
+def of_row(row: Row) -> dict[str, Any]:
+    """A row and the paper's figures."""
+    paper = {"solved": row.paper.solved, "sequences": row.paper.sequences, "wrong": row.paper.wrong}
+    weights = getattr(row.config.settings, "n_weights", None)
+    return {"row": row.id, "task": row.title, "learner": row.config.learner, "weights": weights, "paper": paper}
+
+
+def of_request(request: Request) -> dict[str, Any]:
+    """A row as it was asked for."""
+    asked = {"name": request.name, "trials": request.trials, "set": request.changes, "reading": request.reading}
+    return of_row(request.row) | {"weights": getattr(request.config.settings, "n_weights", None)} | asked
+
+
+def of_result(result: RowResult) -> dict[str, Any]:
+    """A row's outcome, and that of each trial."""
+    return of_request(result.request) | {
+        **result.statuses,
+        "sequences_to_success": _reached(result.sequences),
+        "stages": {name: _reached(reached) for name, reached in result.stages.items()},
+        "test": {"sequences": result.test_sequences, "wrong": result.test_wrong, "squared_error": result.squared_error},
+        "each": [{key: attrs[key] for key in _EACH if key in attrs} for attrs in result.attrs],
+    }
+
+
+def of_run(out: Path, seed: int, results: Sequence[RowResult]) -> dict[str, Any]:
+    """A run's folder and its rows."""
+    files = {"summary": str(out / "summary.nc"), "report": str(out / "report.html")}
+    return {"out": str(out), "seed": seed, **files, "rows": [of_result(result) for result in results]}
+
+
+def _reached(reached: Reached) -> dict[str, Any]:
+    low, high = reached.range or (None, None)
+    return {"trials": reached.n, "mean": reached.mean, "min": low, "max": high}

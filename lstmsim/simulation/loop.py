@@ -1,0 +1,454 @@
+"""The trial loop: lanes of one learner on one task, from the first sequence to the stopping rule and the final test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lstmsim.kernels import scores as books
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.sequences import new_feed, rewind
+from lstmsim.learners import LEARNERS
+from lstmsim.simulation.config import Config
+from lstmsim.simulation.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Weights, finite
+from lstmsim.tasks import Task, trial_keys
+from lstmsim.trace.policy import Policy
+
+_BLOCK = 4096  # steps written ahead for every lane
+_TEST_BLOCK = 8, 1024  # the same in tests, which often end at the first sequence that is wrong: doubled from call to call
+_BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
+_TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
+
+MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
+
+
+class Lanes:
+    """One learner on one task: the feed it reads, the book it keeps, the clock common to its lanes."""
+
+    def __init__(
+        self, task: Task, learner: Any, *, record: Any, results: int = 0, training: Any = None, block: int = _BLOCK
+    ) -> None:
+        self.task, self.learner = task, learner
+        fixed = task.fixed_rows()
+        table = np.zeros((len(fixed), -(-task.n_outputs // 8) * 8))
+        table[:, : task.n_outputs] = fixed
+        self.ahead = self.block = max(block, 2 * task.max_length)
+        clocks = self.block + task.max_length + 1
+        inputs = 0 if task.symbols else task.n_inputs
+        self.feed = new_feed(learner.lanes, clocks, inputs, table, clocks // task.min_length + 2)
+        options = (
+            {}
+            if training is None
+            else {
+                "window": training.window,
+                "error_bound": training.error_bound,
+                "squared_error": training.squared_error,
+            }
+        )
+        self.book = books.new_book(learner.lanes, tolerance=task.tolerance, ranking=task.ranking, results=results, **options)
+        self.record = record
+        self.start = np.zeros(learner.lanes, np.int64)
+        self.clock = 0
+
+    def begin(self, lane: int | slice, key: int, index: Any = 0) -> None:
+        """Put a lane, or several, before sequence number `index` of the stream that `key` names."""
+        feed, record = self.feed, self.record
+        feed.event[self.clock :, lane] = 0
+        feed.write[lane], feed.index[lane], feed.key[lane], feed.active[lane] = self.clock, index, key, True
+        self.start[lane] = index
+        books.clear(self.book, lane, index)
+        record.used[lane] = record.place[lane] = 0
+        record.begun[lane] = record.tick[0]
+        planned = np.isin(index, record.plan) | (np.asarray(index) < record.first)
+        record.on[lane] = planned | (record.every > 0 and np.asarray(index) % record.every == 0)
+        self.learner.reset(lane)
+
+    def end(self, lane: int) -> None:
+        """Take a lane out of use."""
+        self.feed.event[self.clock :, lane] = 0
+        self.feed.active[lane] = False
+        self.book.flag[lane] = books.RUNNING
+        self.record.on[lane] = False
+
+    def advance(self, *, learn: bool) -> None:
+        """Go on until a lane needs attention or what is written ahead is used up."""
+        feed, book, record = self.feed, self.book, self.record
+        written = feed.write[feed.active]
+        if not written.size:
+            return
+        until = int(written.min())
+        if self.clock >= until:
+            rewind(feed, self.clock)
+            self.clock = 0
+            self.task.fill(feed, self.ahead)
+            self.ahead = min(2 * self.ahead, self.block)
+            until = int(feed.write[feed.active].min())
+        self.clock = self.learner.advance(feed, book, record, self.clock, until, learn=learn, track=learn)
+
+    def waiting(self) -> list[int]:
+        """Lanes that need attention: their flag says so, or their progress or recorded rows have filled the room."""
+        book, record = self.book, self.record
+        full = (record.begun == record.tick[0]) & (record.used + record.room > record.rows.shape[1])
+        full |= book.progress_rows == book.progress.shape[1]
+        full |= book.flag != books.RUNNING
+        return np.flatnonzero(full & self.feed.active).tolist()
+
+    def wrong(self, lane: int) -> int:
+        """Finished sequences of a lane that are not correct, where results are kept."""
+        done = self.book.results[lane, self.start[lane] : self.book.index[lane], 3]
+        return int((done == 0).sum())
+
+    def take_rows(self, lane: int) -> Floats:
+        """Recorded steps of a lane since the last call."""
+        rows: Floats = self.record.rows[lane, : self.record.used[lane]].copy()
+        self.record.used[lane] = 0
+        return rows
+
+
+class Simulation:
+    """Trials of one configuration on the lanes of one core.
+
+    Parameters
+    ----------
+    config : Config
+        Task, learner and stopping rule.
+    seed : int
+        Seed of the run; a trial's random numbers come from (seed, trial).
+    lanes : int
+        Trials advanced together; the results do not depend on it.
+    policy : Policy
+        What to record.
+    """
+
+    def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
+        self.config, self.seed, self.policy = config, seed, policy
+        self.training, task, self.exams = config.training, config.task, config.task.exams()
+        if getattr(config.settings, "sequential", False) and 2 * config.settings.join_window > config.training.window:
+            given = f"join_window is {config.settings.join_window}, window {config.training.window}"
+            raise ValueError(f"{given}; allowed: a window of at least twice join_window")
+        self.learner = LEARNERS[config.learner](config.settings, lanes, symbols=task.symbols)
+        lanes = self.learner.lanes
+        self.plan = policy.plan(self.training.max_sequences)
+        room = task.max_length
+        recording = self.plan.size or policy.first or policy.every
+        record = new_record(
+            lanes,
+            (max(2 * room, _BLOCK if policy.every == 1 else 0) if recording else 1),
+            self.learner.layout.width,
+            room if recording else 0,
+            self.plan,
+            first=policy.first,
+            every=policy.every,
+        )
+        self.lanes = Lanes(task, self.learner, record=record, training=self.training)
+        self.running: dict[int, Trial] = {}
+        self.spare: Any = None
+        self.borrowed: dict[tuple[Task, int], Lanes] = {}
+        self.on_rows: Callable[[int, Floats], None] | None = None
+        self.checkpoints: Checkpoints | None = None
+        self.trials: Iterator[int] = iter(())
+
+    def run(
+        self,
+        trials: Iterator[int],
+        on_rows: Callable[[int, Floats], None] | None = None,
+        on_progress: Callable[[Simulation], None] | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> Iterator[Result]:
+        """Advance the trials that the iterator names until it is empty; each is yielded when it has ended.
+
+        Parameters
+        ----------
+        trials : iterator of int
+            Trial numbers; may be shared between threads. With `Waiting` and checkpoints, the last ones take turns on the
+            lanes when fewer wait than there are lanes: they end at about the same time, and no lane is idle before.
+        on_rows : callable, optional
+            Takes (trial, recorded rows) as they come; kept in the result otherwise.
+        on_progress : callable, optional
+            Called after every stretch of steps.
+        checkpoints : Checkpoints, optional
+            Where unfinished trials are kept. Trials found there go on from their checkpoints; when it is stopping, the run
+            ends with a last checkpoint of every trial under way.
+        """
+        self.on_rows, self.checkpoints, self.trials = on_rows, checkpoints, trials
+        for lane in range(self.learner.lanes):
+            self._start(lane)
+        while self.running:
+            self.lanes.advance(learn=True)
+            for lane in self.lanes.waiting():
+                result = self._attend(lane)
+                if result is not None:
+                    yield result
+                if lane not in self.running:
+                    self._start(lane)
+            if checkpoints is not None and checkpoints.due():
+                for lane, trial in self.running.items():
+                    trial.save = True
+                    self.lanes.book.pause_at[lane] = self.lanes.book.index[lane] + 1
+            if on_progress is not None:
+                on_progress(self)
+
+    def _start(self, lane: int) -> None:
+        """Give a lane the next waiting trial, if there is one."""
+        if self.checkpoints is not None and self.checkpoints.stopping:
+            return
+        number = next(self.trials, None)
+        if number is None:
+            return
+        keys = trial_keys(self.seed, number)
+        self.learner.start(lane, (self.seed, number))
+        self.lanes.begin(lane, int(keys[0]))
+        weights = self.learner.weights(lane)
+        boundary = (0, weights, self.learner.carried(lane))
+        trial = Trial(Result(number, self.seed, initial=weights), int(keys[0]), int(keys[1]), [boundary])
+        if self.policy.spread:
+            trial.result.snapshots.append((0, weights))
+        state = self.checkpoints.load(number) if self.checkpoints is not None else None
+        if state is not None:
+            self._take_up(lane, trial, state)
+        eighth = self.training.max_sequences * self.config.task.max_length // 8
+        trial.turn = int(self.lanes.book.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
+        self.running[lane] = trial
+        self._arm(lane, trial)
+
+    def _state(self, lane: int, trial: Trial) -> dict[str, Any]:
+        """All that the trial of a lane consists of between two sequences."""
+        return {
+            "result": trial.result.course() | {"sequences": int(self.lanes.book.index[lane])},
+            "stage": trial.stage,
+            "tests": trial.tests,
+            "seconds": time.perf_counter() - trial.started,
+            "progress": np.concatenate([np.zeros((0, 4)), *trial.progress]),
+            "boundaries": trial.boundaries,
+            "book": books.course(self.lanes.book, lane),
+            "weights": self.learner.weights(lane),
+            "carried": self.learner.carried(lane),
+        }
+
+    def _take_up(self, lane: int, trial: Trial, state: dict[str, Any]) -> None:
+        """Put a lane where `_state` was taken: an ended sequence has left nothing but what is in it."""
+        trial.result.take_up(state["result"])
+        trial.stage, trial.tests, trial.progress = state["stage"], state["tests"], [state["progress"]]
+        trial.started = time.perf_counter() - state["seconds"]
+        kept = [(number, weights, carried) for number, weights, carried in state["boundaries"]]
+        if kept[0][0] > max(trial.result.sequences - self.policy.last, 0):  # kept for a policy that asked for fewer
+            kept = trial.boundaries + kept
+        trial.boundaries = kept
+        self.lanes.begin(lane, trial.key, trial.result.sequences)
+        self.learner.set_weights(lane, state["weights"])
+        self.learner.set_carried(lane, state["carried"])
+        books.take_up(self.lanes.book, lane, state["book"])
+        self._mark(trial, trial.result.sequences, state["weights"], state["carried"])
+
+    def _arm(self, lane: int, trial: Trial) -> None:
+        """Set the lane's book for the trial's next stage and the next sequence number at which it pauses."""
+        book, training, index = self.lanes.book, self.training, int(self.lanes.book.index[lane])
+        stage = training.stages[trial.stage]
+        judged_in_training = stage.test == 0
+        book.fewer_wrong[lane] = stage.fewer_wrong if judged_in_training else 0
+        book.error_limit[lane] = np.inf if stage.error is None else stage.error
+        later = self.plan[np.searchsorted(self.plan, index, side="right") :]
+        boundary = max(50, _BOUNDARY // self.config.task.max_length)
+        pauses = [training.max_sequences, index - index % boundary + boundary]
+        if not judged_in_training:
+            pauses.append(index - index % training.test_every + training.test_every)
+        if self.learner.grows(lane):
+            n = self.config.settings.join_window
+            pauses.append(index - index % n + n)
+        trial.due = min(pauses)
+        book.pause_at[lane] = min([trial.due, *later[:1]])
+        book.flag[lane] = books.RUNNING
+
+    def _attend(self, lane: int) -> Result | None:
+        """Collect what a lane has left, and act on its flag; the result if its trial has ended."""
+        book, trial = self.lanes.book, self.running[lane]
+        result, flag, index = trial.result, int(book.flag[lane]), int(book.index[lane])
+        if book.progress_rows[lane]:
+            trial.progress.append(book.progress[lane, : book.progress_rows[lane]].copy())
+            book.progress_rows[lane] = 0
+        record = self.lanes.record
+        if record.used[lane] + record.room > record.rows.shape[1]:
+            self._keep(result, self.lanes.take_rows(lane))
+        if flag == books.RUNNING:
+            return None
+        status = ""
+        if flag == books.DIVERGED:
+            status = "diverged"
+        elif flag == books.REACHED:
+            status = self._reach(trial, index)
+        if not status and index >= book.pause_at[lane]:  # a stage may be reached where a pause is due
+            status = self._pause(lane, trial, index)
+        if status:
+            return self._finish(lane, trial, status)
+        rests = self._rests(lane, trial)
+        if self.checkpoints is not None and (trial.save or rests):
+            trial.save = False
+            self._keep(result, self.lanes.take_rows(lane))
+            self.checkpoints.save(result.trial, self._state(lane, trial))
+            if rests or self.checkpoints.stopping:
+                self.lanes.end(lane)
+                del self.running[lane]
+                self.checkpoints.leave(result.trial)
+                if isinstance(self.trials, Waiting):
+                    self.trials.rest(result.trial, books.standing(book, lane))
+                return None
+        self._arm(lane, trial)
+        return None
+
+    def _rests(self, lane: int, trial: Trial) -> bool:
+        """Whether a trial makes room: its turn is over, and trials wait, but too few to fill the lanes."""
+        if self.lanes.book.steps[lane] < trial.turn or not isinstance(self.trials, Waiting):
+            return False
+        return 0 < len(self.trials) < self.learner.lanes
+
+    def _keep(self, result: Result, rows: Floats) -> None:
+        if self.on_rows is None:
+            result.rows.append(rows)
+        else:
+            self.on_rows(result.trial, rows)
+
+    def _reach(self, trial: Trial, index: int) -> str:
+        """Note that the trial's stage is reached; "solved" if it was the last."""
+        trial.result.stages[self.training.stages[trial.stage].name] = index
+        trial.stage += 1
+        return "solved" if trial.stage == len(self.training.stages) else ""
+
+    def _pause(self, lane: int, trial: Trial, index: int) -> str:
+        """Snapshot, growth and test, whatever is due at this number of sequences; the status if the trial has ended."""
+        training = self.training
+        weights = self.learner.weights(lane)
+        # Only where every trial pauses: what is recorded and when checkpoints are taken must not decide.
+        if index >= trial.due and not finite(weights):
+            return "diverged"
+        if index in self.plan:
+            trial.result.snapshots.append((index, weights))
+        if self.learner.grows(lane) and index % self.config.settings.join_window == 0:
+            self._grow(lane, trial, index)
+        carried = self.learner.carried(lane)
+        self._mark(trial, index, weights, carried)
+        stage = training.stages[trial.stage]
+        if stage.test and index % training.test_every == 0:
+            test = self._test(weights, carried, trial, stage.test, stage.fewer_wrong)
+            while test.passes(stage, squared=training.squared_error):
+                if self._reach(trial, index):
+                    return "solved"
+                stage = training.stages[trial.stage]
+        return "gave_up" if index >= training.max_sequences else ""
+
+    def _mark(self, trial: Trial, index: int, weights: Weights, carried: Floats) -> None:
+        """Keep a place from which the last sequences can be replayed."""
+        if self.policy.last and index - trial.boundaries[-1][0] >= self.policy.last:
+            trial.boundaries = [trial.boundaries[-1], (index, weights, carried)]
+
+    def _grow(self, lane: int, trial: Trial, index: int) -> None:
+        """Sequential construction: a memory cell block joins when the mean error has stopped falling.
+
+        The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
+        `join_window` sequences before them.
+        """
+        settings, ring = self.config.settings, self.lanes.book.ring[lane]
+        n = settings.join_window
+        since = index - (trial.result.joined[-1] if trial.result.joined else 0)
+        if since < 2 * n:
+            return
+        places = np.arange(index - 2 * n, index) % len(ring)
+        before, latest = ring[places[:n], 0].mean(), ring[places[n:], 0].mean()
+        if not latest < settings.join_ratio * before:
+            self.learner.join(lane)
+            trial.result.joined.append(index)
+
+    def _finish(self, lane: int, trial: Trial, status: str) -> Result:
+        """Final test and replay of the last sequences; the lane is free afterwards."""
+        book, result = self.lanes.book, trial.result
+        result.sequences, result.steps = int(book.index[lane]), int(book.steps[lane])
+        result.milestones = dict(zip(MILESTONES, map(int, book.milestones[lane]), strict=True))
+        result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])
+        result.final = self.learner.weights(lane)
+        result.status = status if finite(result.final) else "diverged"
+        carried = self.learner.carried(lane)
+        self._keep(result, self.lanes.take_rows(lane))
+        self.lanes.end(lane)
+        del self.running[lane]
+        if result.status != "diverged":
+            if self.policy.last:
+                self._replay(trial, result.sequences)
+            if self.training.final_test:
+                test = self._test(result.final, carried, trial, self.training.final_test, tests=self.policy.tests)
+                result.test = test.results
+        result.seconds = time.perf_counter() - trial.started
+        return result
+
+    def _borrow(self, task: Task, *, count: int, rows: int = 0, first: int = 0, plan: Any = ()) -> Lanes:
+        """Lanes of a second learner, for tests and replays, on any task; those that record nothing are kept."""
+        if (task, count) in self.borrowed and not rows:
+            return self.borrowed[task, count]
+        if self.spare is None:
+            config = self.config
+            self.spare = LEARNERS[config.learner](config.settings, self.learner.lanes, symbols=config.task.symbols)
+        record = new_record(
+            self.spare.lanes, max(rows, 1), self.spare.layout.width, task.max_length if rows else 0, plan, first=first
+        )
+        lanes = Lanes(task, self.spare, record=record, results=count, block=_TEST_BLOCK[1])
+        if not rows:
+            self.borrowed[task, count] = lanes
+        return lanes
+
+    def _test(
+        self, weights: Weights, carried: Any, trial: Trial, count: int, fewer_wrong: int = 0, *, tests: int = 0
+    ) -> Test:
+        """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
+        key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
+        trial.tests += 1
+        results, wrong, share = [], 0, max(1, count // len(self.exams))
+        for exam in self.exams:
+            lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
+            per = -(-share // lanes.learner.lanes)
+            begins = np.arange(0, share, per)
+            used = slice(0, len(begins))
+            lanes.learner.set_weights(used, weights)
+            lanes.learner.set_carried(used, carried)
+            lanes.begin(used, key, begins)
+            lanes.ahead = _TEST_BLOCK[0]
+            lanes.book.pause_at[used] = np.minimum(begins + per, share)
+            while lanes.feed.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
+                lanes.advance(learn=False)
+                lanes.book.progress_rows[:] = 0
+                for ended in np.flatnonzero(lanes.book.flag):
+                    lanes.end(int(ended))
+                if fewer_wrong:
+                    wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
+            if tests and exam is self.exams[-1]:
+                trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
+            number = np.arange(share)
+            results.append(lanes.book.results[number // per, number])
+            if fewer_wrong and wrong >= fewer_wrong:
+                break
+        return Test(np.concatenate(results))
+
+    def _replay(self, trial: Trial, end: int) -> None:
+        """Repeat the trial from a boundary and record its last sequences: the bits are the same."""
+        task, policy = self.config.task, self.policy
+        last = np.arange(max(end - policy.last, 0), end)
+        wanted = last[(last >= policy.first) & ~np.isin(last, self.plan)]
+        if policy.every:
+            wanted = wanted[wanted % policy.every != 0]
+        if not wanted.size:
+            return
+        rows = min(task.max_length * (wanted.size + 1), max(2 * task.max_length, _BLOCK))
+        lanes = self._borrow(task, count=0, rows=rows, plan=wanted)
+        start, weights, carried = [b for b in trial.boundaries if b[0] <= last[0]][-1]
+        lanes.begin(0, trial.key, start)
+        lanes.learner.set_weights(0, weights)
+        lanes.learner.set_carried(0, carried)
+        for stop in (*(joined for joined in trial.result.joined if joined > start), end):
+            lanes.book.pause_at[0], lanes.book.flag[0] = stop, books.RUNNING
+            while lanes.book.flag[0] == books.RUNNING:
+                lanes.advance(learn=True)
+                lanes.book.progress_rows[:] = 0
+                if lanes.record.used[0]:
+                    self._keep(trial.result, lanes.take_rows(0))
+            if stop < end:
+                lanes.learner.join(0)
