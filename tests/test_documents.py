@@ -10,7 +10,6 @@ import pytest
 from matplotlib import pyplot
 
 from lstmsim.campaign.requests import from_file, from_rows
-from lstmsim.learners import LEARNERS
 from lstmsim.run import main, parser
 from lstmsim.simulation.config import parse_assignment
 from lstmsim.trace.policy import Policy
@@ -57,13 +56,10 @@ def run(page, texts, folder, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     script = folder / f"{page.stem}.py"  # a file, because compiled functions are kept with theirs
     script.write_text("\n".join(texts), encoding="utf-8")
-    learners = dict(LEARNERS)
     try:
         runpy.run_path(str(script))
     finally:
         pyplot.close("all")
-        LEARNERS.clear()
-        LEARNERS.update(learners)
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
@@ -72,7 +68,7 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     if page.name == "README.md":
         monkeypatch.chdir(tmp_path)
         assert main(SMALL.split()) == 0
-        assert "LEARNERS" in texts.pop()  # below
+        assert "register" in texts.pop()  # below
     run(page, texts, tmp_path, monkeypatch)
     if page.name == "README.md":
         assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[-4:]] == ["solved"] * 4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import lstmsim
-from lstmsim.trace.schema import STEP
+from lstmsim.trace.schema import step_variables
 from tests.literal import PER_BLOCK, PER_CELL, PER_OUTPUT, LiteralLSTM
 
 Array = NDArray[np.float64]
@@ -437,10 +437,10 @@ def test_initial_weights():
 def test_trace_is_labelled():
     net = lstmsim.LSTM(3, 2, 2, 2)
     trace = net.run(np.ones((4, 3)), np.full((4, 2), 0.5))
-    assert set(trace.variables) == {*TRACE, "step", "block", "cell", "cell_block"}
-    assert dict(trace.sizes) == {"step": 4, "input": 3, "output": 2, "cell": 4, "block": 2}
+    assert set(trace.variables) == {*TRACE, "step", "input_unit", "output_unit", "block", "cell", "cell_block"}
+    assert dict(trace.sizes) == {"step": 4, "input_unit": 3, "output_unit": 2, "cell": 4, "block": 2}
     for name in TRACE:
-        variable = STEP[name]
+        variable = step_variables()[name]
         assert trace[name].dims == variable.dims
         assert trace[name].dtype == np.float64
         assert trace[name].attrs == {"long_name": variable.long_name, "units": "1", "symbol": variable.symbol}

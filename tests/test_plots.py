@@ -53,8 +53,8 @@ def make_trace(steps=110, blocks=2, size=2, sequence=3, events=EVENTS):
     event[events] = 1
     return xr.Dataset(
         {
-            "target": variable(("step", "output"), target, "target", "d"),
-            "output": variable(("step", "output"), np.full((steps, 1), 0.7), "output", "y_k"),
+            "target": variable(("step", "output_unit"), target, "target", "d"),
+            "output": variable(("step", "output_unit"), np.full((steps, 1), 0.7), "output", "y_k"),
             "cell_state": variable(cell, random.normal(size=(steps, cells)).cumsum(axis=0), "cell state", "s"),
             "state_error": variable(cell, at_end(cells, 1e-2), "cell state error", "e_s"),
             "cell_error": variable(cell, at_end(cells, 1e-3), "cell error", "e_c"),

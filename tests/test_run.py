@@ -55,7 +55,7 @@ def test_open_run_has_the_trials_along_a_dimension(run):
     tree = lstmsim.open_run(run[0])
     assert tree["trial"].values.tolist() == [0, 1]
     assert tree["trace"]["cell_state"].dims == ("trial", "step", "cell")
-    assert tree["trace"]["input"].dims == ("trial", "step", "input")
+    assert tree["trace"]["input"].dims == ("trial", "step", "input_unit")
     assert tree["test"]["error"].sizes == {"trial": 2, "test_sequence": 30}
     one = lstmsim.open_run(run[0] / "4-1" / "trial-0001.nc")
     state = one["trace"]["cell_state"].isel(trial=0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.threads import Standing
-from lstmsim.learners import LEARNERS
+from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
 from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.policy import Policy
@@ -72,7 +72,7 @@ def measure(config: Config, lanes: int, seconds: float = _MEASURED) -> Cost:
     seconds : float
         How long to measure.
     """
-    driver = getattr(LEARNERS[config.learner], "driver", Simulation)
+    driver = getattr(learner(config.learner), "driver", Simulation)
     simulation = driver(config, 0, lanes, Policy.parse("none"))
     marks: list[tuple[float, int, int]] = []
     ended = [0, 0]

@@ -13,7 +13,7 @@ from typing import Any
 from lstmsim.campaign import memory
 from lstmsim.campaign.folder import RowFolder
 from lstmsim.kernels.scores import standing
-from lstmsim.learners import LEARNERS
+from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.trial import Result, Waiting
@@ -91,7 +91,7 @@ class _Group:
     @property
     def alone(self) -> bool:
         """Whether the learner takes one trial after another, whatever the number of lanes."""
-        return getattr(LEARNERS[self.config.learner], "lanes", None) == 1
+        return getattr(learner(self.config.learner), "lanes", None) == 1
 
     @property
     def pauses(self) -> bool:
@@ -193,7 +193,7 @@ class Ensemble:
 
     def _simulation(self, group: _Group, width: int) -> Any:
         """What runs the trials of a group."""
-        driver = getattr(LEARNERS[group.config.learner], "driver", Simulation)
+        driver = getattr(learner(group.config.learner), "driver", Simulation)
         return driver(group.config, self.seed, width, self.policy)
 
     def width(self, group: _Group, share: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,38 +47,58 @@ def new_record(lanes: int, rows: int, width: int, room: int, plan: Any = (), *, 
     )
 
 
-class Layout(NamedTuple):
-    """Names of what stands in the rows, and the sizes of the dimensions; one-hot inputs take one column."""
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a dataset.
 
-    columns: tuple[tuple[str, int], ...]
+    Attributes
+    ----------
+    dims : tuple of str
+        Dimensions in order.
+    long_name : str
+        What it is.
+    symbol : str
+        The paper's symbol and equation, or "".
+    units : str
+        Unit; "1" for pure numbers.
+    disk : str
+        NumPy type in files.
+    """
+
+    dims: tuple[str, ...]
+    long_name: str
+    symbol: str = ""
+    units: str = "1"
+    disk: str = "f4"
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """Attributes of the variable in a dataset."""
+        return {"long_name": self.long_name, "units": self.units, "symbol": self.symbol}
+
+
+class Layout(NamedTuple):
+    """What stands in the rows: variables in their order, sizes of their dimensions; one-hot inputs take one column."""
+
+    variables: dict[str, Variable]
     sizes: dict[str, int]
     one_hot: bool
-    block_size: int
+    block_size: int = 1
+
+    @property
+    def columns(self) -> tuple[tuple[str, int], ...]:
+        """Names of the variables and the number of columns that each takes."""
+        return tuple((name, self._columns(name, variable)) for name, variable in self.variables.items())
 
     @property
     def width(self) -> int:
         """Columns of a row."""
         return HEAD + sum(width for _, width in self.columns)
 
-
-def layout(shape: Any) -> Layout:
-    """Layout of an LSTM's rows, in the order of `write_step`."""
-    names = (
-        ("input", 1 if shape.symbols else shape.inputs),
-        ("target", shape.outputs),
-        ("output", shape.outputs),
-        ("output_error", shape.outputs),
-        *((name, shape.cells) for name in ("cell_net", "cell_state", "cell_output", "state_error", "cell_error")),
-        *((name, shape.blocks) for name in ("input_gate", "output_gate", "input_gate_error", "output_gate_error")),
-        ("update_norm", 1),
-    )
-    sizes = {
-        "block": shape.blocks,
-        "cell": shape.cells,
-        "input": shape.symbols or shape.inputs,
-        "output": shape.outputs,
-    }
-    return Layout(names, sizes, bool(shape.symbols), shape.size)
+    def _columns(self, name: str, variable: Variable) -> int:
+        if name == "input" and self.one_hot:
+            return 1
+        return math.prod(self.sizes[dim] for dim in variable.dims if dim != "step")
 
 
 @inlined

@@ -10,6 +10,7 @@ from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Book
 from lstmsim.kernels.sequences import Feed
 from lstmsim.kernels.vector import aligned
+from lstmsim.learners.base import register
 from lstmsim.learners.bptt_kernel import History, advance
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.settings import refuse, whole
@@ -50,6 +51,7 @@ class BPTTSettings(RecurrentSettings):
                 raise refuse("horizon", self.horizon, f"None or a whole number of at least the interval, {self.interval}")
 
 
+@register("bptt", BPTTSettings, label="BPTT")
 class BPTT(RecurrentNet):
     """A net learning by back-propagation through time (Werbos 1988; Williams and Peng 1990).
 

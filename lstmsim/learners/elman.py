@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Book
 from lstmsim.kernels.sequences import Feed
+from lstmsim.learners.base import register
 from lstmsim.learners.elman_kernel import advance
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.settings import positive_fields, refuse
@@ -44,6 +45,7 @@ class ElmanSettings(RecurrentSettings):
             raise refuse("momentum", self.momentum, "a number from 0 to below 1")
 
 
+@register("elman", ElmanSettings, label="Elman net")
 class Elman(RecurrentNet):
     """A net whose context units hold copies of the hidden units, one step late, and count as constant inputs.
 

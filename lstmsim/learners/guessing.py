@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.recording import HEAD, Layout
+from lstmsim.kernels.recording import HEAD, Layout, Variable
 from lstmsim.kernels.sequences import END, new_feed
 from lstmsim.learners import guessing_kernel as kernels
+from lstmsim.learners.base import HIDDEN, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, Learner, register
 from lstmsim.learners.settings import one_of, positive_fields, whole_fields
 from lstmsim.simulation.driver import Driver, milestones
 from lstmsim.simulation.trial import Result
@@ -231,11 +232,16 @@ class GuessingTrials(Driver):
         return result
 
 
-class GuessingNets:
+@register("guessing", GuessingSettings, label="weight guessing")
+class GuessingNets(Learner):
     """What a trial file needs to know of the learner; the trials are run by `driver`."""
 
     driver = GuessingTrials
-    lanes = 1
+
+    @classmethod
+    def variables(cls) -> dict[str, Variable]:
+        """Everything that the net can be recorded by."""
+        return {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR, "hidden": HIDDEN}
 
     def __init__(self, settings: GuessingSettings, lanes: int, *, symbols: bool = False) -> None:
         self.settings, self.symbols = settings, symbols
@@ -244,9 +250,9 @@ class GuessingNets:
     def layout(self) -> Layout:
         """What a recorded step holds."""
         s = self.settings
-        hidden = (("hidden", s.hidden),) if s.hidden else ()
-        columns = (("input", s.n_inputs), ("target", 1), ("output", 1), ("output_error", 1), *hidden)
-        return Layout(columns, {"input": s.n_inputs, "output": 1, **dict(hidden)}, False, 1)
+        variables = {name: variable for name, variable in self.variables().items() if s.hidden or name != "hidden"}
+        sizes = {"input_unit": s.n_inputs, "output_unit": 1} | ({"hidden": s.hidden} if s.hidden else {})
+        return Layout(variables, sizes, False)
 
     @property
     def weight_labels(self) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Book
 from lstmsim.kernels.sequences import Feed
 from lstmsim.kernels.vector import aligned
+from lstmsim.learners.base import register
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.rtrl_kernel import advance
 from lstmsim.learners.settings import flag, one_of, refuse
@@ -44,6 +45,7 @@ class RTRLSettings(RecurrentSettings):
             raise refuse("teacher_forcing", True, f"False with topology {self.topology!r}, whose outputs feed no unit")
 
 
+@register("rtrl", RTRLSettings, label="RTRL")
 class RTRL(RecurrentNet):
     """A net learning by real-time recurrent learning (Robinson and Fallside 1987; Williams and Zipser 1989).
 

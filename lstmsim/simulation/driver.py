@@ -37,11 +37,11 @@ class Driver(ABC):
     """
 
     def __init__(self, config: Any, seed: int, lanes: int, policy: Any) -> None:
-        from lstmsim.learners import LEARNERS
+        from lstmsim.learners import learner
 
         self.config, self.seed, self.policy = config, seed, policy
         np.empty(self.memory, np.uint8)  # too large a request fails here, before the first trial
-        self.learner = LEARNERS[config.learner](config.settings, 1, symbols=config.task.symbols)
+        self.learner = learner(config.learner)(config.settings, 1, symbols=config.task.symbols)
         # What a progress display reads of a simulation: how far the running trial has come.
         self.lanes = SimpleNamespace(book=new_book(1))
         self.running: dict[int, int] = {}

@@ -11,7 +11,7 @@ import numpy as np
 from lstmsim.kernels import scores as books
 from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.sequences import new_feed, rewind
-from lstmsim.learners import LEARNERS
+from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
 from lstmsim.simulation.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Weights, finite
 from lstmsim.tasks import Task, trial_keys
@@ -126,11 +126,9 @@ class Simulation:
     def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
         self.config, self.seed, self.policy = config, seed, policy
         self.training, task, self.exams = config.training, config.task, config.task.exams()
-        if getattr(config.settings, "sequential", False) and 2 * config.settings.join_window > config.training.window:
-            given = f"join_window is {config.settings.join_window}, window {config.training.window}"
-            raise ValueError(f"{given}; allowed: a window of at least twice join_window")
-        self.learner = LEARNERS[config.learner](config.settings, lanes, symbols=task.symbols)
+        self.learner = learner(config.learner)(config.settings, lanes, symbols=task.symbols)
         lanes = self.learner.lanes
+        self.learner.check(window=self.training.window)
         self.plan = policy.plan(self.training.max_sequences)
         room = task.max_length
         recording = self.plan.size or policy.first or policy.every
@@ -255,8 +253,7 @@ class Simulation:
         pauses = [training.max_sequences, index - index % boundary + boundary]
         if not judged_in_training:
             pauses.append(index - index % training.test_every + training.test_every)
-        if self.learner.grows(lane):
-            n = self.config.settings.join_window
+        if n := self.learner.growth_window(lane):
             pauses.append(index - index % n + n)
         trial.due = min(pauses)
         book.pause_at[lane] = min([trial.due, *later[:1]])
@@ -325,7 +322,7 @@ class Simulation:
             return "diverged"
         if index in self.plan:
             trial.result.snapshots.append((index, weights))
-        if self.learner.grows(lane) and index % self.config.settings.join_window == 0:
+        if (n := self.learner.growth_window(lane)) and index % n == 0:
             self._grow(lane, trial, index)
         carried = self.learner.carried(lane)
         self._mark(trial, index, weights, carried)
@@ -344,21 +341,15 @@ class Simulation:
             trial.boundaries = [trial.boundaries[-1], (index, weights, carried)]
 
     def _grow(self, lane: int, trial: Trial, index: int) -> None:
-        """Sequential construction: a memory cell block joins when the mean error has stopped falling.
+        """Ask the learner whether units are to join."""
+        ring, joined = self.lanes.book.ring[lane], trial.result.joined
 
-        The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
-        `join_window` sequences before them.
-        """
-        settings, ring = self.config.settings, self.lanes.book.ring[lane]
-        n = settings.join_window
-        since = index - (trial.result.joined[-1] if trial.result.joined else 0)
-        if since < 2 * n:
-            return
-        places = np.arange(index - 2 * n, index) % len(ring)
-        before, latest = ring[places[:n], 0].mean(), ring[places[n:], 0].mean()
-        if not latest < settings.join_ratio * before:
-            self.learner.join(lane)
-            trial.result.joined.append(index)
+        def errors(n: int) -> Floats:
+            latest: Floats = ring[np.arange(index - n, index) % len(ring), 0]
+            return latest
+
+        if self.learner.grow(lane, errors, index - (joined[-1] if joined else 0)):
+            joined.append(index)
 
     def _finish(self, lane: int, trial: Trial, status: str) -> Result:
         """Final test and replay of the last sequences; the lane is free afterwards."""
@@ -387,7 +378,7 @@ class Simulation:
             return self.borrowed[task, count]
         if self.spare is None:
             config = self.config
-            self.spare = LEARNERS[config.learner](config.settings, self.learner.lanes, symbols=config.task.symbols)
+            self.spare = learner(config.learner)(config.settings, self.learner.lanes, symbols=config.task.symbols)
         record = new_record(
             self.spare.lanes, max(rows, 1), self.spare.layout.width, task.max_length if rows else 0, plan, first=first
         )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from lstmsim.kernels.recording import HEAD, Layout
-from lstmsim.trace.schema import COORDINATES, STEP
+from lstmsim.trace.schema import COORDINATES
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,16 +21,16 @@ def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
         columns = rows[:, at : at + width]
         at += width
         if name == "input" and layout.one_hot:
-            symbols, columns = columns[:, 0].astype(np.intp), np.zeros((len(rows), layout.sizes["input"]), np.int8)
+            symbols, columns = columns[:, 0].astype(np.intp), np.zeros((len(rows), layout.sizes["input_unit"]), np.int8)
             columns[np.arange(len(rows)), symbols] = 1
-        result[name] = columns[:, 0] if STEP[name].dims == ("step",) else columns
+        result[name] = columns[:, 0] if layout.variables[name].dims == ("step",) else columns
     return result
 
 
 def steps(layout: Layout, rows: Floats) -> xr.Dataset:
     """Recorded rows, shape (step, column), as a dataset of the per-step trace variables (float64)."""
     variables = {
-        name: (STEP[name].dims, columns.astype(np.float64), STEP[name].attrs)
+        name: (layout.variables[name].dims, columns.astype(np.float64), layout.variables[name].attrs)
         for name, columns in values(layout, rows).items()
     }
     coords: dict[str, Any] = {}

@@ -9,7 +9,8 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from lstmsim.trace.schema import STEP
+from lstmsim.kernels.recording import Layout
+from lstmsim.trace.schema import step_variables
 from lstmsim.trace.store import create_steps, library, whole_or_absent
 
 
@@ -69,15 +70,15 @@ class Recorder:
         """
         if self._file is None:
             raise ValueError("the recorder is not open; use it in a with statement")
-        names = [name for name in STEP if name in trace.variables]
-        if not names or "step" not in trace.sizes:
+        variables = {name: variable for name, variable in step_variables().items() if name in trace.data_vars}
+        if not variables or "step" not in trace.sizes:
             raise ValueError(f"trace has the variables {sorted(map(str, trace.variables))}; allowed: a trace of LSTM.run")
         sizes = {str(dim): size for dim, size in trace.sizes.items() if dim != "step"}
         with library():
             group = self._file.groups.get("trace")
             if group is None:
                 block_size = int((trace["cell_block"].values == 0).sum()) if "cell_block" in trace else 1
-                group = create_steps(self._file, "trace", names, sizes, block_size=block_size, one_hot=False)
+                group = create_steps(self._file, "trace", Layout(variables, sizes, False, block_size))
                 self._sequence, self._begun = sequence, 0
             there = {dim: len(group.dimensions[dim]) for dim in group.dimensions if dim != "step"}
             if there != sizes:
@@ -88,6 +89,6 @@ class Recorder:
             steps = np.arange(place.start, place.stop)
             for name, values in (("step", steps), ("sequence", sequence), ("t", steps - self._begun), ("event", 0)):
                 group[name][place] = np.broadcast_to(values, steps.shape)
-            for name in names:
+            for name in variables:
                 group[name][place] = trace[name].values
         self.steps = place.stop

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ import numpy.typing as npt
 import xarray as xr
 
 import lstmsim
-from lstmsim.kernels.recording import Layout
+from lstmsim.kernels.recording import Layout, Variable
 from lstmsim.trace.dataset import values
-from lstmsim.trace.schema import COORDINATES, PROGRESS, STEP, TEST, WEIGHT_DIMS, Variable
+from lstmsim.trace.schema import COORDINATES, PROGRESS, TEST
 from lstmsim.trace.seal import seal
 
 Floats = npt.NDArray[np.float64]
@@ -111,9 +111,7 @@ class TrialFile:
         with library():
             steps = self._file.groups.get(group)
             if steps is None:
-                names = [name for name, _ in self.layout.columns]
-                sizes, block_size, one_hot = self.layout.sizes, self.layout.block_size, self.layout.one_hot
-                steps = create_steps(self._file, group, names, sizes, block_size=block_size, one_hot=one_hot)
+                steps = create_steps(self._file, group, self.layout)
             start = len(steps.dimensions["step"])
             place = slice(start, start + len(rows))
             variables = values(self.layout, rows)
@@ -173,10 +171,9 @@ class TrialFile:
         return result
 
 
-def create_steps(
-    file: Any, name: str, variables: Sequence[str], sizes: dict[str, int], *, block_size: int, one_hot: bool
-) -> Any:
+def create_steps(file: Any, name: str, layout: Layout) -> Any:
     """Make an empty group of steps in an open file."""
+    sizes = layout.sizes
     group = file.createGroup(name)
     group.createDimension("step", None)
     for dim, size in sizes.items():
@@ -184,15 +181,15 @@ def create_steps(
     for coordinate, variable in COORDINATES.items():
         if set(variable.dims) <= {"step", *sizes}:
             _create(group, coordinate, variable, variable.disk, sizes)
-    for key in variables:
-        variable, packed = STEP[key], key == "input" and one_hot
+    for key, variable in layout.variables.items():
+        packed = key == "input" and layout.one_hot
         made = _create(group, key, variable, "i1" if packed else variable.disk, sizes, zlib=packed)
         made.coordinates = "sequence t event" + (" cell_block" if "cell" in variable.dims else "")
     for dim, size in sizes.items():
         if dim in COORDINATES:
             group[dim][:] = np.arange(size)
     if "cell" in sizes:
-        group["cell_block"][:] = np.arange(sizes["cell"]) // block_size
+        group["cell_block"][:] = np.arange(sizes["cell"]) // layout.block_size
     return group
 
 
@@ -222,7 +219,7 @@ def _weights(learner: Any, result: Any) -> dict[str, tuple[Variable, Any]]:
     variables: dict[str, tuple[Variable, Any]] = {}
     for kind, weights in (("initial", result.initial), ("final", result.final)):
         for name, group in weights.items():
-            variables[f"{kind}_{name}"] = Variable(WEIGHT_DIMS[name], f"{kind} weights: {name}", disk="f8"), group
+            variables[f"{kind}_{name}"] = Variable(learner.weight_dims[name], f"{kind} weights: {name}", disk="f8"), group
     if result.snapshots:
         numbers = [number for number, _ in result.snapshots]
         seen = Variable(("snapshot",), "training sequences seen at the snapshot", units="sequences", disk="i8")
@@ -230,7 +227,7 @@ def _weights(learner: Any, result: Any) -> dict[str, tuple[Variable, Any]]:
         for name in result.initial:
             stack = np.stack([weights[name] for _, weights in result.snapshots])
             text = f"weights during training: {name}"
-            variables[f"snapshot_{name}"] = Variable(("snapshot", *WEIGHT_DIMS[name]), text, disk="f8"), stack
+            variables[f"snapshot_{name}"] = Variable(("snapshot", *learner.weight_dims[name]), text, disk="f8"), stack
     for dim, labels in learner.weight_labels.items():
         variables[dim] = Variable((dim,), "names of the sources", disk="str"), labels
     return variables

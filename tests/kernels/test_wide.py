@@ -139,7 +139,7 @@ def test_absent_blocks(sizes):
     nets = holders(a)
     for net in nets:
         net.start(0, [1])
-        assert net.grows(0)
+        assert net.growth_window(0)
         net.join(0)
     inputs, targets = data(a, rng, 20, 0.5)
     for _ in range(2):

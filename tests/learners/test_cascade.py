@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstmsim.learners import LEARNERS
+from lstmsim.learners import learner
 from lstmsim.learners.cascade.equations import candidate_pass, centre, output_pass, quickprop, unit_values
 from lstmsim.learners.cascade.nets import Cascade, CascadeNets, CascadeSettings, CascadeTrials, Strings
 from lstmsim.paper.growth import cascade_rows
@@ -265,6 +265,6 @@ def test_refuses(change):
 
 
 def test_is_in_the_table_and_takes_symbols_only():
-    assert LEARNERS["cascade"] is CascadeNets
+    assert learner("cascade") is CascadeNets
     with pytest.raises(ValueError, match="symbols is False"):
         CascadeNets(CascadeSettings(7, 7), 1)

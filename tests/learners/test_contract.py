@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from lstmsim.kernels.recording import HEAD, new_record
-from lstmsim.learners import LEARNERS
+from lstmsim.learners import learner, learners
 from lstmsim.learners.elman import ElmanSettings
 from lstmsim.paper.rows import rows
 from lstmsim.simulation.config import Config
@@ -15,7 +15,7 @@ from lstmsim.simulation.loop import Lanes, Simulation
 from lstmsim.tasks import TASKS, trial_keys
 from lstmsim.trace.dataset import values
 from lstmsim.trace.policy import Policy
-from lstmsim.trace.schema import STEP, WEIGHT_DIMS
+from lstmsim.trace.schema import step_variables, weight_dims
 from lstmsim.trace.store import TrialFile, provenance
 
 SEQUENCES = 12
@@ -42,7 +42,7 @@ def cases() -> dict[str, Config]:
     """One row for each learner that learns step by step, and what no row has."""
     table, found = rows(), {}
     for row in table.values():
-        if row.config.learner not in found and not hasattr(LEARNERS[row.config.learner], "driver"):
+        if row.config.learner not in found and not hasattr(learner(row.config.learner), "driver"):
             found[row.config.learner] = short(row.config)
     adding = TASKS["adding"](20)
     dense = {"n_inputs": 2, "n_outputs": 1, "n_hidden": 3}
@@ -68,7 +68,7 @@ every_case = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 
 def build(config, lanes=1):
-    return LEARNERS[config.learner](config.settings, lanes, symbols=config.task.symbols)
+    return learner(config.learner)(config.settings, lanes, symbols=config.task.symbols)
 
 
 def same(one, other):
@@ -87,7 +87,7 @@ def rows_of(result):
 
 
 def test_every_learner_has_a_row():
-    assert {row.config.learner for row in rows().values()} == set(LEARNERS)
+    assert {row.config.learner for row in rows().values()} == set(learners())
 
 
 @every_case
@@ -120,8 +120,8 @@ def test_weights_have_their_names_and_shapes(config):
     learner.start(0, (1, 0))
     sizes = learner.layout.sizes | {dim: len(labels) for dim, labels in learner.weight_labels.items()}
     for name, group in learner.weights(0).items():
-        assert group.ndim == len(WEIGHT_DIMS[name])
-        for dim, size in zip(WEIGHT_DIMS[name], group.shape, strict=True):
+        assert group.ndim == len(weight_dims()[name])
+        for dim, size in zip(weight_dims()[name], group.shape, strict=True):
             assert sizes.get(dim, size) == size, (name, dim)
 
 
@@ -134,7 +134,7 @@ def test_layout_is_what_the_rows_hold(config):
     assert len(starts) == result.sequences
     variables = values(learner.layout, recorded)
     for name, columns in variables.items():
-        dims = STEP[name].dims
+        dims = step_variables()[name].dims
         assert columns.ndim == len(dims)
         assert columns.shape[1:] == tuple(learner.layout.sizes[dim] for dim in dims[1:]), name
     task = config.task.for_trial(0)

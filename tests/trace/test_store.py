@@ -20,12 +20,12 @@ from lstmsim.simulation.loop import MILESTONES, Result, Simulation
 from lstmsim.tasks import TASKS
 from lstmsim.trace.dataset import steps
 from lstmsim.trace.policy import Policy
-from lstmsim.trace.schema import COORDINATES, PROGRESS, STEP, TEST
+from lstmsim.trace.schema import COORDINATES, PROGRESS, TEST, step_variables
 from lstmsim.trace.store import TrialFile, marks, provenance, whole_or_absent
 
 STEPS = {
-    "input": ("step", "input"),
-    **dict.fromkeys(("target", "output", "output_error"), ("step", "output")),
+    "input": ("step", "input_unit"),
+    **dict.fromkeys(("target", "output", "output_error"), ("step", "output_unit")),
     **dict.fromkeys(("cell_net", "cell_state", "cell_output", "state_error", "cell_error"), ("step", "cell")),
     **dict.fromkeys(("input_gate", "output_gate", "input_gate_error", "output_gate_error"), ("step", "block")),
     "update_norm": ("step",),
@@ -35,7 +35,7 @@ WEIGHTS = {
     "output_gate": ("block", "source"),
     "cell": ("cell", "source"),
     "hidden": ("hidden", "source"),
-    "output": ("output", "output_source"),
+    "output": ("output_unit", "output_source"),
 }
 ROOT = (
     "title", "Conventions", "row", "trial", "seed", "status", "sequences", "sequences_to_success", "steps", "seconds",
@@ -112,9 +112,9 @@ def test_steps(trial, written, group):
         variable = steps_group[name]
         assert variable.dims == dims
         assert variable.attrs["units"] == "1"
-        assert variable.attrs["long_name"] == STEP[name].long_name
-        assert variable.attrs["symbol"] == STEP[name].symbol
-    sizes = {"block": architecture.n_blocks, "cell": architecture.n_cells, "input": config.task.n_inputs}
+        assert variable.attrs["long_name"] == step_variables()[name].long_name
+        assert variable.attrs["symbol"] == step_variables()[name].symbol
+    sizes = {"block": architecture.n_blocks, "cell": architecture.n_cells, "input_unit": config.task.n_inputs}
     for dim, size in sizes.items():
         assert steps_group.sizes[dim] == size
     assert {"step", "sequence", "t", "event", "block", "cell", "cell_block"} <= set(steps_group.coords)
@@ -134,7 +134,7 @@ def test_steps_are_those_of_memory_up_to_the_type_on_disk(trial, written, group)
     np.testing.assert_array_equal(stored["t"], rows[:, 1])
     memory = steps(simulation.learner.layout, rows)
     for name in STEPS:
-        disk = np.dtype("i1" if name == "input" and config.task.symbols else STEP[name].disk)
+        disk = np.dtype("i1" if name == "input" and config.task.symbols else step_variables()[name].disk)
         assert stored[name].dtype == disk
         np.testing.assert_array_equal(stored[name], memory[name].values.astype(disk), err_msg=name)
     assert stored["cell_state"].dtype == np.float64

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.recording import HEAD, Layout
+from lstmsim.kernels.recording import HEAD, Layout, Variable
 from lstmsim.kernels.sequences import END, new_feed
+from lstmsim.learners.base import HIDDEN, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, Learner, register
 from lstmsim.learners.cascade import equations as kernels
 from lstmsim.learners.settings import generator, one_hot, positive_fields, whole_fields
 from lstmsim.simulation.driver import Driver, milestones
@@ -365,11 +366,21 @@ class CascadeTrials(Driver):
             result.test_rows = np.concatenate([net.rows(i, i, strings) for i in range(min(policy.tests, len(strings)))])
 
 
-class CascadeNets:
+@register("cascade", CascadeSettings, label="RCC")
+class CascadeNets(Learner):
     """What a trial file needs to know of the learner; the trials are run by `driver`."""
 
     driver = CascadeTrials
-    lanes = 1
+    weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        "hidden": ("hidden", "source"),
+        "output": ("output_unit", "output_source"),
+        "score": ("hidden",),
+    }
+
+    @classmethod
+    def variables(cls) -> dict[str, Variable]:
+        """Everything that the net can be recorded by."""
+        return {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR, "hidden": HIDDEN}
 
     def __init__(self, settings: CascadeSettings, lanes: int, *, symbols: bool = False) -> None:
         one_hot(symbols, "recurrent cascade-correlation")
@@ -379,9 +390,8 @@ class CascadeNets:
     def layout(self) -> Layout:
         """What a recorded step holds."""
         s = self.settings
-        outputs = (("target", s.n_outputs), ("output", s.n_outputs), ("output_error", s.n_outputs))
-        columns = (("input", 1), *outputs, ("hidden", s.max_hidden))
-        return Layout(columns, {"input": s.n_inputs, "output": s.n_outputs, "hidden": s.max_hidden}, True, 1)
+        sizes = {"input_unit": s.n_inputs, "output_unit": s.n_outputs, "hidden": s.max_hidden}
+        return Layout(self.variables(), sizes, True)
 
     @property
     def weight_labels(self) -> dict[str, list[str]]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.recording import Layout, Record
+from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Book
 from lstmsim.kernels.sequences import Feed
 from lstmsim.kernels.vector import aligned
+from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, StepLearner, register
 from lstmsim.learners.chunker.equations import Net, Shape, advance
 from lstmsim.learners.settings import (
     checked_weights,
@@ -142,7 +143,8 @@ def _net(inputs: int, hidden: int, outputs: int, *, shortcuts: bool = True) -> N
     )
 
 
-class ChunkerNets:
+@register("chunker", ChunkerSettings, label="chunker")
+class ChunkerNets(StepLearner):
     """One automatizer with its chunker; one lane, however many are asked for.
 
     Parameters
@@ -160,7 +162,28 @@ class ChunkerNets:
         If the inputs are not one-hot.
     """
 
-    lanes = 1
+    weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        "automatizer_hidden": ("hidden", "source"),
+        "automatizer_output": ("automatizer_output", "output_source"),
+        "chunker_hidden": ("chunker_unit", "source"),
+        "chunker_output": ("output_unit", "chunker_source"),
+    }
+
+    @classmethod
+    def variables(cls) -> dict[str, Variable]:
+        """Everything that the two nets can be recorded by."""
+        return {
+            "input": INPUT,
+            "target": TARGET,
+            "output": OUTPUT,
+            "output_error": OUTPUT_ERROR,
+            "chunker_output": Variable(("step", "output_unit"), "next unexpected input as the chunker predicts it"),
+            "unexpected": Variable(("step",), "1 where the automatizer had not expected the input and the chunker reads it"),
+            "automatizer_hidden": Variable(("step", "hidden"), "activation of the automatizer's hidden unit", "h_A(t)"),
+            "chunker_hidden": Variable(("step", "chunker_unit"), "activation of the chunker's hidden unit", "h_C(t)"),
+            "chunker_prediction": Variable(("step", "imitated_unit"), "the chunker's state as the automatizer predicts it"),
+            "update_norm": UPDATE_NORM,
+        }
 
     def __init__(self, settings: ChunkerSettings, lanes: int, *, symbols: bool = False) -> None:
         one_hot(symbols, "the chunker")
@@ -198,33 +221,13 @@ class ChunkerNets:
         """Give both nets the initial weights that belong to a seed."""
         self.set_weights(lane, self.settings.initial_weights(seed))
 
-    def carried(self, lane: int) -> Floats:
-        """Return nothing: all units take part."""
-        return np.zeros(0)
-
-    def set_carried(self, lane: int, carried: Floats) -> None:
-        """Do nothing: all units take part."""
-
-    def grows(self, lane: int) -> bool:
-        """Return False: no unit joins later."""
-        return False
-
     @property
     def layout(self) -> Layout:
         """What a recorded step holds."""
         s, n = self.settings, self.settings.n_outputs
-        columns = (
-            ("input", 1),
-            *((name, n) for name in ("target", "output", "output_error", "chunker_output")),
-            ("unexpected", 1),
-            ("automatizer_hidden", s.n_hidden),
-            ("chunker_hidden", s.chunker_hidden),
-            ("chunker_prediction", s.n_imitated),
-            ("update_norm", 1),
-        )
-        sizes = {"input": s.n_inputs, "output": n, "hidden": s.n_hidden, "chunker_unit": s.chunker_hidden}
+        sizes = {"input_unit": s.n_inputs, "output_unit": n, "hidden": s.n_hidden, "chunker_unit": s.chunker_hidden}
         sizes["imitated_unit"] = s.n_imitated
-        return Layout(columns, sizes, True, 1)
+        return Layout(self.variables(), sizes, True)
 
     @property
     def weight_labels(self) -> dict[str, list[str]]:

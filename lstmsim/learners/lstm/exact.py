@@ -6,6 +6,7 @@ from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Book
 from lstmsim.kernels.sequences import Feed
 from lstmsim.kernels.vector import aligned
+from lstmsim.learners.base import register
 from lstmsim.learners.lstm.exact_kernel import advance
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import Architecture
@@ -14,6 +15,7 @@ from lstmsim.learners.settings import refuse
 _MAX_SENSITIVITIES = 50_000_000
 
 
+@register("exact_lstm", Architecture, label="LSTM, exact gradient")
 class ExactLSTM(LaneNets):
     """One net of an architecture, learning by real-time recurrent learning of the whole LSTM.
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.recording import Layout, Record, layout
+from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Book
 from lstmsim.kernels.sequences import Feed
 from lstmsim.kernels.vector import Width, aligned
+from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.equations import WAIT, Net, State
+from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.learners.lstm.steps import advance
 
 Floats = npt.NDArray[np.float64]
 
 
-class LaneNets:
+@register("lstm", Architecture, label="LSTM")
+class LaneNets(StepLearner):
     """Nets of one architecture, one per lane.
 
     Parameters
@@ -33,8 +36,21 @@ class LaneNets:
         Inputs are one-hot and come as symbol numbers.
     """
 
+    weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        "input_gate": ("block", "source"),
+        "output_gate": ("block", "source"),
+        "cell": ("cell", "source"),
+        "hidden": ("hidden", "source"),
+        "output": ("output_unit", "output_source"),
+    }
+
     net: Any
     state: Any
+
+    @classmethod
+    def variables(cls) -> dict[str, Variable]:
+        """Everything that the LSTM can be recorded by."""
+        return VARIABLES
 
     def __init__(self, architecture: Architecture, lanes: int, *, symbols: bool = False) -> None:
         self.architecture = architecture
@@ -191,9 +207,30 @@ class LaneNets:
             arrays += [state.p_cell.T, state.p_gate.T, state.p_symbol.reshape(self.lanes, -1)]
         return [array[lane] for array in arrays]
 
-    def grows(self, lane: int) -> bool:
-        """Whether a block of one lane has not joined yet."""
-        return bool((self.net.present[:, lane] == 0).any())
+    def check(self, *, window: int) -> None:
+        """Refuse a stopping rule that keeps fewer errors than `grow` compares."""
+        n = self.architecture.join_window
+        if self.architecture.sequential and 2 * n > window:
+            raise ValueError(f"join_window is {n}, window {window}; allowed: a window of at least twice join_window")
+
+    def growth_window(self, lane: int) -> int:
+        """Sequences after which `grow` is asked again while a block has not joined."""
+        return self.architecture.join_window if (self.net.present[:, lane] == 0).any() else 0
+
+    def grow(self, lane: int, errors: Callable[[int], Floats], since: int) -> bool:
+        """Sequential construction: a memory cell block joins when the mean error has stopped falling.
+
+        The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
+        `join_window` sequences before them.
+        """
+        n = self.architecture.join_window
+        if since < 2 * n:
+            return False
+        latest = errors(2 * n)
+        if latest[n:].mean() < self.architecture.join_ratio * latest[:n].mean():
+            return False
+        self.join(lane)
+        return True
 
     def join(self, lane: int) -> None:
         """Let the next memory cell block of one lane take part."""

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.recording import Layout
+from lstmsim.kernels.recording import Layout, Variable
 from lstmsim.kernels.vector import aligned
+from lstmsim.learners.base import HIDDEN, HIDDEN_ERROR, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, StepLearner
 from lstmsim.learners.recurrent.equations import Net, Shape, State
 from lstmsim.learners.settings import (
     checked_weights,
@@ -143,7 +144,7 @@ class RecurrentSettings:
         )
 
 
-class RecurrentNet:
+class RecurrentNet(StepLearner):
     """One net of given settings on one lane; the subclasses bring the learning rule.
 
     Parameters
@@ -158,7 +159,18 @@ class RecurrentNet:
         Changes of the weights go to arrays of their own.
     """
 
-    lanes = 1
+    @classmethod
+    def variables(cls) -> dict[str, Variable]:
+        """Everything that a conventional net can be recorded by, in the order of the kernels' `write_step`."""
+        return {
+            "input": INPUT,
+            "target": TARGET,
+            "output": OUTPUT,
+            "output_error": OUTPUT_ERROR,
+            "hidden": HIDDEN,
+            "hidden_error": HIDDEN_ERROR,
+            "update_norm": UPDATE_NORM,
+        }
 
     def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False, separate: bool = False) -> None:
         self.settings = settings
@@ -224,35 +236,12 @@ class RecurrentNet:
         self.state.z[: self.shape.first_input] = 0.0
         self.state.y[:] = 0.0
 
-    def carried(self, lane: int) -> Floats:
-        """Return what outlives a sequence besides the weights: nothing."""
-        return np.zeros(0)
-
-    def set_carried(self, lane: int, carried: Floats) -> None:
-        """Take what `carried` gave."""
-
-    def grows(self, lane: int) -> bool:
-        """Whether units may still join: no."""
-        return False
-
-    def join(self, lane: int) -> None:
-        """Let units join: there are none."""
-
     @property
     def layout(self) -> Layout:
         """What a recorded step holds, in the order of the kernels' `write_step`."""
         shape = self.shape
-        columns = (
-            ("input", 1 if shape.symbols else shape.inputs),
-            ("target", shape.outputs),
-            ("output", shape.outputs),
-            ("output_error", shape.outputs),
-            ("hidden", shape.hidden),
-            ("hidden_error", shape.hidden),
-            ("update_norm", 1),
-        )
-        sizes = {"hidden": shape.hidden, "input": shape.inputs, "output": shape.outputs}
-        return Layout(columns, sizes, shape.symbols, 1)
+        sizes = {"hidden": shape.hidden, "input_unit": shape.inputs, "output_unit": shape.outputs}
+        return Layout(self.variables(), sizes, shape.symbols)
 
     @property
     def weight_labels(self) -> dict[str, list[str]]:

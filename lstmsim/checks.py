@@ -1,0 +1,178 @@
+"""Settings as frozen pydantic dataclasses, and the one form of every refusal: argument, value, what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import pydantic
+from pydantic import BeforeValidator, Field
+
+__all__ = ["Field", "Flag", "Real", "Whole", "check", "describe", "refusal", "settings", "shown", "unknown"]
+
+C = TypeVar("C", bound=type)
+_CONFIG = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+_UNPRINTABLE = "a value that cannot be printed"
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is named in a message, in at most 200 characters."""
+    try:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    except (ValueError, RecursionError):  # Python does not print numbers of more than 4300 digits
+        text = _UNPRINTABLE
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def refusal(name: str, value: Any, allowed: str) -> ValueError:
+    """Return the error for a value that is not allowed."""
+    return ValueError(f"{name} is {shown(value)}; allowed: {allowed}")
+
+
+def unknown(kind: str, name: Any, allowed: Iterable[str]) -> ValueError:
+    """Return the error for a name that is not among those there are, with the closest of them."""
+    there = list(allowed)
+    close = difflib.get_close_matches(str(name), there, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return ValueError(f"unknown {kind} {shown(name)}{hint}; allowed: {', '.join(there)}")
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar, or an array of one number, as Python's own."""
+    return value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
+
+
+def _whole(value: Any) -> int:
+    value = _plain(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("not a whole number")
+    return value
+
+
+def _real(value: Any) -> float:
+    value = _plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("not a number")
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    value = _plain(value)
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]  # int or NumPy's; no truth value, no float
+Real = Annotated[float, BeforeValidator(_real)]  # finite
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+def describe(hint: Any) -> str:
+    """Return what a type hint allows, in words: "a whole number from 1 to 16", "'F', 'B'", "None or a finite number".
+
+    Parameters
+    ----------
+    hint : type
+        As in a dataclass, with the bounds of pydantic's `Field` as metadata.
+    """
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        limits: dict[str, Any] = {}
+        for item in args[1:]:
+            for part in [item, *getattr(item, "metadata", ())]:
+                limits |= {key: getattr(part, key) for key in ("gt", "ge", "lt", "le") if hasattr(part, key)}
+        return describe(args[0]) + _limits(**limits)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(sorted(map(describe, args), key=lambda text: text != "None"))
+    if origin is Literal:
+        return ", ".join(map(repr, args))
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            return f"a list, each {describe(args[0])}"
+        return f"{len(args)} values: {', '.join(map(describe, args))}"
+    names = {int: "a whole number", float: "a finite number", bool: "True, False", str: "a text", type(None): "None"}
+    name: str = names.get(hint) or getattr(hint, "__name__", str(hint))
+    return name
+
+
+def _limits(*, gt: Any = None, ge: Any = None, lt: Any = None, le: Any = None) -> str:
+    """Return bounds in words."""
+    if ge is not None and le is not None:
+        return f" from {ge:,} to {le:,}"
+    low = f" above {gt:,}" if gt is not None else f" of at least {ge:,}" if ge is not None else ""
+    high = f" below {lt:,}" if lt is not None else f" of at most {le:,}" if le is not None else ""
+    return low + (" and" if low and high else "") + high
+
+
+def check(name: str, value: Any, hint: Any) -> Any:
+    """Return a value as its type hint has it.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, the value and what is allowed.
+    """
+    try:
+        return _adapter(hint).validate_python(value)
+    except pydantic.ValidationError:
+        raise refusal(name, value, describe(hint)) from None
+
+
+@functools.cache
+def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(hint, config=_CONFIG)
+
+
+@typing.dataclass_transform(frozen_default=True, field_specifiers=(Field, dataclasses.field))
+def settings(cls: C) -> C:
+    """Make a class a frozen dataclass whose fields are checked by their types when it is made.
+
+    A field that is refused gives a ValueError of one line that names it, its value and what is allowed; what the class's own
+    `__post_init__` raises passes as it is.
+    """
+    made: Any = pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)(cls)
+    init: Callable[..., None] = made.__init__
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = dict(zip((f.name for f in dataclasses.fields(cls) if f.init and not f.kw_only), args, strict=False)) | kwargs
+        try:
+            if (name := next((n for n, value in given.items() if shown(value) == _UNPRINTABLE), None)) is not None:
+                raise refusal(name, given[name], _allowed(cls, name))
+            init(self, *args, **kwargs)
+        except pydantic.ValidationError as error:
+            raise _refused(cls, error.errors()[0], given) from None
+
+    made.__init__ = checked
+    return typing.cast(C, made)
+
+
+def _allowed(cls: Any, name: str) -> str:
+    return describe(typing.get_type_hints(cls, include_extras=True)[name])
+
+
+def _refused(cls: Any, complaint: Any, given: dict[str, Any]) -> ValueError:
+    """Return pydantic's first complaint in our form."""
+    if not complaint["loc"]:
+        return ValueError(str(complaint.get("ctx", {}).get("error", complaint["msg"])))
+    place, fields = complaint["loc"][0], [field.name for field in dataclasses.fields(cls) if field.init]
+    name = fields[place] if isinstance(place, int) and place < len(fields) else str(place)
+    if name not in fields:
+        return unknown("setting", name, fields)
+    if name not in given:
+        return ValueError(f"{name} is missing; allowed: {_allowed(cls, name)}")
+    return refusal(name, given[name], _allowed(cls, name))
