@@ -48,7 +48,7 @@ def test_environment_is_lstmsim_from_conda_forge(environment):
 def test_every_dependency_has_only_a_lower_bound(project):
     extras = project["optional-dependencies"].values()
     for requirement in [*project["dependencies"], *(name for extra in extras for name in extra)]:
-        assert re.fullmatch(r"[A-Za-z0-9-]+>=[0-9.]+", requirement), requirement
+        assert re.fullmatch(r"[A-Za-z0-9_-]+>=[0-9.]+", requirement), requirement
 
 
 def test_a_package_has_one_bound_in_all_extras(project):
