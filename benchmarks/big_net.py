@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from benchmarks.programs import build
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.scores import new_book
-from lstmsim.kernels.sequences import LEARN, new_feed
+from lstmsim.kernels.scores import new_scores
+from lstmsim.kernels.sequences import LEARN, new_sequences
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.learners.lstm.wide.net import one_net
 
@@ -40,16 +40,16 @@ def ours(
     net.set_weights(0, weights)
     table = np.zeros((steps, net.shape.output_stride))
     table[:, :outputs] = 0.5 + 0.4 * wave(steps * outputs, 0.9, (steps, outputs))
-    feed = new_feed(1, steps, inputs, table, 0)
-    feed.inputs[:, :, 0] = wave(steps * inputs, 1.3, (steps, inputs))
-    feed.event[every - 1 :: every, 0], feed.learn[:, 0] = LEARN, np.arange(steps)
-    buffer, book = new_record(1, steps if record else 1, net.layout.width, 0), new_book(1)
+    sequences = new_sequences(1, steps, inputs, table, 0)
+    sequences.inputs[:, :, 0] = wave(steps * inputs, 1.3, (steps, inputs))
+    sequences.event[every - 1 :: every, 0], sequences.learn[:, 0] = LEARN, np.arange(steps)
+    buffer, scores = new_record(1, steps if record else 1, net.layout.width, 0), new_scores(1)
     buffer.on[0] = record
 
     def run() -> float:
         buffer.used[0] = 0
         start = time.thread_time_ns()
-        net.advance(feed, book, buffer, 0, steps, learn=True, track=True)
+        net.advance(sequences, scores, buffer, 0, steps, learn=True, track=True)
         return time.thread_time_ns() - start
 
     return run, lambda: float(net.state.y_k[0, :outputs].sum())

@@ -22,8 +22,8 @@ import numpy as np
 
 from lstmsim.campaign.threads import Ensemble, Job
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.scores import new_book
-from lstmsim.kernels.sequences import new_feed
+from lstmsim.kernels.scores import new_scores
+from lstmsim.kernels.sequences import new_sequences
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.paper.rows import row
 from lstmsim.simulation.config import Stage
@@ -37,12 +37,12 @@ def kernel_alone(lanes: int, steps: int = 100_000) -> float:
     for lane in range(lanes):
         nets.start(lane, (0, lane))
     clocks = 1000
-    feed = new_feed(lanes, clocks, 2, np.zeros((0, 8)), 1)
-    feed.inputs[:] = np.random.default_rng(0).uniform(-1, 1, feed.inputs.shape)
-    book, record = new_book(lanes), new_record(lanes, 1, nets.layout.width, 0)
+    sequences = new_sequences(lanes, clocks, 2, np.zeros((0, 8)), 1)
+    sequences.inputs[:] = np.random.default_rng(0).uniform(-1, 1, sequences.inputs.shape)
+    scores, record = new_scores(lanes), new_record(lanes, 1, nets.layout.width, 0)
     start = time.process_time()
     for n in range(steps // clocks):
-        nets.advance(feed, book, record, 0, clocks, learn=True, track=True)
+        nets.advance(sequences, scores, record, 0, clocks, learn=True, track=True)
         if n % 2:
             for lane in range(lanes):
                 nets.reset(lane)

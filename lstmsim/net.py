@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.scores import new_book
-from lstmsim.kernels.sequences import LEARN, new_feed
+from lstmsim.kernels.scores import new_scores
+from lstmsim.kernels.sequences import LEARN, new_sequences
 from lstmsim.learners.lstm.settings import READINGS, Architecture
 from lstmsim.learners.lstm.wide.net import one_net
 
@@ -136,7 +136,7 @@ class LSTM:
         self.architecture = architecture
         self._lanes = one_net(architecture)
         self._lanes.set_weights(0, weights)
-        self._book = new_book(1)
+        self._scores = new_scores(1)
 
     def __getattr__(self, name: str) -> Any:
         if name in Architecture.__dataclass_fields__:
@@ -254,15 +254,15 @@ class LSTM:
         """Steps of the kernel over checked inputs; the recorded rows, shape (step, column)."""
         shape, count = self._lanes.shape, len(inputs)
         table = np.zeros((count if targets is not None else 0, shape.output_stride))
-        feed = new_feed(1, count, shape.inputs, table, 0)
-        feed.inputs[:, :, 0] = inputs
+        sequences = new_sequences(1, count, shape.inputs, table, 0)
+        sequences.inputs[:, :, 0] = inputs
         if targets is not None:
-            feed.targets[:, : shape.outputs] = targets
-            feed.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN)
-            feed.learn[:, 0] = np.arange(count)
+            sequences.targets[:, : shape.outputs] = targets
+            sequences.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN)
+            sequences.learn[:, 0] = np.arange(count)
         record = new_record(1, count, self._lanes.layout.width, 0)
         record.on[0] = True
-        self._lanes.advance(feed, self._book, record, 0, count, learn=learn, track=True)
+        self._lanes.advance(sequences, self._scores, record, 0, count, learn=learn, track=True)
         self._lanes.apply_changes(0)
         return record.rows[0]
 

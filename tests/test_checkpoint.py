@@ -13,7 +13,7 @@ from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.paper.rows import rows
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Simulation
-from lstmsim.simulation.trial import Result, Waiting
+from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.tasks import TASKS
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.rows import Rows
@@ -98,14 +98,16 @@ def test_trials_that_take_turns_end_with_the_same_bits(name, policy, tmp_path, m
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 200))
     whole = run(CONFIGS[name], range(7), policy=policy)
-    waiting, rests = Waiting(range(7)), []
-    rest = waiting.rest
-    monkeypatch.setattr(waiting, "rest", lambda trial, standing: rests.append((trial, standing)) or rest(trial, standing))
+    waiting, rests = TrialQueue(range(7)), []
+    rest = waiting.put_back
+    monkeypatch.setattr(
+        waiting, "put_back", lambda trial, progress: rests.append((trial, progress)) or rest(trial, progress)
+    )
     ended = run(CONFIGS[name], waiting, tmp_path, lanes=4, policy=policy, every=1e9)
     assert len({trial for trial, _ in rests}) > 4, "hardly a trial ever rested"
     assert all(steps >= 200 and sequences > 0 for _, (steps, sequences, *_) in rests)
     assert not len(waiting)
-    assert not waiting.resting()
+    assert not waiting.paused()
     for trial in range(7):
         assert_same(ended[trial], whole[trial])
 
@@ -114,8 +116,8 @@ def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monke
     """The first results come early: turns are taken only at the end."""
     monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 200))
     begun: list[int] = []
-    waiting = Waiting(range(5))
-    monkeypatch.setattr(waiting, "rest", lambda *_: pytest.fail("a trial rested"))
+    waiting = TrialQueue(range(5))
+    monkeypatch.setattr(waiting, "put_back", lambda *_: pytest.fail("a trial rested"))
     monkeypatch.setattr("lstmsim.campaign.folder.RowFolder.load", lambda _, trial: begun.append(trial))
     assert list(run(CONFIGS["adding"], waiting, tmp_path, lanes=1, policy="none", every=1e9)) == begun == list(range(5))
 
@@ -138,10 +140,10 @@ def test_rows_of_a_trial_that_goes_from_thread_to_thread(tmp_path):
 def test_a_stop_leaves_resting_trials_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("lstmsim.simulation.loop._TURN", (1, 200))
-    config, trials = CONFIGS["adding"], Waiting(range(6))
+    config, trials = CONFIGS["adding"], TrialQueue(range(6))
     whole = run(config, range(6))
     ended = run(config, trials, tmp_path, lanes=4, stop_after=3, every=1e9)
-    assert trials.resting()
+    assert trials.paused()
     left = [trial for trial in range(6) if trial not in ended]
     assert all(checkpoint_path(trial_path(tmp_path, "row", trial)).exists() for trial in left)
     ended |= run(config, left, tmp_path)

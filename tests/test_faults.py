@@ -16,7 +16,7 @@ import pytest
 from lstmsim.campaign.checkpoint import read
 from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path
 from lstmsim.campaign.lock import NAME
-from lstmsim.kernels.scores import DIVERGED, Book
+from lstmsim.kernels.scores import DIVERGED, Scores
 from lstmsim.run import main
 from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.seal import intact
@@ -423,12 +423,12 @@ def test_what_cannot_change_a_result_is_not_refused(same, undisturbed, tmp_path)
 
 
 def test_the_state_of_a_lane_is_all_that_a_checkpoint_must_hold():
-    """A field that joins the book must be decided about here and in `lstmsim.kernels.scores.course`."""
+    """A field that joins the scores must be decided about here and in `lstmsim.kernels.scores.lane_state`."""
     kept = {"steps", "ring", "sums", "milestones", "index"}
     between_sequences = {"current", "ranked", "progress", "progress_rows", "results"}  # empty, or handed over
     armed = {"pause_at", "flag", "fewer_wrong", "error_limit"}  # set for the stage
     constant = {"tolerance", "error_bound", "squared_error", "ranking"}
-    assert set(Book._fields) == kept | between_sequences | armed | constant
+    assert set(Scores._fields) == kept | between_sequences | armed | constant
     assert DIVERGED
     assert checkpoint_path(Path("trial-0000.nc")).name == "trial-0000.checkpoint.npz"
     assert callable(Simulation.run)

@@ -100,8 +100,8 @@ def measure(config: Config, lanes: int, seconds: float = _MEASURED) -> Cost:
 
 def _done(simulation: Any) -> tuple[int, int]:
     """Time steps and sequences of the trials that a simulation has under way."""
-    lanes, book = list(simulation.running), simulation.lanes.book
-    return sum(int(book.steps[lane]) for lane in lanes), sum(int(book.index[lane]) for lane in lanes)
+    lanes, scores = list(simulation.running), simulation.lanes.scores
+    return sum(int(scores.steps[lane]) for lane in lanes), sum(int(scores.index[lane]) for lane in lanes)
 
 
 class Forecast:

@@ -12,11 +12,11 @@ from typing import Any
 
 from lstmsim.campaign import memory
 from lstmsim.campaign.folder import RowFolder
-from lstmsim.kernels.scores import standing
+from lstmsim.kernels.scores import progress_of
 from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
 from lstmsim.simulation.loop import Simulation
-from lstmsim.simulation.trial import Result, Waiting
+from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import provenance
 
@@ -71,7 +71,7 @@ class Standing:
 
     @classmethod
     def of(cls, name: str, trials: list[tuple[int, int, float, float]]) -> Standing:
-        """Put together what `lstmsim.kernels.scores.standing` tells of each trial."""
+        """Put together what `lstmsim.kernels.scores.progress_of` tells of each trial."""
         begun = [trial for trial in trials if trial[1]]
         steps, sequences = sum(trial[0] for trial in trials), [trial[1] for trial in trials]
         return cls(name, steps, sequences, [trial[2] for trial in begun], [trial[3] for trial in begun])
@@ -86,7 +86,7 @@ class _Group:
     trials: list[int]
 
     def __post_init__(self) -> None:
-        self.waiting = Waiting(self.trials)
+        self.waiting = TrialQueue(self.trials)
 
     @property
     def alone(self) -> bool:
@@ -245,8 +245,8 @@ class Ensemble:
     def standings(self) -> list[Standing]:
         """How the trials under way stand, for each thread."""
         running = list(self.running.values())
-        found = [(name, [standing(run.lanes.book, lane) for lane in list(run.running)]) for name, run in running]
-        found += [(group.job.name, group.waiting.resting()) for group in self.groups]
+        found = [(name, [progress_of(run.lanes.scores, lane) for lane in list(run.running)]) for name, run in running]
+        found += [(group.job.name, group.waiting.paused()) for group in self.groups]
         return [Standing.of(name, trials) for name, trials in found if trials]
 
     def _take(self, number: int) -> _Group | None:

@@ -13,7 +13,7 @@ from lstmsim.kernels.sequences import LEARN
 
 Array = Any
 
-HEAD = 3  # sequence, t, event stand before the variables
+HEAD = 2  # sequence, t stand before the variables
 
 
 class Record(NamedTuple):
@@ -112,14 +112,13 @@ def wanted(record, lane, index):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def write_step(shape, rule, state, record, feed, lane, index, clock, tick, now, then, learning):  # type: ignore[no-untyped-def]
+def write_step(shape, rule, state, record, sequences, lane, index, clock, tick, now, then, learning):  # type: ignore[no-untyped-def]
     """Append the lane's step: activations as they are, errors (19), (21), (23), (36), (37) or 0 where none arise."""
     row = record.rows[lane, record.used[lane]]
     record.used[lane] += 1
-    event = feed.event[clock, lane]
-    row[0], row[1], row[2] = index, tick - record.begun[lane], event
-    learns = (event & LEARN) != 0
-    target = feed.learn[clock, lane]
+    row[0], row[1] = index, tick - record.begun[lane]
+    learns = (sequences.event[clock, lane] & LEARN) != 0
+    target = sequences.learn[clock, lane]
     at = HEAD
     if shape.symbols:
         row[at] = state.symbol[lane]
@@ -128,7 +127,7 @@ def write_step(shape, rule, state, record, feed, lane, index, clock, tick, now, 
         row[at + i] = state.z[now + i, lane]
     at += shape.inputs
     for k in range(shape.outputs):
-        row[at + k] = feed.targets[target, k] if learns else float("nan")
+        row[at + k] = sequences.targets[target, k] if learns else float("nan")
         row[at + shape.outputs + k] = state.y_k[lane, k]
         row[at + 2 * shape.outputs + k] = state.e_k[lane, k] if learns else 0.0
     at += 3 * shape.outputs

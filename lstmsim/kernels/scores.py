@@ -1,4 +1,4 @@
-"""Book-keeping of training: what each finished sequence adds, when a stage is reached, and what is kept of the course."""
+"""What is kept of every trial in training: errors of its latest sequences, milestones, progress, the stopping rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEVELS = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 _LEVELS = np.array(LEVELS)
 
 
-class Book(NamedTuple):
+class Scores(NamedTuple):
     """Per lane: counts, the latest `window` sequences, milestones, progress rows."""
 
     index: Array  # (lane,) int: sequences finished
@@ -39,7 +39,7 @@ class Book(NamedTuple):
     ranking: bool
 
 
-def new_book(
+def new_scores(
     lanes: int,
     *,
     window: int = 1,
@@ -48,13 +48,13 @@ def new_book(
     squared_error: bool = False,
     ranking: bool = False,
     results: int = 0,
-) -> Book:
-    """An empty book; without arguments one that only counts."""
+) -> Scores:
+    """Empty scores; without arguments they only count."""
 
     def ints(value: int = 0) -> Array:
         return np.full(lanes, value, np.int64)
 
-    return Book(
+    return Scores(
         index=ints(),
         steps=ints(),
         pause_at=ints(np.iinfo(np.int64).max),
@@ -76,39 +76,47 @@ def new_book(
     )
 
 
-def clear(book: Book, lane: int | slice, index: int | Array = 0) -> None:
-    """Begin the book of a lane, or of several, anew, before sequence number `index`."""
-    for array in (book.steps, book.flag, book.ring, book.sums, book.current, book.progress_rows, book.fewer_wrong):
+def clear(scores: Scores, lane: int | slice, index: int | Array = 0) -> None:
+    """Begin the scores of a lane, or of several, anew, before sequence number `index`."""
+    for array in (
+        scores.steps,
+        scores.flag,
+        scores.ring,
+        scores.sums,
+        scores.current,
+        scores.progress_rows,
+        scores.fewer_wrong,
+    ):
         array[lane] = 0
-    book.index[lane], book.ranked[lane], book.milestones[lane] = index, True, -1
-    book.pause_at[lane], book.error_limit[lane] = np.iinfo(np.int64).max, np.inf
+    scores.index[lane], scores.ranked[lane], scores.milestones[lane] = index, True, -1
+    scores.pause_at[lane], scores.error_limit[lane] = np.iinfo(np.int64).max, np.inf
 
 
-_COURSE = ("steps", "ring", "sums", "milestones")
+_KEPT = ("steps", "ring", "sums", "milestones")
 
 
-def course(book: Book, lane: int) -> dict[str, Array]:
-    """Copies of what a lane's book says of its trial between two sequences, but for the number of sequences."""
-    return {name: np.array(getattr(book, name)[lane]) for name in _COURSE}
+def lane_state(scores: Scores, lane: int) -> dict[str, Array]:
+    """Copies of what a lane's scores say of its trial between two sequences, but for the number of sequences."""
+    return {name: np.array(getattr(scores, name)[lane]) for name in _KEPT}
 
 
-def take_up(book: Book, lane: int, course: dict[str, Array]) -> None:
-    """Enter what `course` gave, after `clear`."""
-    for name in _COURSE:
-        getattr(book, name)[lane] = course[name]
+def restore(scores: Scores, lane: int, state: dict[str, Array]) -> None:
+    """Enter what `lane_state` gave, after `clear`."""
+    for name in _KEPT:
+        getattr(scores, name)[lane] = state[name]
 
 
-def standing(book: Book, lane: int) -> tuple[int, int, float, float]:
+def progress_of(scores: Scores, lane: int) -> tuple[int, int, float, float]:
     """Steps and sequences of a lane's trial, mean |error| and fraction correct of its latest sequences."""
-    seen = int(book.index[lane])
-    window = max(1, min(seen, book.ring.shape[1]))
-    return int(book.steps[lane]), seen, float(book.sums[lane, 0] / window), float(book.sums[lane, 2] / window)
+    seen = int(scores.index[lane])
+    window = max(1, min(seen, scores.ring.shape[1]))
+    return int(scores.steps[lane]), seen, float(scores.sums[lane, 0] / window), float(scores.sums[lane, 2] / window)
 
 
 @inlined
-def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyped-def]
+def judge_step(shape, scores, state, targets, lane, row):  # type: ignore[no-untyped-def]
     """Compare the outputs of one step with a row of the target table."""
-    if book.ranking:
+    if scores.ranking:
         worst, best = np.inf, -np.inf
         for k in range(shape.outputs):
             y = state.y_k[lane, k]
@@ -116,7 +124,7 @@ def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyp
                 worst = min(worst, y)
             else:
                 best = max(best, y)
-        book.ranked[lane] &= worst > best
+        scores.ranked[lane] &= worst > best
     wide, first = state.y_k.shape[1], row * targets.shape[1]
     whole = shape.outputs - shape.outputs % 8
     sums, squares, largest = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
@@ -130,53 +138,53 @@ def judge_step(shape, book, state, targets, lane, row):  # type: ignore[no-untyp
         total += error_k
         square += error_k * error_k
         most = max(most, error_k)
-    book.current[lane, 0] += total
-    book.current[lane, 1] += square
-    book.current[lane, 3] = max(book.current[lane, 3], most)
-    book.current[lane, 2] += shape.outputs
+    scores.current[lane, 0] += total
+    scores.current[lane, 1] += square
+    scores.current[lane, 3] = max(scores.current[lane, 3], most)
+    scores.current[lane, 2] += shape.outputs
 
 
 @inlined
-def close_sequence(book, lane):  # type: ignore[no-untyped-def]
+def close_sequence(scores, lane):  # type: ignore[no-untyped-def]
     """Enter the finished sequence; set the lane's flag if its trial pauses, is solved or has diverged."""
-    current, ring = book.current[lane], book.ring[lane]
+    current, ring = scores.current[lane], scores.ring[lane]
     window = ring.shape[0]
     count = max(current[2], 1.0)
     absolute, squared = current[0] / count, current[1] / count
-    correct = book.ranked[lane] if book.ranking else current[3] < book.tolerance
-    place = book.index[lane] % window
+    correct = scores.ranked[lane] if scores.ranking else current[3] < scores.tolerance
+    place = scores.index[lane] % window
     if place == 0:
         for q in range(3):
             total = 0.0
             for n in range(window):
                 total += ring[n, q]
-            book.sums[lane, q] = total
+            scores.sums[lane, q] = total
     for q in range(3):
         value = absolute if q == 0 else squared if q == 1 else 1.0 if correct else 0.0
-        book.sums[lane, q] += value - ring[place, q]
+        scores.sums[lane, q] += value - ring[place, q]
         ring[place, q] = value
-    if book.results.shape[1] > 0:
-        row = book.index[lane] % book.results.shape[1]
-        book.results[lane, row, 0] = current[3]
-        book.results[lane, row, 1] = absolute
-        book.results[lane, row, 2] = squared
-        book.results[lane, row, 3] = 1.0 if correct else 0.0
+    if scores.results.shape[1] > 0:
+        row = scores.index[lane] % scores.results.shape[1]
+        scores.results[lane, row, 0] = current[3]
+        scores.results[lane, row, 1] = absolute
+        scores.results[lane, row, 2] = squared
+        scores.results[lane, row, 3] = 1.0 if correct else 0.0
     for q in range(4):
         current[q] = 0.0
-    book.ranked[lane] = True
-    book.index[lane] += 1
+    scores.ranked[lane] = True
+    scores.index[lane] += 1
     if not np.isfinite(absolute):
-        book.flag[lane] = DIVERGED
-    elif book.index[lane] >= window:
-        _milestones(book, lane, window)
-    if index_is_logged(book.index[lane]):
-        row, seen = book.progress_rows[lane], min(book.index[lane], window)
-        book.progress[lane, row, 0] = book.index[lane]
+        scores.flag[lane] = DIVERGED
+    elif scores.index[lane] >= window:
+        _milestones(scores, lane, window)
+    if index_is_logged(scores.index[lane]):
+        row, seen = scores.progress_rows[lane], min(scores.index[lane], window)
+        scores.progress[lane, row, 0] = scores.index[lane]
         for q in range(3):
-            book.progress[lane, row, 1 + q] = book.sums[lane, q] / seen
-        book.progress_rows[lane] += 1
-    if book.index[lane] >= book.pause_at[lane] and book.flag[lane] == RUNNING:
-        book.flag[lane] = PAUSED
+            scores.progress[lane, row, 1 + q] = scores.sums[lane, q] / seen
+        scores.progress_rows[lane] += 1
+    if scores.index[lane] >= scores.pause_at[lane] and scores.flag[lane] == RUNNING:
+        scores.flag[lane] = PAUSED
 
 
 @inlined
@@ -186,15 +194,15 @@ def index_is_logged(index):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _milestones(book, lane, window):  # type: ignore[no-untyped-def]
+def _milestones(scores, lane, window):  # type: ignore[no-untyped-def]
     """Note the first time each level is met, and the stopping rule on the latest `window` sequences."""
-    index, sums = book.index[lane], book.sums[lane]
+    index, sums = scores.index[lane], scores.sums[lane]
     for q in range(len(_LEVELS)):
-        if book.milestones[lane, q] < 0 and sums[2] >= _LEVELS[q] * window - 0.5 / window:
-            book.milestones[lane, q] = index
+        if scores.milestones[lane, q] < 0 and sums[2] >= _LEVELS[q] * window - 0.5 / window:
+            scores.milestones[lane, q] = index
     for q in range(2):
-        if book.milestones[lane, len(_LEVELS) + q] < 0 and sums[q] < book.error_bound * window:
-            book.milestones[lane, len(_LEVELS) + q] = index
-    mean = sums[1 if book.squared_error else 0]
-    if window - sums[2] < book.fewer_wrong[lane] and mean < book.error_limit[lane] * window:
-        book.flag[lane] = REACHED
+        if scores.milestones[lane, len(_LEVELS) + q] < 0 and sums[q] < scores.error_bound * window:
+            scores.milestones[lane, len(_LEVELS) + q] = index
+    mean = sums[1 if scores.squared_error else 0]
+    if window - sums[2] < scores.fewer_wrong[lane] and mean < scores.error_limit[lane] * window:
+        scores.flag[lane] = REACHED

@@ -20,7 +20,7 @@ Array = Any
 LEARN, JUDGE, END = 1, 2, 4
 
 
-class Feed(NamedTuple):
+class Sequences(NamedTuple):
     """Sequences of all lanes along the clock."""
 
     inputs: Array  # (clock, input, lane) dense inputs
@@ -37,7 +37,7 @@ class Feed(NamedTuple):
     active: Array  # (lane,) bool: lanes that hold a trial
 
 
-def new_feed(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) -> Feed:
+def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) -> Sequences:
     """Room for `clocks` steps of every lane; `fixed` holds the target rows that all sequences share, padded."""
     targets = aligned(len(fixed) + lanes * slots, fixed.shape[1])
     targets[: len(fixed)] = fixed
@@ -45,7 +45,7 @@ def new_feed(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) -> Fe
     def ints(*shape: int) -> Array:
         return aligned(*shape, dtype=np.int64)
 
-    return Feed(
+    return Sequences(
         inputs=aligned(clocks, inputs, lanes),
         symbol=ints(clocks, lanes),
         event=ints(clocks, lanes),
@@ -62,52 +62,52 @@ def new_feed(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) -> Fe
 
 
 @inlined
-def wants(feed, lane, horizon):  # type: ignore[no-untyped-def]
+def unfilled(sequences, lane, horizon):  # type: ignore[no-untyped-def]
     """Whether a lane holds a trial and its sequences end before the horizon."""
-    return feed.active[lane] and feed.write[lane] < horizon
+    return sequences.active[lane] and sequences.write[lane] < horizon
 
 
 @inlined
-def begin(feed, lane):  # type: ignore[no-untyped-def]
+def begin_sequence(sequences, lane):  # type: ignore[no-untyped-def]
     """Key, first clock and own target row of the lane's next sequence."""
-    index = feed.index[lane]
-    row = feed.fixed_rows + lane * feed.slots + index % feed.slots
-    return subkey(feed.key[lane], index), feed.write[lane], row
+    index = sequences.index[lane]
+    row = sequences.fixed_rows + lane * sequences.slots + index % sequences.slots
+    return subkey(sequences.key[lane], index), sequences.write[lane], row
 
 
 @inlined
-def learn_and_judge(feed, lane, clock, learn, judge):  # type: ignore[no-untyped-def]
+def set_target(sequences, lane, clock, learn, judge):  # type: ignore[no-untyped-def]
     """Mark one step: target row `learn` is learned and row `judge` is judged."""
-    feed.event[clock, lane] |= LEARN | JUDGE
-    feed.learn[clock, lane] = learn
-    feed.judge[clock, lane] = judge
+    sequences.event[clock, lane] |= LEARN | JUDGE
+    sequences.learn[clock, lane] = learn
+    sequences.judge[clock, lane] = judge
 
 
 @inlined
-def end(feed, lane, length):  # type: ignore[no-untyped-def]
+def end_sequence(sequences, lane, length):  # type: ignore[no-untyped-def]
     """Close the lane's sequence after `length` steps."""
-    feed.event[feed.write[lane] + length - 1, lane] |= END
-    feed.write[lane] += length
-    feed.index[lane] += 1
+    sequences.event[sequences.write[lane] + length - 1, lane] |= END
+    sequences.write[lane] += length
+    sequences.index[lane] += 1
 
 
 @kernel
-def rewind(feed, clock):  # type: ignore[no-untyped-def]
+def rewind(sequences, clock):  # type: ignore[no-untyped-def]
     """Move what lies at `clock` and after to the beginning."""
     last = 0
-    for lane in range(feed.write.size):
-        last = max(last, feed.write[lane])
-        feed.write[lane] = max(feed.write[lane] - clock, 0)
+    for lane in range(sequences.write.size):
+        last = max(last, sequences.write[lane])
+        sequences.write[lane] = max(sequences.write[lane] - clock, 0)
     left = max(last - clock, 0)
-    lanes, inputs = feed.write.size, feed.inputs.shape[1]
+    lanes, inputs = sequences.write.size, sequences.inputs.shape[1]
     for t in range(left):
         for lane in range(lanes):
             for i in range(inputs):
-                feed.inputs[t, i, lane] = feed.inputs[clock + t, i, lane]
-            feed.symbol[t, lane] = feed.symbol[clock + t, lane]
-            feed.event[t, lane] = feed.event[clock + t, lane]
-            feed.learn[t, lane] = feed.learn[clock + t, lane]
-            feed.judge[t, lane] = feed.judge[clock + t, lane]
+                sequences.inputs[t, i, lane] = sequences.inputs[clock + t, i, lane]
+            sequences.symbol[t, lane] = sequences.symbol[clock + t, lane]
+            sequences.event[t, lane] = sequences.event[clock + t, lane]
+            sequences.learn[t, lane] = sequences.learn[clock + t, lane]
+            sequences.judge[t, lane] = sequences.judge[clock + t, lane]
     for t in range(left, last):
         for lane in range(lanes):
-            feed.event[t, lane] = 0
+            sequences.event[t, lane] = 0

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from lstmsim.checks import Field, Whole, refusal, settings, unknown
 from lstmsim.kernels.recording import Layout, Record, Variable
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 
 Floats = npt.NDArray[np.float64]
 Weights = dict[str, Floats]
@@ -146,7 +146,7 @@ class StepLearner(Learner):
 
     @abstractmethod
     def advance(
-        self, sequences: Feed, scores: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
     ) -> int:
         """Step from `clock` to `until`, or until a lane needs attention; the clock reached.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import register
 from lstmsim.learners.bptt_kernel import History, advance
@@ -83,7 +83,9 @@ class BPTT(RecurrentNet):
         super().reset(lane)
         self._history.waiting[0] = 0
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
         s, old = self.settings, self._history
         steps = int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
@@ -93,5 +95,5 @@ class BPTT(RecurrentNet):
                 new[: len(array)] = array
         arrays = self.shape, self.net, self.state, self._history
         rule = s.learning_rate, s.horizon or 0, s.interval or 0
-        reached: int = advance(*arrays, *rule, feed, book, record, clock, until, learn, track)
+        reached: int = advance(*arrays, *rule, sequences, scores, record, clock, until, learn, track)
         return reached

@@ -25,7 +25,7 @@ class History(NamedTuple):
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    shape, net, state, history, alpha, horizon, interval, feed, book, record, clock, until, learning, tracking
+    shape, net, state, history, alpha, horizon, interval, sequences, scores, record, clock, until, learning, tracking
 ):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached.
 
@@ -33,7 +33,7 @@ def advance(  # type: ignore[no-untyped-def]
     end of the sequence, for the errors since the previous pass; then the weights change.
     """
     while clock < until:
-        event, t = see(shape, net, state, feed, book, record, clock), record.tick[0] - record.begun[0]
+        event, t = see(shape, net, state, sequences, scores, record, clock), record.tick[0] - record.begun[0]
         if learning:
             if event & LEARN:
                 update_outputs(shape, net, state, alpha, False)
@@ -43,7 +43,7 @@ def advance(  # type: ignore[no-untyped-def]
                 pass_back(shape, net, history, alpha, t, first, max(t + 1 - horizon, 0) if horizon else 0)
                 state.norm[0] = apply_changes(net)
         clock += 1
-        if leave(shape, state, feed, book, record, clock - 1, learning):
+        if leave(shape, state, sequences, scores, record, clock - 1, learning):
             break
     return clock
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.learners.base import register
 from lstmsim.learners.elman_kernel import advance
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
@@ -84,9 +84,11 @@ class Elman(RecurrentNet):
         """Take what `carried` gave."""
         self.net.u.flat, self.net.u_output.flat = np.split(carried, [self.net.u.size])
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
         rule = self.settings.learning_rate, self.settings.momentum
         arrays = self.shape, self.net, self.state
-        reached: int = advance(*arrays, *rule, feed, book, record, clock, until, learn, track)
+        reached: int = advance(*arrays, *rule, sequences, scores, record, clock, until, learn, track)
         return reached

@@ -10,15 +10,15 @@ from lstmsim.learners.recurrent.equations import leave, output_source, see
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    shape, net, state, alpha, momentum, feed, book, record, clock, until, learning, tracking
+    shape, net, state, alpha, momentum, sequences, scores, record, clock, until, learning, tracking
 ):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached."""
     while clock < until:
-        event = see(shape, net, state, feed, book, record, clock)
+        event = see(shape, net, state, sequences, scores, record, clock)
         if learning and event & LEARN:
             update(shape, net, state, alpha, momentum)
         clock += 1
-        if leave(shape, state, feed, book, record, clock - 1, learning):
+        if leave(shape, state, sequences, scores, record, clock - 1, learning):
             break
     return clock
 

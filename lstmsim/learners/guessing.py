@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import HEAD, Layout, Variable
-from lstmsim.kernels.sequences import END, new_feed
+from lstmsim.kernels.sequences import END, new_sequences
 from lstmsim.learners import guessing_kernel as kernels
 from lstmsim.learners.base import HIDDEN, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, Learner, register
 from lstmsim.learners.settings import one_of, positive_fields, whole_fields
@@ -111,17 +111,19 @@ class GuessingSettings:
         return kernels.Wiring(self.n_inputs, len(mask), self.net.startswith("latch"), begins, source, fixed)
 
 
-def sequences(task: Any, count: int, key: int) -> kernels.Sequences:
+def draw_examples(task: Any, count: int, key: int) -> kernels.Examples:
     """The first sequences of a stream, each with its target at the end."""
-    feed = new_feed(1, (count + 1) * task.max_length, 0 if task.symbols else task.n_inputs, task.fixed_rows(), count + 1)
-    feed.key[0], feed.active[0] = key, True
-    while feed.index[0] < count:
-        task.fill(feed, int(feed.write[0]) + 1)
-    ends = np.flatnonzero(feed.event[:, 0] & END)[:count]
+    sequences = new_sequences(
+        1, (count + 1) * task.max_length, 0 if task.symbols else task.n_inputs, task.fixed_rows(), count + 1
+    )
+    sequences.key[0], sequences.active[0] = key, True
+    while sequences.index[0] < count:
+        task.fill(sequences, int(sequences.write[0]) + 1)
+    ends = np.flatnonzero(sequences.event[:, 0] & END)[:count]
     n = int(ends[-1]) + 1
-    inputs = np.eye(task.n_inputs)[feed.symbol[:n, 0]] if task.symbols else feed.inputs[:n, :, 0].copy()
+    inputs = np.eye(task.n_inputs)[sequences.symbol[:n, 0]] if task.symbols else sequences.inputs[:n, :, 0].copy()
     begins = np.concatenate([[0], ends + 1]).astype(np.int64)
-    return kernels.Sequences(inputs, begins, feed.targets[feed.judge[ends, 0], 0].copy())
+    return kernels.Examples(inputs, begins, sequences.targets[sequences.judge[ends, 0], 0].copy())
 
 
 class Guess:
@@ -140,19 +142,19 @@ class Guess:
         self.before = np.zeros(self.wiring.units)
         self.steps = np.zeros(1, np.int64)
 
-    def search(self, data: kernels.Sequences, key: int, draw: int, until: int, best: int) -> int:
+    def search(self, data: kernels.Examples, key: int, draw: int, until: int, best: int) -> int:
         """Draw until more than `best` sequences in a row are right; the number of that draw, or `until`."""
         s, work = self.settings, (self.packed, self.z, self.before, self.steps)
         place = np.uint64(key), s.weight_range, s.accept, draw, until, best
         return int(kernels.search(self.wiring, data, *place, *work))
 
-    def activations(self, data: kernels.Sequences, n: int) -> Floats:
+    def activations(self, data: kernels.Examples, n: int) -> Floats:
         """Activations of all units along one sequence, shape (step, unit), the output last."""
         result = np.zeros((int(data.begins[n + 1] - data.begins[n]), self.wiring.units))
         kernels.follow(self.wiring, self.packed, data, n, self.z, self.before, result)
         return result
 
-    def judge(self, data: kernels.Sequences) -> Floats:
+    def judge(self, data: kernels.Examples) -> Floats:
         """Verdict on each sequence, shape (sequence, 4): largest |e|, mean |e|, mean e**2 (one target each), correct."""
         errors = np.array([abs(d - self.activations(data, n)[-1, -1]) for n, d in enumerate(data.targets)])
         return np.stack([errors, errors, errors**2, errors < self.settings.accept], axis=1)
@@ -164,7 +166,7 @@ class Guess:
         groups = {"hidden": dense[:-1], "output": dense[-1:]}
         return groups if self.settings.hidden else {"output": groups["output"]}
 
-    def rows(self, data: kernels.Sequences, n: int, number: int) -> Floats:
+    def rows(self, data: kernels.Examples, n: int, number: int) -> Floats:
         """Recorded steps of one sequence, in the columns of `GuessingNets.layout`."""
         y = self.activations(data, n)
         head, ends = np.zeros((len(y), HEAD)), np.full((len(y), 2), [np.nan, 0.0])
@@ -192,11 +194,11 @@ class GuessingTrials(Driver):
         begun = time.perf_counter()
         settings, cap, task = self.config.settings, self.config.training.max_sequences, self.config.task
         keys = [int(key) for key in trial_keys(self.seed, trial)]
-        data = sequences(task, settings.n_train, keys[0])
+        data = draw_examples(task, settings.n_train, keys[0])
         net, result = Guess(settings), Result(trial, self.seed, status="gave_up", initial=Guess(settings).weights())
         best, draw, progress, packed = -1, 0, np.zeros((0, 4)), net.packed.copy()
         if state is not None:
-            result.take_up(state["result"])
+            result.restore(state["result"])
             begun -= state["seconds"]
             best, draw, progress, packed = (state[name] for name in ("best", "draw", "progress", "packed"))
             net.steps[:] = state["steps"]
@@ -223,7 +225,7 @@ class GuessingTrials(Driver):
         result.milestones = milestones(progress, self.config.training.error_bound)
         last = range(max(0, settings.n_train - self.policy.last), settings.n_train)
         result.rows = [net.rows(data, n, n) for n in last]
-        fresh = sequences(task, settings.n_test, keys[1])
+        fresh = draw_examples(task, settings.n_test, keys[1])
         result.test = net.judge(fresh)
         if self.policy.tests:
             count = min(self.policy.tests, settings.n_test)

@@ -25,7 +25,7 @@ class Wiring(NamedTuple):
     fixed: Array  # (connection,) weight that is not drawn, NaN for those that are
 
 
-class Sequences(NamedTuple):
+class Examples(NamedTuple):
     """Sequences one after another, with one target each."""
 
     inputs: Array  # (step, input)

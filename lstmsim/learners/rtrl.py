@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import register
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
@@ -80,10 +80,12 @@ class RTRL(RecurrentNet):
         super().reset(lane)
         self._p[:] = 0.0
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
         s = self.settings
         arrays = self.shape, self.net, self.state, self._p, self._column
         rule = s.learning_rate, s.update == "sequence", bool(s.teacher_forcing)
-        reached: int = advance(*arrays, *rule, feed, book, record, clock, until, learn, track)
+        reached: int = advance(*arrays, *rule, sequences, scores, record, clock, until, learn, track)
         return reached

@@ -10,7 +10,7 @@ from lstmsim.learners.recurrent.equations import apply_changes, leave, see, upda
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    shape, net, state, p, column, alpha, at_end, forcing, feed, book, record, clock, until, learning, tracking
+    shape, net, state, p, column, alpha, at_end, forcing, sequences, scores, record, clock, until, learning, tracking
 ):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached.
 
@@ -18,7 +18,7 @@ def advance(  # type: ignore[no-untyped-def]
     of the sequence. With `forcing` targets take the place of the outputs as sources of the next step.
     """
     while clock < until:
-        event = see(shape, net, state, feed, book, record, clock)
+        event = see(shape, net, state, sequences, scores, record, clock)
         if tracking:
             sensitivities(shape, net, state, p, column)
         if learning and event & LEARN:
@@ -27,11 +27,11 @@ def advance(  # type: ignore[no-untyped-def]
         if learning and at_end and event & END:
             apply_changes(net)
         clock += 1
-        attention = leave(shape, state, feed, book, record, clock - 1, learning)
+        attention = leave(shape, state, sequences, scores, record, clock - 1, learning)
         if event & END:
             forget(p)
         elif forcing and tracking and event & LEARN:
-            force(shape, state, p, feed.targets, feed.learn[clock - 1, 0])
+            force(shape, state, p, sequences.targets, sequences.learn[clock - 1, 0])
         if attention:
             break
     return clock

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.scores import LEVELS, new_book
+from lstmsim.kernels.scores import LEVELS, new_scores
 from lstmsim.simulation.trial import Checkpoints, Result
 
 Floats = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class Driver(ABC):
         np.empty(self.memory, np.uint8)  # too large a request fails here, before the first trial
         self.learner = learner(config.learner)(config.settings, 1, symbols=config.task.symbols)
         # What a progress display reads of a simulation: how far the running trial has come.
-        self.lanes = SimpleNamespace(book=new_book(1))
+        self.lanes = SimpleNamespace(scores=new_scores(1))
         self.running: dict[int, int] = {}
         self.on_rows: Callable[[int, Floats], None] | None = None
         self.checkpoints: Checkpoints | None = None
@@ -115,9 +115,9 @@ class Driver(ABC):
 
     def tell(self, sequences: int, steps: int, means: Floats, on_progress: Callable[[Any], None]) -> None:
         """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
-        book = self.lanes.book
-        book.index[0], book.steps[0] = sequences, steps
-        book.sums[0] = means * min(max(sequences, 1), book.ring.shape[1])
+        scores = self.lanes.scores
+        scores.index[0], scores.steps[0] = sequences, steps
+        scores.sums[0] = means * min(max(sequences, 1), scores.ring.shape[1])
         on_progress(self)
 
 

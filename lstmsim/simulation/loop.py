@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from lstmsim.kernels import scores as books
+from lstmsim.kernels import scores as scoring
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.sequences import new_feed, rewind
+from lstmsim.kernels.sequences import new_sequences, rewind
 from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
-from lstmsim.simulation.trial import Checkpoints, Floats, Result, Test, Trial, Waiting, Weights, finite
+from lstmsim.simulation.trial import Checkpoints, Floats, Result, Test, Trial, TrialQueue, Weights, finite
 from lstmsim.tasks import Task, trial_keys
 from lstmsim.trace.policy import Policy
 
@@ -22,11 +22,11 @@ _TEST_BLOCK = 8, 1024  # the same in tests, which often end at the first sequenc
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
 _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
 
-MILESTONES = (*(f"correct_{100 * level:g}" for level in books.LEVELS), "absolute_error", "squared_error")
+MILESTONES = (*(f"correct_{100 * level:g}" for level in scoring.LEVELS), "absolute_error", "squared_error")
 
 
 class Lanes:
-    """One learner on one task: the feed it reads, the book it keeps, the clock common to its lanes."""
+    """One learner on one task: the sequences it reads, the scores it keeps, the clock common to its lanes."""
 
     def __init__(
         self, task: Task, learner: Any, *, record: Any, results: int = 0, training: Any = None, block: int = _BLOCK
@@ -38,7 +38,7 @@ class Lanes:
         self.ahead = self.block = max(block, 2 * task.max_length)
         clocks = self.block + task.max_length + 1
         inputs = 0 if task.symbols else task.n_inputs
-        self.feed = new_feed(learner.lanes, clocks, inputs, table, clocks // task.min_length + 2)
+        self.sequences = new_sequences(learner.lanes, clocks, inputs, table, clocks // task.min_length + 2)
         options = (
             {}
             if training is None
@@ -48,18 +48,25 @@ class Lanes:
                 "squared_error": training.squared_error,
             }
         )
-        self.book = books.new_book(learner.lanes, tolerance=task.tolerance, ranking=task.ranking, results=results, **options)
+        self.scores = scoring.new_scores(
+            learner.lanes, tolerance=task.tolerance, ranking=task.ranking, results=results, **options
+        )
         self.record = record
         self.start = np.zeros(learner.lanes, np.int64)
         self.clock = 0
 
     def begin(self, lane: int | slice, key: int, index: Any = 0) -> None:
         """Put a lane, or several, before sequence number `index` of the stream that `key` names."""
-        feed, record = self.feed, self.record
-        feed.event[self.clock :, lane] = 0
-        feed.write[lane], feed.index[lane], feed.key[lane], feed.active[lane] = self.clock, index, key, True
+        sequences, record = self.sequences, self.record
+        sequences.event[self.clock :, lane] = 0
+        sequences.write[lane], sequences.index[lane], sequences.key[lane], sequences.active[lane] = (
+            self.clock,
+            index,
+            key,
+            True,
+        )
         self.start[lane] = index
-        books.clear(self.book, lane, index)
+        scoring.clear(self.scores, lane, index)
         record.used[lane] = record.place[lane] = 0
         record.begun[lane] = record.tick[0]
         planned = np.isin(index, record.plan) | (np.asarray(index) < record.first)
@@ -68,37 +75,37 @@ class Lanes:
 
     def end(self, lane: int) -> None:
         """Take a lane out of use."""
-        self.feed.event[self.clock :, lane] = 0
-        self.feed.active[lane] = False
-        self.book.flag[lane] = books.RUNNING
+        self.sequences.event[self.clock :, lane] = 0
+        self.sequences.active[lane] = False
+        self.scores.flag[lane] = scoring.RUNNING
         self.record.on[lane] = False
 
     def advance(self, *, learn: bool) -> None:
         """Go on until a lane needs attention or what is written ahead is used up."""
-        feed, book, record = self.feed, self.book, self.record
-        written = feed.write[feed.active]
+        sequences, scores, record = self.sequences, self.scores, self.record
+        written = sequences.write[sequences.active]
         if not written.size:
             return
         until = int(written.min())
         if self.clock >= until:
-            rewind(feed, self.clock)
+            rewind(sequences, self.clock)
             self.clock = 0
-            self.task.fill(feed, self.ahead)
+            self.task.fill(sequences, self.ahead)
             self.ahead = min(2 * self.ahead, self.block)
-            until = int(feed.write[feed.active].min())
-        self.clock = self.learner.advance(feed, book, record, self.clock, until, learn=learn, track=learn)
+            until = int(sequences.write[sequences.active].min())
+        self.clock = self.learner.advance(sequences, scores, record, self.clock, until, learn=learn, track=learn)
 
     def waiting(self) -> list[int]:
         """Lanes that need attention: their flag says so, or their progress or recorded rows have filled the room."""
-        book, record = self.book, self.record
+        scores, record = self.scores, self.record
         full = (record.begun == record.tick[0]) & (record.used + record.room > record.rows.shape[1])
-        full |= book.progress_rows == book.progress.shape[1]
-        full |= book.flag != books.RUNNING
-        return np.flatnonzero(full & self.feed.active).tolist()
+        full |= scores.progress_rows == scores.progress.shape[1]
+        full |= scores.flag != scoring.RUNNING
+        return np.flatnonzero(full & self.sequences.active).tolist()
 
     def wrong(self, lane: int) -> int:
         """Finished sequences of a lane that are not correct, where results are kept."""
-        done = self.book.results[lane, self.start[lane] : self.book.index[lane], 3]
+        done = self.scores.results[lane, self.start[lane] : self.scores.index[lane], 3]
         return int((done == 0).sum())
 
     def take_rows(self, lane: int) -> Floats:
@@ -125,7 +132,7 @@ class Simulation:
 
     def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
         self.config, self.seed, self.policy = config, seed, policy
-        self.training, task, self.exams = config.training, config.task, config.task.exams()
+        self.training, task, self.test_sets = config.training, config.task, config.task.test_sets()
         self.learner = learner(config.learner)(config.settings, lanes, symbols=task.symbols)
         lanes = self.learner.lanes
         self.learner.check(window=self.training.window)
@@ -161,7 +168,7 @@ class Simulation:
         Parameters
         ----------
         trials : iterator of int
-            Trial numbers; may be shared between threads. With `Waiting` and checkpoints, the last ones take turns on the
+            Trial numbers; may be shared between threads. With `TrialQueue` and checkpoints, the last ones take turns on the
             lanes when fewer wait than there are lanes: they end at about the same time, and no lane is idle before.
         on_rows : callable, optional
             Takes (trial, recorded rows) as they come; kept in the result otherwise.
@@ -185,7 +192,7 @@ class Simulation:
             if checkpoints is not None and checkpoints.due():
                 for lane, trial in self.running.items():
                     trial.save = True
-                    self.lanes.book.pause_at[lane] = self.lanes.book.index[lane] + 1
+                    self.lanes.scores.pause_at[lane] = self.lanes.scores.index[lane] + 1
             if on_progress is not None:
                 on_progress(self)
 
@@ -206,29 +213,29 @@ class Simulation:
             trial.result.snapshots.append((0, weights))
         state = self.checkpoints.load(number) if self.checkpoints is not None else None
         if state is not None:
-            self._take_up(lane, trial, state)
+            self._restore(lane, trial, state)
         eighth = self.training.max_sequences * self.config.task.max_length // 8
-        trial.turn = int(self.lanes.book.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
+        trial.turn = int(self.lanes.scores.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
         self.running[lane] = trial
         self._arm(lane, trial)
 
     def _state(self, lane: int, trial: Trial) -> dict[str, Any]:
         """All that the trial of a lane consists of between two sequences."""
         return {
-            "result": trial.result.course() | {"sequences": int(self.lanes.book.index[lane])},
+            "result": trial.result.state() | {"sequences": int(self.lanes.scores.index[lane])},
             "stage": trial.stage,
             "tests": trial.tests,
             "seconds": time.perf_counter() - trial.started,
             "progress": np.concatenate([np.zeros((0, 4)), *trial.progress]),
             "boundaries": trial.boundaries,
-            "book": books.course(self.lanes.book, lane),
+            "scores": scoring.lane_state(self.lanes.scores, lane),
             "weights": self.learner.weights(lane),
             "carried": self.learner.carried(lane),
         }
 
-    def _take_up(self, lane: int, trial: Trial, state: dict[str, Any]) -> None:
+    def _restore(self, lane: int, trial: Trial, state: dict[str, Any]) -> None:
         """Put a lane where `_state` was taken: an ended sequence has left nothing but what is in it."""
-        trial.result.take_up(state["result"])
+        trial.result.restore(state["result"])
         trial.stage, trial.tests, trial.progress = state["stage"], state["tests"], [state["progress"]]
         trial.started = time.perf_counter() - state["seconds"]
         kept = [(number, weights, carried) for number, weights, carried in state["boundaries"]]
@@ -238,16 +245,16 @@ class Simulation:
         self.lanes.begin(lane, trial.key, trial.result.sequences)
         self.learner.set_weights(lane, state["weights"])
         self.learner.set_carried(lane, state["carried"])
-        books.take_up(self.lanes.book, lane, state["book"])
+        scoring.restore(self.lanes.scores, lane, state["scores"])
         self._mark(trial, trial.result.sequences, state["weights"], state["carried"])
 
     def _arm(self, lane: int, trial: Trial) -> None:
-        """Set the lane's book for the trial's next stage and the next sequence number at which it pauses."""
-        book, training, index = self.lanes.book, self.training, int(self.lanes.book.index[lane])
+        """Set the lane's scores for the trial's next stage and the next sequence number at which it pauses."""
+        scores, training, index = self.lanes.scores, self.training, int(self.lanes.scores.index[lane])
         stage = training.stages[trial.stage]
         judged_in_training = stage.test == 0
-        book.fewer_wrong[lane] = stage.fewer_wrong if judged_in_training else 0
-        book.error_limit[lane] = np.inf if stage.error is None else stage.error
+        scores.fewer_wrong[lane] = stage.fewer_wrong if judged_in_training else 0
+        scores.error_limit[lane] = np.inf if stage.error is None else stage.error
         later = self.plan[np.searchsorted(self.plan, index, side="right") :]
         boundary = max(50, _BOUNDARY // self.config.task.max_length)
         pauses = [training.max_sequences, index - index % boundary + boundary]
@@ -256,27 +263,27 @@ class Simulation:
         if n := self.learner.growth_window(lane):
             pauses.append(index - index % n + n)
         trial.due = min(pauses)
-        book.pause_at[lane] = min([trial.due, *later[:1]])
-        book.flag[lane] = books.RUNNING
+        scores.pause_at[lane] = min([trial.due, *later[:1]])
+        scores.flag[lane] = scoring.RUNNING
 
     def _attend(self, lane: int) -> Result | None:
         """Collect what a lane has left, and act on its flag; the result if its trial has ended."""
-        book, trial = self.lanes.book, self.running[lane]
-        result, flag, index = trial.result, int(book.flag[lane]), int(book.index[lane])
-        if book.progress_rows[lane]:
-            trial.progress.append(book.progress[lane, : book.progress_rows[lane]].copy())
-            book.progress_rows[lane] = 0
+        scores, trial = self.lanes.scores, self.running[lane]
+        result, flag, index = trial.result, int(scores.flag[lane]), int(scores.index[lane])
+        if scores.progress_rows[lane]:
+            trial.progress.append(scores.progress[lane, : scores.progress_rows[lane]].copy())
+            scores.progress_rows[lane] = 0
         record = self.lanes.record
         if record.used[lane] + record.room > record.rows.shape[1]:
             self._keep(result, self.lanes.take_rows(lane))
-        if flag == books.RUNNING:
+        if flag == scoring.RUNNING:
             return None
         status = ""
-        if flag == books.DIVERGED:
+        if flag == scoring.DIVERGED:
             status = "diverged"
-        elif flag == books.REACHED:
+        elif flag == scoring.REACHED:
             status = self._reach(trial, index)
-        if not status and index >= book.pause_at[lane]:  # a stage may be reached where a pause is due
+        if not status and index >= scores.pause_at[lane]:  # a stage may be reached where a pause is due
             status = self._pause(lane, trial, index)
         if status:
             return self._finish(lane, trial, status)
@@ -289,15 +296,15 @@ class Simulation:
                 self.lanes.end(lane)
                 del self.running[lane]
                 self.checkpoints.leave(result.trial)
-                if isinstance(self.trials, Waiting):
-                    self.trials.rest(result.trial, books.standing(book, lane))
+                if isinstance(self.trials, TrialQueue):
+                    self.trials.put_back(result.trial, scoring.progress_of(scores, lane))
                 return None
         self._arm(lane, trial)
         return None
 
     def _rests(self, lane: int, trial: Trial) -> bool:
         """Whether a trial makes room: its turn is over, and trials wait, but too few to fill the lanes."""
-        if self.lanes.book.steps[lane] < trial.turn or not isinstance(self.trials, Waiting):
+        if self.lanes.scores.steps[lane] < trial.turn or not isinstance(self.trials, TrialQueue):
             return False
         return 0 < len(self.trials) < self.learner.lanes
 
@@ -342,7 +349,7 @@ class Simulation:
 
     def _grow(self, lane: int, trial: Trial, index: int) -> None:
         """Ask the learner whether units are to join."""
-        ring, joined = self.lanes.book.ring[lane], trial.result.joined
+        ring, joined = self.lanes.scores.ring[lane], trial.result.joined
 
         def errors(n: int) -> Floats:
             latest: Floats = ring[np.arange(index - n, index) % len(ring), 0]
@@ -353,9 +360,9 @@ class Simulation:
 
     def _finish(self, lane: int, trial: Trial, status: str) -> Result:
         """Final test and replay of the last sequences; the lane is free afterwards."""
-        book, result = self.lanes.book, trial.result
-        result.sequences, result.steps = int(book.index[lane]), int(book.steps[lane])
-        result.milestones = dict(zip(MILESTONES, map(int, book.milestones[lane]), strict=True))
+        scores, result = self.lanes.scores, trial.result
+        result.sequences, result.steps = int(scores.index[lane]), int(scores.steps[lane])
+        result.milestones = dict(zip(MILESTONES, map(int, scores.milestones[lane]), strict=True))
         result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])
         result.final = self.learner.weights(lane)
         result.status = status if finite(result.final) else "diverged"
@@ -393,9 +400,9 @@ class Simulation:
         """Test frozen weights on fresh sequences, split over the lanes; stop early once `fewer_wrong` are wrong."""
         key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
         trial.tests += 1
-        results, wrong, share = [], 0, max(1, count // len(self.exams))
-        for exam in self.exams:
-            lanes = self._borrow(exam, count=share, rows=exam.max_length * (tests + 1) if tests else 0, first=tests)
+        results, wrong, share = [], 0, max(1, count // len(self.test_sets))
+        for test_set in self.test_sets:
+            lanes = self._borrow(test_set, count=share, rows=test_set.max_length * (tests + 1) if tests else 0, first=tests)
             per = -(-share // lanes.learner.lanes)
             begins = np.arange(0, share, per)
             used = slice(0, len(begins))
@@ -403,18 +410,18 @@ class Simulation:
             lanes.learner.set_carried(used, carried)
             lanes.begin(used, key, begins)
             lanes.ahead = _TEST_BLOCK[0]
-            lanes.book.pause_at[used] = np.minimum(begins + per, share)
-            while lanes.feed.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
+            lanes.scores.pause_at[used] = np.minimum(begins + per, share)
+            while lanes.sequences.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
                 lanes.advance(learn=False)
-                lanes.book.progress_rows[:] = 0
-                for ended in np.flatnonzero(lanes.book.flag):
+                lanes.scores.progress_rows[:] = 0
+                for ended in np.flatnonzero(lanes.scores.flag):
                     lanes.end(int(ended))
                 if fewer_wrong:
                     wrong = sum(map(lanes.wrong, range(lanes.learner.lanes)))
-            if tests and exam is self.exams[-1]:
+            if tests and test_set is self.test_sets[-1]:
                 trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
             number = np.arange(share)
-            results.append(lanes.book.results[number // per, number])
+            results.append(lanes.scores.results[number // per, number])
             if fewer_wrong and wrong >= fewer_wrong:
                 break
         return Test(np.concatenate(results))
@@ -435,10 +442,10 @@ class Simulation:
         lanes.learner.set_weights(0, weights)
         lanes.learner.set_carried(0, carried)
         for stop in (*(joined for joined in trial.result.joined if joined > start), end):
-            lanes.book.pause_at[0], lanes.book.flag[0] = stop, books.RUNNING
-            while lanes.book.flag[0] == books.RUNNING:
+            lanes.scores.pause_at[0], lanes.scores.flag[0] = stop, scoring.RUNNING
+            while lanes.scores.flag[0] == scoring.RUNNING:
                 lanes.advance(learn=True)
-                lanes.book.progress_rows[:] = 0
+                lanes.scores.progress_rows[:] = 0
                 if lanes.record.used[0]:
                     self._keep(trial.result, lanes.take_rows(0))
             if stop < end:

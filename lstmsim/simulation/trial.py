@@ -55,13 +55,13 @@ class Result:
     test_rows: Floats | None = None
     joined: list[int] = field(default_factory=list)
 
-    def course(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of a trial under way, whatever its learner."""
         return {name: getattr(self, name) for name in ("sequences", "steps", "stages", "snapshots", "joined")}
 
-    def take_up(self, course: dict[str, Any]) -> None:
-        """Enter what `course` gave."""
-        for name, value in course.items():
+    def restore(self, state: dict[str, Any]) -> None:
+        """Enter what `state` gave."""
+        for name, value in state.items():
             setattr(self, name, value)
         self.snapshots = [(number, weights) for number, weights in self.snapshots]
 
@@ -86,7 +86,7 @@ class Checkpoints(Protocol):
         """Let go of a trial that has been saved: whoever loads it next goes on with it."""
 
 
-class Waiting:
+class TrialQueue:
     """Trials that wait for a lane, an iterator that threads may share: those not begun first, then those that rest.
 
     Parameters
@@ -97,7 +97,7 @@ class Waiting:
 
     def __init__(self, trials: Iterable[int]) -> None:
         self._trials = list(trials)
-        self._resting: dict[int, Any] = {}
+        self._paused: dict[int, Any] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -114,19 +114,19 @@ class Waiting:
             if not self._trials:
                 raise StopIteration
             trial = self._trials.pop(0)
-            self._resting.pop(trial, None)
+            self._paused.pop(trial, None)
             return trial
 
-    def rest(self, trial: int, standing: Any) -> None:
-        """Put a trial that has been saved at the end of the queue; `standing` tells how it stands."""
+    def put_back(self, trial: int, progress: Any) -> None:
+        """Put a trial that has been saved at the end of the queue; `progress` tells how far it is."""
         with self._lock:
             self._trials.append(trial)
-            self._resting[trial] = standing
+            self._paused[trial] = progress
 
-    def resting(self) -> list[Any]:
-        """How the trials stand that rest."""
+    def paused(self) -> list[Any]:
+        """Return how far the trials are that were put back."""
         with self._lock:
-            return list(self._resting.values())
+            return list(self._paused.values())
 
 
 def finite(weights: Weights) -> bool:

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from lstmsim.kernels.compile import kernel
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.marked_pairs import MarkedPairs, write_pairs
 
 
 @kernel
-def fill(feed, horizon, lag_parameter):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, lag_parameter):  # type: ignore[no-untyped-def]
     """Write pairs with values in [-1, 1); target 0.5 + (X1 + X2) / 4 at the last, a marked first pair is 0."""
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, row = begin(feed, lane)
-            length, x_1, x_2 = write_pairs(feed, lane, key, start, lag_parameter, -1.0, 0.0)
-            feed.targets[row, 0] = 0.5 + (x_1 + x_2) / 4.0
-            learn_and_judge(feed, lane, start + length - 1, row, row)
-            end(feed, lane, length)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, row = begin_sequence(sequences, lane)
+            length, x_1, x_2 = write_pairs(sequences, lane, key, start, lag_parameter, -1.0, 0.0)
+            sequences.targets[row, 0] = 0.5 + (x_1 + x_2) / 4.0
+            set_target(sequences, lane, start + length - 1, row, row)
+            end_sequence(sequences, lane, length)
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,6 @@ class Adding(MarkedPairs):
 
     name: ClassVar[str] = "adding"
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, self.T)
+        fill(sequences, horizon, self.T)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.sequences import LEARN, new_feed
+from lstmsim.kernels.sequences import LEARN, new_sequences
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.intp]
@@ -115,14 +115,14 @@ class Task(ABC):
         return np.zeros((0, self.n_outputs))
 
     @abstractmethod
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every active lane reaches the horizon."""
 
     def for_trial(self, trial: int) -> Task:
         """Return the task as a trial of this number meets it; the same for all unless overridden."""
         return self
 
-    def exams(self) -> list[Task]:
+    def test_sets(self) -> list[Task]:
         """Return the tasks that a test is made of, in equal shares; fresh sequences of the same unless overridden."""
         return [self]
 
@@ -154,11 +154,13 @@ class Task(ABC):
             If seed, trial or index is not a whole number of at least 0.
         """
         _require_range("a trial", "index", index, 0, 2**63 - 2)
-        feed = new_feed(1, self.max_length, 0 if self.symbols else self.n_inputs, self.fixed_rows(), 1)
-        feed.key[0] = trial_keys(seed, trial)[int(testing)]
-        feed.index[0], feed.active[0] = index, True
-        self.fill(feed, 1)
-        length = int(feed.write[0])
-        inputs = np.eye(self.n_inputs)[feed.symbol[:length, 0]] if self.symbols else feed.inputs[:length, :, 0].copy()
-        learned = feed.targets[feed.learn[:length, 0]]
-        return inputs, np.where(feed.event[:length] & LEARN, learned, np.nan)
+        sequences = new_sequences(1, self.max_length, 0 if self.symbols else self.n_inputs, self.fixed_rows(), 1)
+        sequences.key[0] = trial_keys(seed, trial)[int(testing)]
+        sequences.index[0], sequences.active[0] = index, True
+        self.fill(sequences, 1)
+        length = int(sequences.write[0])
+        inputs = (
+            np.eye(self.n_inputs)[sequences.symbol[:length, 0]] if self.symbols else sequences.inputs[:length, :, 0].copy()
+        )
+        learned = sequences.targets[sequences.learn[:length, 0]]
+        return inputs, np.where(sequences.event[:length] & LEARN, learned, np.nan)

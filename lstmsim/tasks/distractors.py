@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, uniform
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 
 MORE = 0.9  # probability of each further distractor
@@ -17,24 +17,24 @@ EXTRA = 263  # most of them; a sequence is cut there with probability 0.9**263 <
 
 
 @kernel
-def fill(feed, horizon, q, p):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, q, p):  # type: ignore[no-untyped-def]
     """Write b, x or y, q and more distractors, e; x or y is learned and judged at e.
 
     Draw 2t of the key is the symbol at step t, draw 2t + 1 whether one more distractor follows it.
     """
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             y = below(key, 2, 2)
-            feed.symbol[start, lane] = p + 1
-            feed.symbol[start + 1, lane] = p + 2 + y
+            sequences.symbol[start, lane] = p + 1
+            sequences.symbol[start + 1, lane] = p + 2 + y
             t = 2
             while t < q + 2 or (t < q + 2 + EXTRA and uniform(key, 2 * t - 1) < MORE):
-                feed.symbol[start + t, lane] = below(key, 2 * t, p)
+                sequences.symbol[start + t, lane] = below(key, 2 * t, p)
                 t += 1
-            feed.symbol[start + t, lane] = p
-            learn_and_judge(feed, lane, start + t, y, y)
-            end(feed, lane, t + 1)
+            sequences.symbol[start + t, lane] = p
+            set_target(sequences, lane, start + t, y, y)
+            end_sequence(sequences, lane, t + 1)
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,6 @@ class Distractors(Task):
         """Find the steps at which x or y, and at which e is seen."""
         return np.array([1, len(inputs) - 1])
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, self.q, self.p)
+        fill(sequences, horizon, self.q, self.p)

@@ -9,44 +9,44 @@ import numpy as np
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import LEARN, begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import LEARN, begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 
 
 @kernel
-def fill_fixed(feed, horizon, p):  # type: ignore[no-untyped-def]
+def fill_fixed(sequences, horizon, p):  # type: ignore[no-untyped-def]
     """Write x or y and a_1..a_{p-1}; at every step the next symbol is learned and judged, at the last x or y again."""
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             key_symbol = p - 1 + below(key, 0, 2)
             for t in range(p - 1):
-                feed.symbol[start + t + 1, lane] = t
-                learn_and_judge(feed, lane, start + t, t, t)
-            feed.symbol[start, lane] = key_symbol
-            learn_and_judge(feed, lane, start + p - 1, key_symbol, key_symbol)
-            end(feed, lane, p)
+                sequences.symbol[start + t + 1, lane] = t
+                set_target(sequences, lane, start + t, t, t)
+            sequences.symbol[start, lane] = key_symbol
+            set_target(sequences, lane, start + p - 1, key_symbol, key_symbol)
+            end_sequence(sequences, lane, p)
 
 
 @kernel
-def fill_random(feed, horizon, p, every):  # type: ignore[no-untyped-def]
+def fill_random(sequences, horizon, p, every):  # type: ignore[no-untyped-def]
     """Write x or y and p - 1 draws from a_1..a_{p-1}; x or y again is learned and judged at the last step.
 
     With `every` the next symbol is learned at all steps.
     """
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             key_symbol = p - 1 + below(key, 0, 2)
-            feed.symbol[start, lane] = key_symbol
+            sequences.symbol[start, lane] = key_symbol
             for t in range(p - 1):
                 symbol = below(key, t + 1, p - 1)
-                feed.symbol[start + t + 1, lane] = symbol
+                sequences.symbol[start + t + 1, lane] = symbol
                 if every:
-                    feed.event[start + t, lane] |= LEARN
-                    feed.learn[start + t, lane] = symbol
-            learn_and_judge(feed, lane, start + p - 1, key_symbol, key_symbol)
-            end(feed, lane, p)
+                    sequences.event[start + t, lane] |= LEARN
+                    sequences.learn[start + t, lane] = symbol
+            set_target(sequences, lane, start + p - 1, key_symbol, key_symbol)
+            end_sequence(sequences, lane, p)
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ class NoiseFree(LagSequences):
 
     name: ClassVar[str] = "noise_free"
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill_fixed(feed, horizon, self.p)
+        fill_fixed(sequences, horizon, self.p)
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,6 @@ class LocalRegularities(LagSequences):
         super().__post_init__()
         self.require_choice(targets=(self.targets, ("every", "end")))
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill_random(feed, horizon, self.p, self.targets == "every")
+        fill_random(sequences, horizon, self.p, self.targets == "every")

@@ -9,51 +9,51 @@ import numpy as np
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal, uniform
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 from lstmsim.tasks.two_sequence import INPUT_DEVIATION
 
 
 @kernel
-def fill_latch(feed, horizon, lag_parameter, lines, deviation):  # type: ignore[no-untyped-def]
+def fill_latch(sequences, horizon, lag_parameter, lines, deviation):  # type: ignore[no-untyped-def]
     """Write T to T + T/5 elements: the class, then noise; the class's target at the last.
 
     With one line the class is 1 or -1 on it; with three it is a 1 on line 1 or 2, and line 0 has the noise.
     """
     T = lag_parameter
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             length = T + below(key, 0, T // 5 + 1)
             which = below(key, 1, 2)
             for t in range(length):
                 for i in range(lines):
-                    feed.inputs[start + t, i, lane] = 0.0
+                    sequences.inputs[start + t, i, lane] = 0.0
                 if t > 0:
-                    feed.inputs[start + t, 0, lane] = deviation * normal(key, t + 2)
+                    sequences.inputs[start + t, 0, lane] = deviation * normal(key, t + 2)
             if lines == 1:
-                feed.inputs[start, 0, lane] = 1.0 - 2.0 * which
+                sequences.inputs[start, 0, lane] = 1.0 - 2.0 * which
             else:
-                feed.inputs[start, 1 + which, lane] = 1.0
-            learn_and_judge(feed, lane, start + length - 1, which, which)
-            end(feed, lane, length)
+                sequences.inputs[start, 1 + which, lane] = 1.0
+            set_target(sequences, lane, start + length - 1, which, which)
+            end_sequence(sequences, lane, length)
 
 
 @kernel
-def fill_parity(feed, horizon, lag_parameter, noise):  # type: ignore[no-untyped-def]
+def fill_parity(sequences, horizon, lag_parameter, noise):  # type: ignore[no-untyped-def]
     """Write T to T + T/5 elements 1 or -1, noise uniform in [-noise, noise) added; target 1 for an odd number of 1s."""
     T = lag_parameter
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             length = T + below(key, 0, T // 5 + 1)
             odd = 0
             for t in range(length):
                 one = below(key, 2 * t + 1, 2)
                 odd ^= one
-                feed.inputs[start + t, 0, lane] = 2.0 * one - 1.0 + noise * (2.0 * uniform(key, 2 * t + 2) - 1.0)
-            learn_and_judge(feed, lane, start + length - 1, odd, odd)
-            end(feed, lane, length)
+                sequences.inputs[start + t, 0, lane] = 2.0 * one - 1.0 + noise * (2.0 * uniform(key, 2 * t + 2) - 1.0)
+            set_target(sequences, lane, start + length - 1, odd, odd)
+            end_sequence(sequences, lane, length)
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Latch(Task):
         """Targets of the two classes."""
         return np.array([[0.8], [-0.8]]) if self.variant == 1 else np.array([[1.0], [-1.0]])
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill_latch(feed, horizon, self.T, self.n_inputs, self.deviation)
+        fill_latch(sequences, horizon, self.T, self.n_inputs, self.deviation)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the step at which the class is seen: the first."""
@@ -157,6 +157,6 @@ class Parity(Task):
         """Targets for even and odd."""
         return np.array([[0.0], [1.0]])
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill_parity(feed, horizon, self.T, self.noise)
+        fill_parity(sequences, horizon, self.T, self.noise)

@@ -13,7 +13,7 @@ from lstmsim.tasks.base import Floats, Steps, Task
 
 
 @inlined
-def write_pairs(feed, lane, key, start, lag_parameter, lowest, neutral):  # type: ignore[no-untyped-def]
+def write_pairs(sequences, lane, key, start, lag_parameter, lowest, neutral):  # type: ignore[no-untyped-def]
     """Write T to T + T/10 pairs with values in [lowest, 1); returns the length and the two marked values.
 
     Markers: -1 at the first and last pair, 1 at one of the first ten and one of the first T/2 - 1 others, else 0. A
@@ -25,15 +25,15 @@ def write_pairs(feed, lane, key, start, lag_parameter, lowest, neutral):  # type
     second = below(key, 2, T // 2 - 1)
     second += second >= first
     for t in range(length):
-        feed.inputs[start + t, 0, lane] = lowest + (1.0 - lowest) * uniform(key, t + 3)
-        feed.inputs[start + t, 1, lane] = 0.0
+        sequences.inputs[start + t, 0, lane] = lowest + (1.0 - lowest) * uniform(key, t + 3)
+        sequences.inputs[start + t, 1, lane] = 0.0
     if min(first, second) == 0:
-        feed.inputs[start, 0, lane] = neutral
-    feed.inputs[start, 1, lane] = -1.0
-    feed.inputs[start + length - 1, 1, lane] = -1.0
-    feed.inputs[start + first, 1, lane] = 1.0
-    feed.inputs[start + second, 1, lane] = 1.0
-    return length, feed.inputs[start + first, 0, lane], feed.inputs[start + second, 0, lane]
+        sequences.inputs[start, 0, lane] = neutral
+    sequences.inputs[start, 1, lane] = -1.0
+    sequences.inputs[start + length - 1, 1, lane] = -1.0
+    sequences.inputs[start + first, 1, lane] = 1.0
+    sequences.inputs[start + second, 1, lane] = 1.0
+    return length, sequences.inputs[start + first, 0, lane], sequences.inputs[start + second, 0, lane]
 
 
 @dataclass(frozen=True)

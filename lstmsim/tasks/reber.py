@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 
 SYMBOLS = "BTPSXVE"
@@ -39,19 +39,19 @@ class Strings(NamedTuple):
 
 
 @kernel
-def fill(feed, horizon, symbols, states, lengths, in_order):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, symbols, states, lengths, in_order):  # type: ignore[no-untyped-def]
     """Write strings drawn at random or in order; learn the next symbol, judge the ranking of the possible ones."""
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            index = feed.index[lane]
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            index = sequences.index[lane]
+            key, start, _row = begin_sequence(sequences, lane)
             string = index % lengths.size if in_order else below(key, 0, lengths.size)
             steps = lengths[string] - 1
             for t in range(steps):
-                feed.symbol[start + t, lane] = symbols[string, t]
+                sequences.symbol[start + t, lane] = symbols[string, t]
                 judged = _N_SYMBOLS + states[string, t]
-                learn_and_judge(feed, lane, start + t, symbols[string, t + 1], judged)
-            end(feed, lane, steps)
+                set_target(sequences, lane, start + t, symbols[string, t + 1], judged)
+            end_sequence(sequences, lane, steps)
 
 
 def _grammar(first: int, last: int, share: float) -> list[Arcs]:
@@ -184,15 +184,15 @@ class Reber(Task):
                 row[SYMBOLS.index(symbol)] = probability
         return np.concatenate([np.eye(_N_SYMBOLS), rows])
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, *self.strings, self.test or self.in_order)
+        fill(sequences, horizon, *self.strings, self.test or self.in_order)
 
     def for_trial(self, trial: int) -> Reber:
         """Return the task with the trial's pair of sets: three pairs, taken in turn."""
         return replace(self, set=self.set + trial % 3)
 
-    def exams(self) -> list[Task]:
+    def test_sets(self) -> list[Task]:
         """Return the training set and the test set, each string in turn."""
         return [replace(self, test=False, in_order=True), replace(self, test=True)]
 

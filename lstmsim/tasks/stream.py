@@ -9,30 +9,30 @@ import numpy as np
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 
 
 @kernel
-def fill(feed, horizon, q, strings):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, q, strings):  # type: ignore[no-untyped-def]
     """Write strings of a or x and b_1..b_q; the next symbol is learned, and the class at b_q.
 
     Target rows: b_1..b_q, then (class, next a or x) in the order a a, a x, x a, x x, then what is judged after a and x.
     """
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             which = below(key, 0, 2)
             for n in range(strings):
                 first = start + n * (q + 1)
-                feed.symbol[first, lane] = q + which
+                sequences.symbol[first, lane] = q + which
                 for t in range(q):
-                    feed.symbol[first + t + 1, lane] = t
-                    learn_and_judge(feed, lane, first + t, t, t)
+                    sequences.symbol[first + t + 1, lane] = t
+                    set_target(sequences, lane, first + t, t, t)
                 following = below(key, n + 1, 2)
-                learn_and_judge(feed, lane, first + q, q + 2 * which + following, q + 4 + which)
+                set_target(sequences, lane, first + q, q + 2 * which + following, q + 4 + which)
                 which = following
-            end(feed, lane, strings * (q + 1))
+            end_sequence(sequences, lane, strings * (q + 1))
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class Stream(Task):
             rows[q + 2 * which : q + 2 * which + 2, -1] = rows[q + 4 + which, -1] = 1.0 - which
         return rows
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, self.q, self.strings)
+        fill(sequences, horizon, self.q, self.strings)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which a or x is seen."""

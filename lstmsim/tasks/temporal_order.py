@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 
 SYMBOLS = "abcdXYEB"
@@ -20,23 +20,23 @@ _PLACES = {2: (10, 50), 3: (10, 33, 66)}
 
 
 @kernel
-def fill(feed, horizon, places):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, places):  # type: ignore[no-untyped-def]
     """Write E, random a to d with an X or Y within `_SPAN` elements from each place, B; the class at the last."""
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, _row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, _row = begin_sequence(sequences, lane)
             length = _SHORTEST + below(key, 0, _LONGEST - _SHORTEST + 1)
             for t in range(length):
-                feed.symbol[start + t, lane] = below(key, t + 7, 4)
-            feed.symbol[start, lane] = _E
-            feed.symbol[start + length - 1, lane] = _B
+                sequences.symbol[start + t, lane] = below(key, t + 7, 4)
+            sequences.symbol[start, lane] = _E
+            sequences.symbol[start + length - 1, lane] = _B
             order = 0
             for n in range(places.size):
                 y = below(key, n + 4, 2)
-                feed.symbol[start + places[n] - 1 + below(key, n + 1, _SPAN), lane] = _X + y
+                sequences.symbol[start + places[n] - 1 + below(key, n + 1, _SPAN), lane] = _X + y
                 order = 2 * order + y
-            learn_and_judge(feed, lane, start + length - 1, order, order)
-            end(feed, lane, length)
+            set_target(sequences, lane, start + length - 1, order, order)
+            end_sequence(sequences, lane, length)
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class TemporalOrder(Task):
         """One row per class."""
         return np.eye(self.n_outputs)
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, np.array(_PLACES[self.n_relevant]))
+        fill(sequences, horizon, np.array(_PLACES[self.n_relevant]))
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which an X or Y is seen."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal
-from lstmsim.kernels.sequences import begin, end, learn_and_judge, wants
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Steps, Task
 
 INPUT_DEVIATION = math.sqrt(0.2)
@@ -18,29 +18,29 @@ TARGET_DEVIATION = math.sqrt(0.1)
 
 
 @kernel
-def fill(feed, horizon, lag_parameter, N, deviation, information_noise, target_noise):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, target_noise):  # type: ignore[no-untyped-def]
     """Write T to T + T/10 elements: N times 1 or -1, then noise; the class's target at the last.
 
     A noisy target is learned from the sequence's own row, the clean one is judged.
     """
     T = lag_parameter
-    for lane in range(feed.write.size):
-        while wants(feed, lane, horizon):
-            key, start, row = begin(feed, lane)
+    for lane in range(sequences.write.size):
+        while unfilled(sequences, lane, horizon):
+            key, start, row = begin_sequence(sequences, lane)
             length = T + below(key, 0, T // 10 + 1)
             clean = below(key, 1, 2)
             for t in range(N):
-                feed.inputs[start + t, 0, lane] = 1.0 - 2.0 * clean
+                sequences.inputs[start + t, 0, lane] = 1.0 - 2.0 * clean
                 if information_noise:
-                    feed.inputs[start + t, 0, lane] += deviation * normal(key, t + 3)
+                    sequences.inputs[start + t, 0, lane] += deviation * normal(key, t + 3)
             for t in range(N, length):
-                feed.inputs[start + t, 0, lane] = deviation * normal(key, t + 3)
+                sequences.inputs[start + t, 0, lane] = deviation * normal(key, t + 3)
             learned = clean
             if target_noise:
                 learned = row
-                feed.targets[row, 0] = feed.targets[clean, 0] + TARGET_DEVIATION * normal(key, 2)
-            learn_and_judge(feed, lane, start + length - 1, learned, clean)
-            end(feed, lane, length)
+                sequences.targets[row, 0] = sequences.targets[clean, 0] + TARGET_DEVIATION * normal(key, 2)
+            set_target(sequences, lane, start + length - 1, learned, clean)
+            end_sequence(sequences, lane, length)
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class TwoSequence(Task):
         """Clean targets of the two classes."""
         return np.array(self.targets)[:, None]
 
-    def fill(self, feed: Any, horizon: int) -> None:
+    def fill(self, sequences: Any, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(feed, horizon, self.T, self.N, self.deviation, self.information_noise, self.target_noise)
+        fill(sequences, horizon, self.T, self.N, self.deviation, self.information_noise, self.target_noise)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which the class is seen: the first N."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 import lstmsim
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.scores import new_book
-from lstmsim.kernels.sequences import END, JUDGE, LEARN, new_feed
+from lstmsim.kernels.scores import new_scores
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, new_sequences
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.learners.lstm.wide.equations import RING
@@ -69,18 +69,18 @@ def data(a: Architecture, rng: np.random.Generator, steps: int, targets: float) 
 
 
 def run(net: LaneNets, inputs: Array, targets: Array, ends: Any = (), *, learn: bool = True, track: bool = True) -> Array:
-    """Drive a net over steps of which `ends` are the last of a sequence; returns the recorded rows and the book's."""
+    """Drive a net over steps of which `ends` are the last of a sequence; returns the recorded rows and the scores's."""
     shape, steps = net.shape, len(inputs)
-    feed = new_feed(1, steps, shape.inputs, np.zeros((steps, shape.output_stride)), 0)
-    feed.inputs[:, :, 0], feed.targets[:, : shape.outputs] = inputs, targets
-    feed.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN | JUDGE)
-    feed.event[list(ends), 0] |= END
-    feed.learn[:, 0] = feed.judge[:, 0] = np.arange(steps)
-    record, book = new_record(1, steps, net.layout.width, 0, first=len(inputs)), new_book(1, window=2, tolerance=0.2)
+    sequences = new_sequences(1, steps, shape.inputs, np.zeros((steps, shape.output_stride)), 0)
+    sequences.inputs[:, :, 0], sequences.targets[:, : shape.outputs] = inputs, targets
+    sequences.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN | JUDGE)
+    sequences.event[list(ends), 0] |= END
+    sequences.learn[:, 0] = sequences.judge[:, 0] = np.arange(steps)
+    record, scores = new_record(1, steps, net.layout.width, 0, first=len(inputs)), new_scores(1, window=2, tolerance=0.2)
     record.on[0] = True
-    clock = net.advance(feed, book, record, 0, steps, learn=learn, track=track)
+    clock = net.advance(sequences, scores, record, 0, steps, learn=learn, track=track)
     assert clock == record.used[0] == record.tick[0] == steps
-    return np.concatenate([record.rows[0].reshape(-1), book.ring.reshape(-1), [book.index[0], book.steps[0]]])
+    return np.concatenate([record.rows[0].reshape(-1), scores.ring.reshape(-1), [scores.index[0], scores.steps[0]]])
 
 
 def assert_close(found: Array, expected: Array, what: Any = "", accuracy: float = 1e-12) -> None:

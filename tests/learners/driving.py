@@ -1,4 +1,4 @@
-"""Drive a learner over given sequences on one lane, and slow twins of conventional recurrent nets."""
+"""Drive a learner over given examples on one lane, and slow twins of conventional recurrent nets."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.scores import new_book
-from lstmsim.kernels.sequences import END, LEARN, new_feed
+from lstmsim.kernels.scores import new_scores
+from lstmsim.kernels.sequences import END, LEARN, new_sequences
 from lstmsim.trace.dataset import values
 
 Array = NDArray[np.float64]
@@ -31,7 +31,7 @@ every_net = pytest.mark.parametrize(("topology", "n_hidden", "bias"), NETS)
 def examples(
     n_inputs: int, n_outputs: int, lengths: Sequence[int], *, symbols: bool = False, every: int = 1
 ) -> list[Example]:
-    """Draw random sequences with a target at the last step and at every so many before it."""
+    """Draw random examples with a target at the last step and at every so many before it."""
     rng = np.random.default_rng(7)
     result = []
     for length in lengths:
@@ -42,31 +42,33 @@ def examples(
     return result
 
 
-def run(learner: Any, sequences: list[Example], *, learn: bool = True, ends: bool = True, cut: int = 0) -> dict[str, Array]:
-    """Let a learner with one lane step through the sequences; the recorded variables, one row per step.
+def run(learner: Any, examples: list[Example], *, learn: bool = True, ends: bool = True, cut: int = 0) -> dict[str, Array]:
+    """Let a learner with one lane step through the examples; the recorded variables, one row per step.
 
     Without `ends` the sequence is left open; `cut` divides the steps between two calls.
     """
-    inputs = np.concatenate([x for x, _ in sequences])
-    targets = np.concatenate([d for _, d in sequences])
+    inputs = np.concatenate([x for x, _ in examples])
+    targets = np.concatenate([d for _, d in examples])
     steps, symbols = len(inputs), inputs.ndim == 1
-    feed = new_feed(1, steps, 0 if symbols else inputs.shape[1], np.zeros((steps, -(-targets.shape[1] // 8) * 8)), 0)
+    sequences = new_sequences(
+        1, steps, 0 if symbols else inputs.shape[1], np.zeros((steps, -(-targets.shape[1] // 8) * 8)), 0
+    )
     if symbols:
-        feed.symbol[:, 0] = inputs
+        sequences.symbol[:, 0] = inputs
     else:
-        feed.inputs[:, :, 0] = inputs
-    feed.targets[:, : targets.shape[1]] = targets
-    feed.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN)
-    feed.learn[:, 0] = np.arange(steps)
+        sequences.inputs[:, :, 0] = inputs
+    sequences.targets[:, : targets.shape[1]] = targets
+    sequences.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN)
+    sequences.learn[:, 0] = np.arange(steps)
     if ends:
-        feed.event[np.cumsum([len(x) for x, _ in sequences]) - 1, 0] |= END
-    record = new_record(1, steps, learner.layout.width, 0, first=len(sequences))
+        sequences.event[np.cumsum([len(x) for x, _ in examples]) - 1, 0] |= END
+    record = new_record(1, steps, learner.layout.width, 0, first=len(examples))
     record.on[0] = True
-    book = new_book(1)
+    scores = new_scores(1)
     clock = 0
     for until in ([cut] if cut else []) + [steps]:
         while clock < until:
-            clock = learner.advance(feed, book, record, clock, until, learn=learn, track=True)
+            clock = learner.advance(sequences, scores, record, clock, until, learn=learn, track=True)
     assert record.used[0] == steps
     return values(learner.layout, record.rows[0])
 

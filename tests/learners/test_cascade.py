@@ -17,7 +17,7 @@ SOLVED = 10  # the number of a trial that is solved early
 
 
 def make_strings(count=12, room=2):
-    return Strings(Reber(n_train=count).exams()[0], count, room)
+    return Strings(Reber(n_train=count).test_sets()[0], count, room)
 
 
 def make_net(room=2, hidden=1):
@@ -49,7 +49,7 @@ def literal_scores(strings, weights, active, errors):
 
 
 def test_strings_are_the_training_set_in_order():
-    task = Reber(n_train=12).exams()[0]
+    task = Reber(n_train=12).test_sets()[0]
     strings = make_strings()
     symbols, _, lengths = task.strings
     assert np.array_equal(strings.lengths, lengths - 1)
@@ -240,7 +240,7 @@ def test_stops_when_told(tmp_path):
     seen = []
 
     def stop(simulation):
-        seen.append(int(simulation.lanes.book.index[0]))
+        seen.append(int(simulation.lanes.scores.index[0]))
         if len(seen) == 5:
             raise KeyboardInterrupt
 

@@ -160,9 +160,9 @@ def test_reset_forgets_the_sequence_and_keeps_the_weights(config):
         record = new_record(1, 4 * task.max_length, learner.layout.width, 0, first=3)
         lanes = Lanes(task, learner, record=record, training=config.training)
         lanes.begin(0, int(trial_keys(0, 0)[0]))
-        lanes.task.fill(lanes.feed, 1)
-        stop = int(lanes.feed.write[0]) - 1  # one step short of the sequence's end
-        learner.advance(lanes.feed, lanes.book, record, 0, max(stop, 1), learn=False, track=True)
+        lanes.task.fill(lanes.sequences, 1)
+        stop = int(lanes.sequences.write[0]) - 1  # one step short of the sequence's end
+        learner.advance(lanes.sequences, lanes.scores, record, 0, max(stop, 1), learn=False, track=True)
         results.append(lanes.take_rows(0))
     assert len(results[0])
     np.testing.assert_array_equal(results[0], results[1])
@@ -192,13 +192,13 @@ def test_a_stretch_can_be_cut_anywhere(config):
         record = new_record(1, 1, learner.layout.width, 0)
         lanes = Lanes(task, learner, record=record, training=config.training)
         lanes.begin(0, int(trial_keys(0, 0)[0]))
-        lanes.task.fill(lanes.feed, 60)
-        clock, end = 0, int(lanes.feed.write[0])
+        lanes.task.fill(lanes.sequences, 60)
+        clock, end = 0, int(lanes.sequences.write[0])
         for until in [*range(cut, end, cut), end]:
             while clock < until:
-                clock = learner.advance(lanes.feed, lanes.book, record, clock, until, learn=True, track=True)
+                clock = learner.advance(lanes.sequences, lanes.scores, record, clock, until, learn=True, track=True)
         finals.append(learner.weights(0))
-        assert lanes.book.steps[0] == end == record.tick[0]
+        assert lanes.scores.steps[0] == end == record.tick[0]
     assert same(*finals)
 
 

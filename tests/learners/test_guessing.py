@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lstmsim.kernels.random import subkey, uniform
-from lstmsim.learners.guessing import Guess, GuessingNets, GuessingSettings, GuessingTrials, sequences
-from lstmsim.learners.guessing_kernel import Sequences
+from lstmsim.learners.guessing import Guess, GuessingNets, GuessingSettings, GuessingTrials, draw_examples
+from lstmsim.learners.guessing_kernel import Examples
 from lstmsim.paper.growth import guessing_rows
 from lstmsim.tasks.adding import Adding
 from lstmsim.tasks.base import trial_keys
@@ -42,7 +42,7 @@ def literal(settings, weights, inputs):
 def random_sequences(settings, lengths):
     rng = np.random.default_rng(1)
     begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Sequences(rng.normal(size=(begins[-1], settings.n_inputs)), begins, rng.uniform(size=len(lengths)))
+    return Examples(rng.normal(size=(begins[-1], settings.n_inputs)), begins, rng.uniform(size=len(lengths)))
 
 
 @every_net
@@ -93,7 +93,7 @@ def test_search_is_a_plain_loop():
 
 def test_sequences_are_the_tasks():
     task = TwoSequence(20, 3)
-    data = sequences(task, 5, int(trial_keys(4, 2)[0]))
+    data = draw_examples(task, 5, int(trial_keys(4, 2)[0]))
     for n in range(5):
         inputs, targets = task.sequence(4, 2, n)
         assert np.array_equal(data.inputs[data.begins[n] : data.begins[n + 1]], inputs)
@@ -144,12 +144,12 @@ def test_adding_is_out_of_reach():
 def test_recorded_rows_show_the_net_at_work():
     driver, result = run("guess-latch-1")
     rows = result.test_rows
-    ends = np.flatnonzero(~np.isnan(rows[:, 6]))
+    ends = np.flatnonzero(~np.isnan(rows[:, 5]))
     inputs, targets = driver.config.task.sequence(0, 0, 0, testing=True)
-    assert np.array_equal(rows[: len(inputs), 3:6], inputs)
-    assert rows[ends[0], 6] == targets[-1, 0]
-    assert rows[ends[0], 8] == pytest.approx(rows[ends[0], 6] - rows[ends[0], 7])
-    assert np.allclose(rows[: len(inputs), 7:8], literal(driver.config.settings, result.final, inputs), atol=1e-12)
+    assert np.array_equal(rows[: len(inputs), 2:5], inputs)
+    assert rows[ends[0], 5] == targets[-1, 0]
+    assert rows[ends[0], 7] == pytest.approx(rows[ends[0], 5] - rows[ends[0], 6])
+    assert np.allclose(rows[: len(inputs), 6:7], literal(driver.config.settings, result.final, inputs), atol=1e-12)
 
 
 def test_a_trial_depends_on_seed_and_trial():
@@ -199,6 +199,6 @@ def test_parity_and_latch_targets():
 
 
 def test_adding_targets_are_judged_at_the_end():
-    data = sequences(Adding(20), 3, 1)
+    data = draw_examples(Adding(20), 3, 1)
     assert data.targets.shape == (3,)
     assert ((data.targets >= 0) & (data.targets <= 1)).all()

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmsim.kernels.sequences import END, JUDGE, LEARN, Feed, new_feed, rewind
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, new_sequences, rewind
 from lstmsim.tasks import Task, trial_keys
 
 Array = NDArray[Any]
@@ -23,31 +23,31 @@ class Sequence(NamedTuple):
         return len(self.inputs)
 
 
-def make_feed(task: Task, lanes: int, block: int, *, seed: int = 0, trial: int = 0, testing: bool = False) -> Feed:
+def make_sequences(task: Task, lanes: int, block: int, *, seed: int = 0, trial: int = 0, testing: bool = False) -> Sequences:
     """Room for blocks of this many clocks; lane i holds trial number trial + i. What is unwritten can be told."""
     slots = block // task.min_length + 2
     inputs = 0 if task.symbols else task.n_inputs
-    feed = new_feed(lanes, block + task.max_length, inputs, task.fixed_rows(), slots)
-    feed.inputs[:], feed.symbol[:], feed.active[:] = np.nan, -1, True
-    feed.targets[feed.fixed_rows :] = np.nan
-    feed.key[:] = [trial_keys(seed, trial + lane)[int(testing)] for lane in range(lanes)]
-    return feed
+    sequences = new_sequences(lanes, block + task.max_length, inputs, task.fixed_rows(), slots)
+    sequences.inputs[:], sequences.symbol[:], sequences.active[:] = np.nan, -1, True
+    sequences.targets[sequences.fixed_rows :] = np.nan
+    sequences.key[:] = [trial_keys(seed, trial + lane)[int(testing)] for lane in range(lanes)]
+    return sequences
 
 
 def read_lanes(task: Task, count: int, *, lanes: int = 1, block: int = 2000, **trials: Any) -> list[list[Sequence]]:
     """Read the first `count` sequences of each lane's trial."""
-    feed = make_feed(task, lanes, block, **trials)
+    sequences = make_sequences(task, lanes, block, **trials)
     blocks = []
     complete = np.zeros(lanes, int)
     while complete.min() < count:
-        task.fill(feed, block)
-        event = feed.event[:block].copy()
-        learned = np.where((event & LEARN != 0)[..., None], feed.targets[feed.learn[:block]], np.nan)
-        judged = np.where((event & JUDGE != 0)[..., None], feed.targets[feed.judge[:block]], np.nan)
-        seen = feed.symbol[:block].copy() if task.symbols else np.moveaxis(feed.inputs[:block], 2, 1).copy()
+        task.fill(sequences, block)
+        event = sequences.event[:block].copy()
+        learned = np.where((event & LEARN != 0)[..., None], sequences.targets[sequences.learn[:block]], np.nan)
+        judged = np.where((event & JUDGE != 0)[..., None], sequences.targets[sequences.judge[:block]], np.nan)
+        seen = sequences.symbol[:block].copy() if task.symbols else np.moveaxis(sequences.inputs[:block], 2, 1).copy()
         blocks.append((event, seen, learned, judged))
         complete += (event & END != 0).sum(axis=0)
-        rewind(feed, block)
+        rewind(sequences, block)
     event, *rest = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     result = []
     for lane in range(lanes):

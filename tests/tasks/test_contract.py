@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmsim.tasks import TASKS, Task, trial_keys
-from tests.tasks.reading import make_feed, read, read_lanes, same, steps_with
+from tests.tasks.reading import make_sequences, read, read_lanes, same, steps_with
 
 NAMES = (
     "adding",
@@ -45,8 +45,8 @@ def test_table_holds_the_papers_tasks():
 def test_same_sequences_whatever_lanes_and_blocks(task):
     count = 40
     three = read_lanes(task, count, lanes=3, block=1000, seed=5, trial=2)
-    for lane, sequences in enumerate(three):
-        assert same(sequences, read(task, count, block=333, seed=5, trial=2 + lane))
+    for lane, written in enumerate(three):
+        assert same(written, read(task, count, block=333, seed=5, trial=2 + lane))
     assert same(three[0], read_lanes(task, count, lanes=8, block=5000, seed=5, trial=2)[0])
 
 
@@ -119,26 +119,26 @@ def test_events_are_steps_of_the_sequence(task):
 
 @every_task
 def test_lanes_without_a_trial_stay_untouched(task):
-    feed = make_feed(task, 3, 500)
-    feed.active[1] = False
-    task.fill(feed, 500)
-    assert feed.write[1] == feed.index[1] == 0
-    assert not feed.event[:, 1].any()
-    assert (feed.symbol[:, 1] == -1).all()
-    assert np.isnan(feed.inputs[:, :, 1]).all()
-    assert (feed.write[[0, 2]] >= 500).all()
+    sequences = make_sequences(task, 3, 500)
+    sequences.active[1] = False
+    task.fill(sequences, 500)
+    assert sequences.write[1] == sequences.index[1] == 0
+    assert not sequences.event[:, 1].any()
+    assert (sequences.symbol[:, 1] == -1).all()
+    assert np.isnan(sequences.inputs[:, :, 1]).all()
+    assert (sequences.write[[0, 2]] >= 500).all()
 
 
 @every_task
 def test_nothing_is_written_beyond_the_longest_sequence(task):
-    feed = make_feed(task, 2, 300)
-    task.fill(feed, 300)
-    task.fill(feed, 300)  # a lane at its horizon gets no more
+    sequences = make_sequences(task, 2, 300)
+    task.fill(sequences, 300)
+    task.fill(sequences, 300)  # a lane at its horizon gets no more
     for lane in range(2):
-        assert 300 <= feed.write[lane] < 300 + task.max_length
-        assert (feed.symbol[feed.write[lane] :, lane] == -1).all()
-        assert np.isnan(feed.inputs[feed.write[lane] :, :, lane]).all()
-        assert not feed.event[feed.write[lane] :, lane].any()
+        assert 300 <= sequences.write[lane] < 300 + task.max_length
+        assert (sequences.symbol[sequences.write[lane] :, lane] == -1).all()
+        assert np.isnan(sequences.inputs[sequences.write[lane] :, :, lane]).all()
+        assert not sequences.event[sequences.write[lane] :, lane].any()
 
 
 @every_task

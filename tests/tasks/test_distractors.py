@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmsim.tasks import TASKS, distractors
-from tests.tasks.reading import check_fraction, check_moments, make_feed, read, steps_with
+from tests.tasks.reading import check_fraction, check_moments, make_sequences, read, steps_with
 
 
 @settings(derandomize=True, max_examples=30, deadline=None)
@@ -49,12 +49,12 @@ def test_the_class_does_not_tell_the_length():
 
 def test_sequences_are_cut_at_the_longest(monkeypatch):
     task = TASKS["distractors"](q=4, p=3)
-    feed = make_feed(task, 1, 500)
+    sequences = make_sequences(task, 1, 500)
     monkeypatch.setattr(distractors, "EXTRA", 2)
-    numba.njit(distractors.fill.py_func)(feed, 500, 4, 3)
-    lengths = np.diff(np.flatnonzero(feed.symbol[:500, 0] == 4))  # b opens a sequence
+    numba.njit(distractors.fill.py_func)(sequences, 500, 4, 3)
+    lengths = np.diff(np.flatnonzero(sequences.symbol[:500, 0] == 4))  # b opens a sequence
     assert set(lengths.tolist()) == {7, 8, 9}
-    assert (feed.symbol[np.cumsum(lengths)[:-1] - 1, 0] == 3).all()  # and e closes it
+    assert (sequences.symbol[np.cumsum(lengths)[:-1] - 1, 0] == 3).all()  # and e closes it
 
 
 def test_a_cut_is_practically_impossible():

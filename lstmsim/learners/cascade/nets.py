@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import HEAD, Layout, Variable
-from lstmsim.kernels.sequences import END, new_feed
+from lstmsim.kernels.sequences import END, new_sequences
 from lstmsim.learners.base import HIDDEN, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, Learner, register
 from lstmsim.learners.cascade import equations as kernels
 from lstmsim.learners.settings import generator, one_hot, positive_fields, whole_fields
@@ -108,18 +108,18 @@ class Strings:
     def __init__(self, task: Any, count: int, room: int, key: int = 0) -> None:
         clocks = (count + 1) * task.max_length
         fixed = task.fixed_rows()
-        feed = new_feed(1, clocks, 0 if task.symbols else task.n_inputs, fixed, count + 1)
-        feed.key[0], feed.active[0] = key, True
-        while feed.index[0] < count:
-            task.fill(feed, int(feed.write[0]) + 1)
-        ends = np.flatnonzero(feed.event[:, 0] & END)[:count] + 1
+        sequences = new_sequences(1, clocks, 0 if task.symbols else task.n_inputs, fixed, count + 1)
+        sequences.key[0], sequences.active[0] = key, True
+        while sequences.index[0] < count:
+            task.fill(sequences, int(sequences.write[0]) + 1)
+        ends = np.flatnonzero(sequences.event[:, 0] & END)[:count] + 1
         self.begins = np.concatenate([[0], ends[:-1]])
         self.lengths = np.diff(ends, prepend=0)
         n = int(ends[-1])
-        inputs = np.eye(task.n_inputs)[feed.symbol[:n, 0]] if task.symbols else feed.inputs[:n, :, 0]
+        inputs = np.eye(task.n_inputs)[sequences.symbol[:n, 0]] if task.symbols else sequences.inputs[:n, :, 0]
         self.values = np.concatenate([inputs, np.ones((n, 1)), np.zeros((n, room))], axis=1)
-        self.targets = feed.targets[feed.learn[:n, 0]].copy()
-        self.judged = feed.targets[feed.judge[:n, 0]].copy()
+        self.targets = sequences.targets[sequences.learn[:n, 0]].copy()
+        self.judged = sequences.targets[sequences.judge[:n, 0]].copy()
         self.first = np.zeros(n, np.bool_)
         self.first[self.begins] = True
 
@@ -230,7 +230,7 @@ class Cascade:
         arrays = {"output": self.output, "hidden": self.hidden, "score": self.score}
         return {"active": self.active, "random": self.random.bit_generator.state, **arrays}
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Enter what `state` gave into a new net."""
         self.active, self.random.bit_generator.state = state["active"], state["random"]
         for name in ("output", "hidden", "score"):
@@ -279,7 +279,7 @@ class CascadeTrials(Driver):
     @property
     def memory(self) -> int:
         """Bytes of the training strings."""
-        task = self.config.task.exams()[0]
+        task = self.config.task.test_sets()[0]
         width = task.n_inputs + self.config.settings.max_hidden + 4 * task.n_outputs + 8
         return 8 * width * (task.n_train + 1) * int(task.max_length)
 
@@ -287,18 +287,18 @@ class CascadeTrials(Driver):
         """Run one trial."""
         begun = time.perf_counter()
         settings, training, policy = self.config.settings, self.config.training, self.policy
-        exams = self.config.task.exams()
-        strings = Strings(exams[0], exams[0].n_train, settings.max_hidden)
+        test_sets = self.config.task.test_sets()
+        strings = Strings(test_sets[0], test_sets[0].n_train, settings.max_hidden)
         n, steps = len(strings), len(strings.first)
         net = Cascade(settings, strings, generator((self.seed, trial)))
         result = Result(trial, self.seed, initial=net.weights())
         plan = set(policy.plan(training.max_sequences).tolist()) | set(range(policy.first))
         progress: list[list[float]] = []
         if state is not None:
-            result.take_up(state["result"])
+            result.restore(state["result"])
             begun -= state["seconds"]
             progress = state["progress"].tolist()
-            net.take_up(state["net"])
+            net.restore(state["net"])
 
         def recorded(index: int) -> bool:
             return index in plan or (policy.every > 0 and index % policy.every == 0)
@@ -325,7 +325,10 @@ class CascadeTrials(Driver):
                 result.status = "diverged"
             elif net.results[:, 3].all():
                 result.stages["training"] = result.sequences
-                right = all(net.test(Strings(exam, exam.n_test, settings.max_hidden))[:, 3].all() for exam in exams[1:])
+                right = all(
+                    net.test(Strings(test_set, test_set.n_test, settings.max_hidden))[:, 3].all()
+                    for test_set in test_sets[1:]
+                )
                 result.status = "solved" if right else "gave_up"
             elif net.n_hidden == settings.max_hidden or result.sequences + n > training.max_sequences:
                 result.status = "gave_up"
@@ -338,12 +341,12 @@ class CascadeTrials(Driver):
                 result.joined.append(result.sequences)
                 if policy.spread:
                     result.snapshots.append((result.sequences, net.weights()))
-        self._finish(net, result, np.array(progress), exams, recorded)
+        self._finish(net, result, np.array(progress), test_sets, recorded)
         result.seconds = time.perf_counter() - begun
         return result
 
     def _finish(
-        self, net: Cascade, result: Result, progress: Floats, exams: list[Any], recorded: Callable[[int], bool]
+        self, net: Cascade, result: Result, progress: Floats, test_sets: list[Any], recorded: Callable[[int], bool]
     ) -> None:
         """Final weights and tests; the last epoch's last strings are recorded."""
         training, policy, n = self.config.training, self.policy, len(net.strings)
@@ -357,9 +360,9 @@ class CascadeTrials(Driver):
         ]
         if not training.final_test:
             return
-        tests, share = [], max(1, training.final_test // len(exams))
-        for exam in exams:
-            strings = Strings(exam, min(share, exam.n_test), net.settings.max_hidden)
+        tests, share = [], max(1, training.final_test // len(test_sets))
+        for test_set in test_sets:
+            strings = Strings(test_set, min(share, test_set.n_test), net.settings.max_hidden)
             tests.append(net.test(strings))
         result.test = np.concatenate(tests)
         if policy.tests:

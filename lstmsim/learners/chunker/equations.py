@@ -145,7 +145,7 @@ def _aim(shape, a, c, targets, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance(shape, a, c, pending, feed, book, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
+def advance(shape, a, c, pending, sequences, scores, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
     """Step A and C from `clock` until `until`, or until the trial needs attention; returns the clock reached.
 
     At every step C reads the input if it was unexpected (`pending`; the first of a sequence is), else it stands still. A
@@ -154,17 +154,17 @@ def advance(shape, a, c, pending, feed, book, record, clock, until, learning, tr
     """
     to_tick = record.tick[0] - clock
     while clock < until:
-        symbol, event = feed.symbol[clock, 0], feed.event[clock, 0]
+        symbol, event = sequences.symbol[clock, 0], sequences.event[clock, 0]
         surprised = pending[0]
         if surprised:
             read(c, symbol, tracking)
         read(a, symbol, tracking)
         if event & JUDGE:
-            judge_step(shape, book, a, feed.targets, 0, feed.judge[clock, 0])
+            judge_step(shape, scores, a, sequences.targets, 0, sequences.judge[clock, 0])
         pending[0] = False
         squares = 0.0
         if event & LEARN:
-            pending[0] = _aim(shape, a, c, feed.targets, feed.learn[clock, 0])
+            pending[0] = _aim(shape, a, c, sequences.targets, sequences.learn[clock, 0])
             errors(a)
             if pending[0]:
                 errors(c)
@@ -175,18 +175,18 @@ def advance(shape, a, c, pending, feed, book, record, clock, until, learning, tr
         tick = to_tick + clock
         clock += 1
         if record.on[0]:
-            _write(shape, a, c, record, book.index[0], tick, event, surprised, squares)
+            _write(shape, a, c, record, scores.index[0], tick, event, surprised, squares)
         if event & END:
-            book.steps[0] += tick + 1 - record.begun[0]
-            close_sequence(book, 0)
+            scores.steps[0] += tick + 1 - record.begun[0]
+            close_sequence(scores, 0)
             forget(a)
             forget(c)
             pending[0] = True
             record.begun[0] = tick + 1
-            record.on[0] = wanted(record, 0, book.index[0])
+            record.on[0] = wanted(record, 0, scores.index[0])
             full = record.used[0] + record.room > record.rows.shape[1]
-            full |= book.progress_rows[0] == book.progress.shape[1]
-            if full or book.flag[0] != RUNNING:
+            full |= scores.progress_rows[0] == scores.progress.shape[1]
+            if full or scores.flag[0] != RUNNING:
                 break
     record.tick[0] = to_tick + clock
     return clock
@@ -197,7 +197,7 @@ def _write(shape, a, c, record, index, tick, event, surprised, squares):  # type
     """Append the step to the record."""
     row = record.rows[0, record.used[0]]
     record.used[0] += 1
-    row[0], row[1], row[2] = index, tick - record.begun[0], event
+    row[0], row[1] = index, tick - record.begun[0]
     row[HEAD] = a.symbol[0]
     at, n = HEAD + 1, shape.outputs
     learns = (event & LEARN) != 0

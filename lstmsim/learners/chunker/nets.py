@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import Layout, Record, Variable
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, StepLearner, register
 from lstmsim.learners.chunker.equations import Net, Shape, advance
@@ -244,7 +244,9 @@ class ChunkerNets(StepLearner):
             "automatizer_output": [*outputs, *imitated],
         }
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step from `clock` to `until`, or until the trial needs attention; the clock reached."""
         nets = self.automatizer, self.chunker, self.pending
-        return int(advance(self.shape, *nets, feed, book, record, clock, until, learn, track))
+        return int(advance(self.shape, *nets, sequences, scores, record, clock, until, learn, track))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import register
 from lstmsim.learners.lstm.exact_kernel import advance
@@ -58,9 +58,11 @@ class ExactLSTM(LaneNets):
         super().reset(lane)
         self._p[:] = 0.0
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
-        self.net.alpha[:] = self.architecture.learning_rate_at(book.index)
+        self.net.alpha[:] = self.architecture.learning_rate_at(scores.index)
         arrays = self.shape, self.rule, self.net, self.state, self._p, self._x, self._column
-        reached: int = advance(self._width, *arrays, feed, book, record, clock, until, learn, track)
+        reached: int = advance(self._width, *arrays, sequences, scores, record, clock, until, learn, track)
         return reached

@@ -19,36 +19,36 @@ from lstmsim.learners.recurrent.equations import close_step
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    width, shape, rule, net, state, p, x, column, feed, book, record, clock, until, learning, tracking
+    width, shape, rule, net, state, p, x, column, sequences, scores, record, clock, until, learning, tracking
 ):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached."""
     while clock < until:
         now = state.ring[0]
         then = state.ring[0] = later(shape, now)
         for i in range(shape.inputs):
-            state.z[now + i, 0] = feed.inputs[clock, i, 0]
+            state.z[now + i, 0] = sequences.inputs[clock, i, 0]
         if shape.symbols:
             x[state.symbol[0]] = 0.0
-            state.symbol[0] = feed.symbol[clock, 0]
+            state.symbol[0] = sequences.symbol[clock, 0]
             x[state.symbol[0]] = 1.0
         forward(width, shape, rule, net, state, now, then)
         if tracking:
             for m in range(shape.sources):
                 x[shape.symbol_stride + m] = state.z[now + m, 0]
             sensitivities(shape, rule, net, state, p, x, column)
-        event, tick = feed.event[clock, 0], record.tick[0]
+        event, tick = sequences.event[clock, 0], record.tick[0]
         if event & (LEARN | JUDGE) or record.on[0]:
             outputs(shape, rule, net, state, 0, now, then)
         if event & JUDGE:
-            judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
+            judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
         if event & LEARN:
-            output_errors(shape, rule, net, state, 0, feed.targets, feed.learn[clock, 0])
+            output_errors(shape, rule, net, state, 0, sequences.targets, sequences.learn[clock, 0])
             hidden_errors(width, shape, rule, net, state)
             if learning:
                 update_outputs(shape, net, state, 0, record.on[0])
                 update_hidden(shape, net, state, p, x, column, record.on[0])
         if record.on[0]:
-            write_step(shape, rule, state, record, feed, 0, book.index[0], clock, tick, now, then, learning)
+            write_step(shape, rule, state, record, sequences, 0, scores.index[0], clock, tick, now, then, learning)
         if event & END:
             if learning and rule.update_at_end:
                 apply_changes(shape, net, 0)
@@ -56,8 +56,8 @@ def advance(  # type: ignore[no-untyped-def]
             for at in range(p.size):
                 p[at] = 0.0
         clock += 1
-        attention = close_step(feed, book, record, clock - 1)
-        net.alpha[0] = learning_rate(rule, book.index[0])
+        attention = close_step(sequences, scores, record, clock - 1)
+        net.alpha[0] = learning_rate(rule, scores.index[0])
         if attention:
             break
     return clock

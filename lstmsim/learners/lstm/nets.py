@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import Layout, Record, Variable
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.vector import Width, aligned
 from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.equations import WAIT, Net, State
@@ -246,8 +246,10 @@ class LaneNets(StepLearner):
         """Names along the dimensions of the weights."""
         return {"source": self.architecture.sources, "output_source": self.architecture.output_sources}
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step all lanes from `clock` to `until`, or until a lane needs attention; the clock reached."""
-        self.net.alpha[:] = self.architecture.learning_rate_at(book.index)
+        self.net.alpha[:] = self.architecture.learning_rate_at(scores.index)
         nets = self.shape, self.rule, self.net, self.state
-        return advance(self._width, *nets, feed, book, record, clock, until, learn, track)
+        return advance(self._width, *nets, sequences, scores, record, clock, until, learn, track)

@@ -23,12 +23,12 @@ from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
 
 
 @kernel
-def advance(width, shape, rule, net, state, feed, book, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
+def advance(width, shape, rule, net, state, sequences, scores, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
     """Step all lanes from `clock` until `until`, or until a lane needs attention; returns the clock reached.
 
     With `tracking` the partials are kept, with `learning` weights change too.
 
-    A lane needs attention when its book's flag leaves RUNNING, or when its progress or record rows run out.
+    A lane needs attention when its scores's flag leaves RUNNING, or when its progress or record rows run out.
     """
     recording = recorded_lanes(record)
     to_tick = record.tick[0] - clock
@@ -36,9 +36,9 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
     while clock < until:
         then = later(shape, now)
         for i in range(shape.inputs):
-            store(state.z, now + i, load(width, feed.inputs, clock * shape.inputs + i))
+            store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))
         if shape.symbols:
-            store(state.symbol, 0, load(width, feed.symbol, clock))
+            store(state.symbol, 0, load(width, sequences.symbol, clock))
         if owing and not rule.update_at_end:
             fall_due(width, shape, state)
         forward(width, shape, rule, net, state, now, then)
@@ -46,13 +46,15 @@ def advance(width, shape, rule, net, state, feed, book, record, clock, until, le
             terms(width, shape, rule, net, state, waiting, owing)
             waiting += 1
         stop = False
-        eventful = lane_bits(load(width, feed.event, clock) != 0) | recording
+        eventful = lane_bits(load(width, sequences.event, clock) != 0) | recording
         if eventful or waiting == WAIT:
             partials(width, shape, state, now, waiting)
             waiting = 0
         if eventful:
             tick = to_tick + clock
-            stop = _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording)
+            stop = _events(
+                width, shape, rule, net, state, sequences, scores, record, clock, tick, now, then, learning, recording
+            )
             recording, owing = recorded_lanes(record), owes(width, shape, state)
         now = then
         clock += 1
@@ -74,12 +76,12 @@ def recorded_lanes(record):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now, then, learning, recording):  # type: ignore[no-untyped-def]
+def _events(width, shape, rule, net, state, sequences, scores, record, clock, tick, now, then, learning, recording):  # type: ignore[no-untyped-def]
     """Outputs, errors, learning, recording and sequence ends at one step; whether a lane needs attention.
 
     Sets of lanes are the bits of whole numbers: most steps concern one lane of many.
     """
-    event, stop = load(width, feed.event, clock), False
+    event, stop = load(width, sequences.event, clock), False
     learn, judge = (event & LEARN) != 0, (event & JUDGE) != 0
     learns, judged, ended = lane_bits(learn), lane_bits(judge), lane_bits((event & END) != 0)
     waiting = learns | judged | recording
@@ -88,9 +90,9 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
         waiting &= waiting - 1
         outputs(shape, rule, net, state, lane, now, then)
         if judged >> lane & 1:
-            judge_step(shape, book, state, feed.targets, lane, feed.judge[clock, lane])
+            judge_step(shape, scores, state, sequences.targets, lane, sequences.judge[clock, lane])
         if learns >> lane & 1:
-            output_errors(shape, rule, net, state, lane, feed.targets, feed.learn[clock, lane])
+            output_errors(shape, rule, net, state, lane, sequences.targets, sequences.learn[clock, lane])
             if learning:
                 update_outputs(shape, net, state, lane, recording >> lane & 1)
     if learns:
@@ -108,7 +110,7 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
     while waiting:
         lane = lowest(waiting)
         waiting &= waiting - 1
-        write_step(shape, rule, state, record, feed, lane, book.index[lane], clock, tick, now, then, learning)
+        write_step(shape, rule, state, record, sequences, lane, scores.index[lane], clock, tick, now, then, learning)
     owing = owes(width, shape, state) if ended else 0
     while ended:
         lane = lowest(ended)
@@ -117,15 +119,15 @@ def _events(width, shape, rule, net, state, feed, book, record, clock, tick, now
             pay(shape, net, state, lane)
         if learning and rule.update_at_end:
             apply_changes(shape, net, lane)
-        book.steps[lane] += tick + 1 - record.begun[lane]
-        close_sequence(book, lane)
-        net.alpha[lane] = learning_rate(rule, book.index[lane])
+        scores.steps[lane] += tick + 1 - record.begun[lane]
+        close_sequence(scores, lane)
+        net.alpha[lane] = learning_rate(rule, scores.index[lane])
         reset_lane(shape, state, lane, not (learning and rule.keep_states), not (learning and rule.keep_partials))
         record.begun[lane] = tick + 1
-        record.on[lane] = wanted(record, lane, book.index[lane])
+        record.on[lane] = wanted(record, lane, scores.index[lane])
         full = record.used[lane] + record.room > record.rows.shape[1]
-        full |= book.progress_rows[lane] == book.progress.shape[1]
-        stop |= full or book.flag[lane] != RUNNING
+        full |= scores.progress_rows[lane] == scores.progress.shape[1]
+        stop |= full or scores.flag[lane] != RUNNING
     return stop
 
 

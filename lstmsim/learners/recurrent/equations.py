@@ -65,16 +65,16 @@ class State(NamedTuple):
 
 
 @inlined
-def forward(shape, net, state, feed, clock):  # type: ignore[no-untyped-def]
+def forward(shape, net, state, sequences, clock):  # type: ignore[no-untyped-def]
     """y_k(t) = f(sum_j w_kj z_j), z = [y(t-1), x(t), 1]."""
     z, first = state.z, shape.first_input
     if shape.symbols:
         z[first + state.symbol[0]] = 0.0
-        state.symbol[0] = feed.symbol[clock, 0]
+        state.symbol[0] = sequences.symbol[clock, 0]
         z[first + state.symbol[0]] = 1.0
     else:
         for i in range(shape.inputs):
-            z[first + i] = feed.inputs[clock, i, 0]
+            z[first + i] = sequences.inputs[clock, i, 0]
     for k in range(shape.units):
         total = splat(UNITS, 0.0)
         for j in range(0, shape.stride, 8):
@@ -152,28 +152,28 @@ def update_outputs(shape, net, state, alpha, measure):  # type: ignore[no-untype
 
 
 @inlined
-def see(shape, net, state, feed, book, record, clock):  # type: ignore[no-untyped-def]
+def see(shape, net, state, sequences, scores, record, clock):  # type: ignore[no-untyped-def]
     """One step up to the errors: activations, judgement, (19) where there is a target; the step's events."""
-    forward(shape, net, state, feed, clock)
-    event, state.norm[0] = feed.event[clock, 0], 0.0
+    forward(shape, net, state, sequences, clock)
+    event, state.norm[0] = sequences.event[clock, 0], 0.0
     if event & (LEARN | JUDGE) or record.on[0]:
         outputs(shape, net, state)
     if event & JUDGE:
-        judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
+        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
     if event & LEARN:
-        errors(shape, net, state, feed.targets, feed.learn[clock, 0])
+        errors(shape, net, state, sequences.targets, sequences.learn[clock, 0])
     return event
 
 
 @inlined
-def leave(shape, state, feed, book, record, clock, learning):  # type: ignore[no-untyped-def]
+def leave(shape, state, sequences, scores, record, clock, learning):  # type: ignore[no-untyped-def]
     """Record the step and make ready for the next; whether the lane needs attention, as in `advance`."""
     if record.on[0]:
-        write_step(shape, state, record, feed, book.index[0], clock, learning)
+        write_step(shape, state, record, sequences, scores.index[0], clock, learning)
     carry(shape, state)
-    if feed.event[clock, 0] & END:
+    if sequences.event[clock, 0] & END:
         reset(shape, state)
-    return close_step(feed, book, record, clock)
+    return close_step(sequences, scores, record, clock)
 
 
 @inlined
@@ -207,14 +207,13 @@ def apply_changes(net):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def write_step(shape, state, record, feed, index, clock, learning):  # type: ignore[no-untyped-def]
+def write_step(shape, state, record, sequences, index, clock, learning):  # type: ignore[no-untyped-def]
     """Append the step: activations as they are, errors (19), (20) or 0 where none arise."""
     row = record.rows[0, record.used[0]]
     record.used[0] += 1
-    event = feed.event[clock, 0]
-    row[0], row[1], row[2] = index, record.tick[0] - record.begun[0], event
-    learns = (event & LEARN) != 0
-    target, at = feed.learn[clock, 0], HEAD
+    row[0], row[1] = index, record.tick[0] - record.begun[0]
+    learns = (sequences.event[clock, 0] & LEARN) != 0
+    target, at = sequences.learn[clock, 0], HEAD
     if shape.symbols:
         row[at] = state.symbol[0]
         at += 1
@@ -223,7 +222,7 @@ def write_step(shape, state, record, feed, index, clock, learning):  # type: ign
             row[at + i] = state.z[shape.first_input + i]
         at += shape.inputs
     for k in range(shape.outputs):
-        row[at + k] = feed.targets[target, k] if learns else float("nan")
+        row[at + k] = sequences.targets[target, k] if learns else float("nan")
         row[at + shape.outputs + k] = state.y_k[0, k]
         row[at + 2 * shape.outputs + k] = state.e_k[0, k] if learns else 0.0
     at += 3 * shape.outputs
@@ -236,15 +235,15 @@ def write_step(shape, state, record, feed, index, clock, learning):  # type: ign
 
 
 @inlined
-def close_step(feed, book, record, clock):  # type: ignore[no-untyped-def]
+def close_step(sequences, scores, record, clock):  # type: ignore[no-untyped-def]
     """Count the step, enter the sequence if it has ended; whether the lane needs attention, as in `advance`."""
     record.tick[0] += 1
-    if not feed.event[clock, 0] & END:
+    if not sequences.event[clock, 0] & END:
         return False
-    book.steps[0] += record.tick[0] - record.begun[0]
-    close_sequence(book, 0)
+    scores.steps[0] += record.tick[0] - record.begun[0]
+    close_sequence(scores, 0)
     record.begun[0] = record.tick[0]
-    record.on[0] = wanted(record, 0, book.index[0])
+    record.on[0] = wanted(record, 0, scores.index[0])
     full = record.used[0] + record.room > record.rows.shape[1]
-    full |= book.progress_rows[0] == book.progress.shape[1]
-    return full or book.flag[0] != RUNNING
+    full |= scores.progress_rows[0] == scores.progress.shape[1]
+    return full or scores.flag[0] != RUNNING

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Book
-from lstmsim.kernels.sequences import Feed
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import Architecture
@@ -148,10 +148,12 @@ class WideNets(LaneNets):
             array[:] = 0
         state.z[self.shape.inputs :: self.shape.rows] = bias
 
-    def advance(self, feed: Feed, book: Book, record: Record, clock: int, until: int, *, learn: bool, track: bool) -> int:
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
         """Step the net from `clock` to `until`, or until it needs attention; the clock reached."""
         nets = self.shape, self.tiles, self.rule, self.net, self.state
-        return advance_wide(*nets, feed, book, record, clock, until, learn, track or learn)
+        return advance_wide(*nets, sequences, scores, record, clock, until, learn, track or learn)
 
 
 def one_net(architecture: Architecture) -> LaneNets:

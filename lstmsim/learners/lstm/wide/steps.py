@@ -107,11 +107,11 @@ def reset_wide(shape, tiles, state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance_wide(shape, tiles, rule, net, state, feed, book, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
+def advance_wide(shape, tiles, rule, net, state, sequences, scores, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
     """Step the net from `clock` until `until`, or until it needs attention; returns the clock reached.
 
     With `tracking` the partials are kept, with `learning` weights change too. No weight change is left waiting on return.
-    The net needs attention when its book's flag leaves RUNNING, or when its progress or record rows run out.
+    The net needs attention when its scores's flag leaves RUNNING, or when its progress or record rows run out.
     """
     to_tick = record.tick[0] - clock
     for j in range(shape.blocks):
@@ -122,10 +122,10 @@ def advance_wide(shape, tiles, rule, net, state, feed, book, record, clock, unti
         now, running = state.ring[0] * shape.rows, clock < until
         if running:
             for i in range(shape.inputs):
-                state.z[now + i, 0] = feed.inputs[clock, i, 0]
+                state.z[now + i, 0] = sequences.inputs[clock, i, 0]
         known = waiting > 0 and not ended and not rule.update_at_end
         if waiting > 0:
-            goes_on = running and not ended and (feed.event[clock, 0] & LEARN) != 0
+            goes_on = running and not ended and (sequences.event[clock, 0] & LEARN) != 0
             write = waiting == CHAIN or not goes_on
             learn(shape, tiles, net, state, waiting, write)
             if noted:
@@ -134,29 +134,31 @@ def advance_wide(shape, tiles, rule, net, state, feed, book, record, clock, unti
         elif state.ring[1] == RING - 1 or not tracking:
             catch_up(shape, tiles, state, 0)
         if ended:
-            stop = _close(shape, tiles, rule, net, state, book, record, to_tick + clock, learning)
+            stop = _close(shape, tiles, rule, net, state, scores, record, to_tick + clock, learning)
             ended = False
         if stop or not running:
             break
         if not known:
             net_inputs(shape, tiles, net, state, now)
         place = (state.ring[0] + 1) % RING
-        then, event = place * shape.rows, feed.event[clock, 0]
+        then, event = place * shape.rows, sequences.event[clock, 0]
         activate(shape, tiles, rule, net, state, state.ring[0], then)
         noted, ended = record.on[0], (event & END) != 0
         if event & (LEARN | JUDGE) or noted:
             output_activations(shape, rule, net, state, now, then)
         if event & JUDGE:
-            judge_step(shape, book, state, feed.targets, 0, feed.judge[clock, 0])
+            judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
         if event & LEARN:
-            output_errors(shape, rule, net, state, 0, feed.targets, feed.learn[clock, 0])
+            output_errors(shape, rule, net, state, 0, sequences.targets, sequences.learn[clock, 0])
             hidden_errors(shape, tiles, rule, state)
             if learning:
                 learn_outputs(shape, net, state, now, then)
                 waiting += 1
         if noted:
             unit_by_unit(shape, tiles, state)
-            write_step(shape, rule, state, record, feed, 0, book.index[0], clock, to_tick + clock, now, then, learning)
+            write_step(
+                shape, rule, state, record, sequences, 0, scores.index[0], clock, to_tick + clock, now, then, learning
+            )
         state.ring[0] = place
         if tracking:
             state.ring[1] += 1
@@ -166,15 +168,15 @@ def advance_wide(shape, tiles, rule, net, state, feed, book, record, clock, unti
 
 
 @inlined
-def _close(shape, tiles, rule, net, state, book, record, tick, learning):  # type: ignore[no-untyped-def]
+def _close(shape, tiles, rule, net, state, scores, record, tick, learning):  # type: ignore[no-untyped-def]
     """End the running sequence; whether the net needs attention."""
     if learning and rule.update_at_end:
         apply_wide_changes(net)
-    book.steps[0] += tick - record.begun[0]
-    close_sequence(book, 0)
+    scores.steps[0] += tick - record.begun[0]
+    close_sequence(scores, 0)
     reset_wide(shape, tiles, state)
     record.begun[0] = tick
-    record.on[0] = wanted(record, 0, book.index[0])
+    record.on[0] = wanted(record, 0, scores.index[0])
     full = record.used[0] + record.room > record.rows.shape[1]
-    full |= book.progress_rows[0] == book.progress.shape[1]
-    return full or book.flag[0] != RUNNING
+    full |= scores.progress_rows[0] == scores.progress.shape[1]
+    return full or scores.flag[0] != RUNNING
