@@ -10,7 +10,7 @@ from pathlib import Path
 from lstmsim import __version__
 from lstmsim.campaign.dask import Block, Cluster, run_block
 from lstmsim.campaign.threads import Job
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.trace.policy import Policy
 
 BLOCKS, TRIALS = 20, 8

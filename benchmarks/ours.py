@@ -25,7 +25,7 @@ from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import new_sequences
 from lstmsim.learners.lstm.nets import LaneNets
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.simulation.config import Stage
 from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.policy import Policy

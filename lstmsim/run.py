@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lstmsim.campaign.requests import from_file, from_rows
-from lstmsim.paper.rows import Row, rows
+from lstmsim.paper import Row, rows
 from lstmsim.simulation.config import parse_assignment
 
 EXAMPLES = """examples:
@@ -223,7 +223,7 @@ def _list(*, as_json: bool) -> int:
 
 def paper_cells(row: Row) -> tuple[str, str]:
     """The paper's fraction solved and its mean number of sequences, as text."""
-    paper = row.paper
+    paper = row.published
     solved = "-" if paper.solved is None else f"{paper.solved:.0%}"
     return solved, "-" if paper.sequences is None else f"{paper.sequences:,.0f}"
 

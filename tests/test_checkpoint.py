@@ -10,7 +10,7 @@ from lstmsim.campaign import checkpoint
 from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
 from lstmsim.learners import learner
 from lstmsim.learners.lstm.settings import Architecture
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.trial import Result, TrialQueue

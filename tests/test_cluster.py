@@ -144,7 +144,7 @@ def test_no_scheduler_is_refused_in_one_line(tmp_path, capsys):
 def test_blocks_hold_every_trial_once_and_are_small_where_threads_are_many(tmp_path):
     from lstmsim.campaign.dask import Cluster
     from lstmsim.campaign.threads import Job
-    from lstmsim.paper.rows import row
+    from lstmsim.paper import row
     from lstmsim.trace.policy import Policy
 
     jobs = [Job("4-1", row("4-1").config, [0, 2, *range(4, 20)]), Job("1-5", row("1-5").config, list(range(30)))]

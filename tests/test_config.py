@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmsim.learners.lstm.settings import Architecture
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.simulation.config import Config, Stage, Training, parse_assignment, parse_value
 from lstmsim.tasks import TASKS
 

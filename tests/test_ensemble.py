@@ -3,7 +3,7 @@
 import pytest
 
 from lstmsim.campaign.threads import Ensemble, Job
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.trace.policy import Policy
 
 

@@ -12,7 +12,7 @@ from lstmsim.campaign.preview import Line
 from lstmsim.campaign.progress import Display
 from lstmsim.campaign.requests import from_rows
 from lstmsim.campaign.threads import Standing
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.simulation.config import Config
 
 COLOUR = re.compile(r"\x1b\[[\d;]*\b(3[0-7]|4[0-7]|9[0-7]|38|48)[\d;]*m")
@@ -45,7 +45,7 @@ def test_durations(seconds, text):
 
 
 def test_expected_are_the_papers_sequences_up_to_the_cap():
-    assert expected_sequences(request()) == row("4-1").paper.sequences == 74_000
+    assert expected_sequences(request()) == row("4-1").published.sequences == 74_000
     assert expected_sequences(request(max_sequences=500)) == 500
     line = Line(request(max_sequences=100_000), left=3, lanes=4, cost=Cost(step=1e-7, length=105.0))
     assert line.seconds(line.sequences) == pytest.approx(3 * 74_000 * 105e-7)

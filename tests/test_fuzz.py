@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lstmsim.campaign import run as campaign
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.run import main
 
 CASES = [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lstmsim.campaign.requests import Request, from_file
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.simulation.loop import Result, Simulation
 from lstmsim.trace.policy import Policy
 
@@ -57,7 +57,7 @@ def test_a_row_is_solved_about_as_fast_as_in_the_paper(request_):
     found = results(request_)
     solved = [result.sequences for result in found if result.status == "solved"]
     assert len(solved) >= TRIALS - 1
-    paper = request_.row.paper.sequences
+    paper = request_.row.published.sequences
     assert paper / FASTER < sum(solved) / len(solved) < paper * SLOWER
 
 
@@ -67,5 +67,5 @@ def test_what_is_learned_holds_on_fresh_sequences(request_):
     result = results(request_, 1)[0]
     if result.status == "solved":
         wrong = (result.test[:, 3] == 0).mean()
-        allowed = max(0.02, 5 * (request_.row.paper.wrong or 0.0))
+        allowed = max(0.02, 5 * (request_.row.published.wrong or 0.0))
         assert wrong <= allowed

@@ -5,7 +5,7 @@ import json
 import pytest
 import xarray as xr
 
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.run import main
 
 SMALL = "4-1 --trials 2 --max-sequences 60 --set T=20 --set final_test=10 --lanes 1 --out"

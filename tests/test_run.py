@@ -14,7 +14,7 @@ import xarray as xr
 import lstmsim
 from lstmsim.campaign.requests import from_file
 from lstmsim.campaign.run import _refuse_other
-from lstmsim.paper.rows import row, rows
+from lstmsim.paper import row, rows
 from lstmsim.run import main
 
 SMALL = ("4-1", "--trials", "2", "--max-sequences", "120", "--set", "T=20", "--set", "final_test=30", "--lanes", "1")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import lstmsim
 from lstmsim.kernels.recording import HEAD
 from lstmsim.learners.lstm.settings import Architecture
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import MILESTONES, Result, Simulation
 from lstmsim.tasks import TASKS

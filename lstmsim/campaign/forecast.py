@@ -24,7 +24,7 @@ _RECENT = 30.0  # seconds over which a rate is taken
 def expected_sequences(request: Request) -> float:
     """Training sequences that a trial of a row is expected to take: the paper's mean where it gives one, else the cap."""
     cap = request.config.training.max_sequences
-    return min(request.row.paper.sequences or cap, cap)
+    return min(request.row.published.sequences or cap, cap)
 
 
 def duration(seconds: float) -> str:

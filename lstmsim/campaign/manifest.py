@@ -13,7 +13,7 @@ from typing import Any
 
 import lstmsim
 from lstmsim.campaign.requests import Request
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.trace.store import commit, whole_or_absent
 
 

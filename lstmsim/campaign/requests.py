@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstmsim.paper.rows import Row, row
+from lstmsim.paper import Row, row
 from lstmsim.simulation.config import Config, speakable
 
 _KEYS = {"row", "trials", "set", "reading", "name"}

@@ -329,7 +329,7 @@ def trial_table(request: Request, attrs: list[dict[str, Any]]) -> Table:
     mse = f"{np.mean([a['test_squared_error'] for a in solved]):.2g}" if tested else "-"
     table.add_section()
     table.add_row("ours", f"{len(solved)}/{len(attrs)} solved", *means, "", wrong, mse, "")
-    paper = row.paper
+    paper = row.published
     figures = [paper.sequences if stage == stages[-1] else paper.stages.get(stage) for stage in stages]
     table.add_row(
         "paper",
@@ -361,7 +361,7 @@ def _pictures(request: Request, attrs: list[dict[str, Any]], out: Path) -> list[
             title = f"row {request.row.id}: {request.row.title}, trial {a['trial']} ({a['status']})"
             with plots.style():
                 figure = plots.overview(
-                    first, tree["progress"].to_dataset().load(), title=title, paper=request.row.paper.sequences
+                    first, tree["progress"].to_dataset().load(), title=title, paper=request.row.published.sequences
                 )
                 picture = out / request.name / "overview.png"
                 figure.savefig(picture)

@@ -8,30 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lstmsim.paper.rows import Row, rows
+from lstmsim.paper import Row, Table, rows
 from lstmsim.report.results import RowResult
 from lstmsim.report.text import DASH, whole
 
-TABLES = {
-    "1": "Table 1: embedded Reber grammar",
-    "2": "Table 2: long lags without and with noise",
-    "3": "Table 3: very long lags and distractors",
-    "4": "Table 4: two-sequence problem",
-    "5": "Table 5: two-sequence problem, noise on the information-carrying elements",
-    "6": "Table 6: two-sequence problem, noise on the targets too",
-    "7": "Table 7: adding",
-    "8": "Table 8: multiplication",
-    "9": "Table 9: temporal order",
-    "-": "Outside the paper's tables: a control of the chunker, and weight guessing",
-}
-NOTES = {
-    "1": "The paper gives RTRL's success as “some fraction” of the trials. For RCC sequences are presentations of strings, "
-    "and units and weights those of the nets at the end of their trials. The plain and the biased grammar are our controls.",
-    "2": "The paper lets failing trials see 5,000,000 sequences. Of the chunker's two nets the automatizer's weights are "
-    "counted, as in the paper.",
-    "-": "The figures beside ours are those of Schmidhuber and Hochreiter (1996) and Schmidhuber (1992); for weight "
-    "guessing sequences are draws.",
-}
 METHODS = {
     "lstm": "LSTM",
     "exact_lstm": "LSTM, exact gradient",
@@ -119,24 +99,14 @@ class Comparison:
 
     Attributes
     ----------
-    table : str
-        The table's number in the paper; "-" for what stands in none.
+    table : Table
+        Where the rows stand.
     lines : list of Line
         Its rows in the order of the paper, then the rivals; literal ones before readings.
     """
 
-    table: str
+    table: Table
     lines: list[Line]
-
-    @property
-    def title(self) -> str:
-        """The table's number and what it is about."""
-        return TABLES[self.table]
-
-    @property
-    def note(self) -> str:
-        """What must be known to read it."""
-        return NOTES.get(self.table, "")
 
     @property
     def results(self) -> list[RowResult]:
@@ -160,13 +130,13 @@ def comparisons(results: Sequence[RowResult]) -> list[Comparison]:
     """Tables of the paper in which a rival was run: all their rows, run or not; outside of tables those that were run."""
     results = ordered(results)
     found = []
-    for table in TABLES:
+    for table in dict.fromkeys(row.table for row in rows().values()):
         if all(r.request.config.learner == "lstm" for r in results if r.request.row.table == table):
             continue
         lines: list[Line] = []
         for row in rows().values():
             ours = [r for r in results if r.request.row.id == row.id]
-            if row.table == table and (ours or table != "-"):
+            if row.table == table and (ours or table.complete):
                 lines += [Line(row, r) for r in ours] or [Line(row, None)]
         found.append(Comparison(table, lines))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 import lstmsim
 from lstmsim.campaign.requests import Request
-from lstmsim.paper.rows import Row
+from lstmsim.paper import Row
 from lstmsim.report.results import Reached, RowResult
 
 _EACH = ("trial", "status", "sequences", "sequences_to_success", "steps", "seconds", "test_sequences", "test_wrong")
@@ -31,7 +31,7 @@ def text(content: dict[str, Any]) -> str:
 
 def of_row(row: Row) -> dict[str, Any]:
     """A row and the paper's figures."""
-    paper = {"solved": row.paper.solved, "sequences": row.paper.sequences, "wrong": row.paper.wrong}
+    paper = {"solved": row.published.solved, "sequences": row.published.sequences, "wrong": row.published.wrong}
     weights = getattr(row.config.settings, "n_weights", None)
     return {"row": row.id, "task": row.title, "learner": row.config.learner, "weights": weights, "paper": paper}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lstmsim.report.comparison import TABLES, Comparison, Line, comparisons, ordered
+from lstmsim.paper import rows
+from lstmsim.report.comparison import Comparison, Line, comparisons, ordered
 from lstmsim.report.results import Reached, RowResult
 from lstmsim.report.text import DASH, percent, percent0, short, times, whole
+from lstmsim.tasks.distractors import Distractors
 
 _LSTM = ("lstm", "exact_lstm")  # their rows share the paper's figures, tests included, and so one table
 
@@ -36,13 +38,13 @@ def replication(results: Sequence[RowResult], notes: str, command: str, scaling:
     results = ordered(results)
     parts = ["# Replication", _introduction(results, command)]
     methods = {comparison.table: comparison for comparison in comparisons(results)}
-    for table, title in TABLES.items():
+    for table in dict.fromkeys(row.table for row in rows().values()):
         group = [r for r in results if r.request.row.table == table]
         if any(r.request.config.learner not in _LSTM for r in group):
             parts.append(compared(methods[table]))
         elif group:
-            parts += [f"## {title}", _table(group)]
-            if table == "3" and scaling is not None:
+            parts += [f"## {table.heading}", _table(group)]
+            if scaling is not None and any(isinstance(r.request.config.task, Distractors) for r in group):
                 parts.append(f"![{scaling[1]}]({scaling[0]})")
     return "\n\n".join(parts) + "\n" + (f"\n{notes}" if notes else "")
 
@@ -76,11 +78,11 @@ def compared(comparison: Comparison) -> str:
     headings = ["row", "method", "hidden units", "weights", "alpha", "reading", "solved", "paper"]
     headings += ["sequences, strict", "paper", "ratio", "95 % correct", "cap"]
     table = _markdown(headings, [_method(line) for line in comparison.lines])
-    return "\n\n".join(filter(None, (f"## {comparison.title}", comparison.note, table)))
+    return "\n\n".join(filter(None, (f"## {comparison.table.heading}", comparison.table.note, table)))
 
 
 def _method(line: Line) -> list[str]:
-    result, paper = line.result, line.row.paper
+    result, paper = line.result, line.row.published
     alpha = short(line.alpha) if line.alpha is not None else DASH
     cells = [line.row.id, line.method, line.hidden, line.weights_text, alpha]
     figures = [percent0(paper.solved) if paper.solved is not None else DASH]
@@ -111,7 +113,7 @@ def _solved(result: RowResult) -> str:
 
 
 def _cells(result: RowResult, stages: Sequence[str]) -> list[str]:
-    request, paper, reached = result.request, result.request.row.paper, result.sequences
+    request, paper, reached = result.request, result.request.row.published, result.sequences
     ended, asked = len(result.attrs), request.trials
     cells = [
         request.row.id,

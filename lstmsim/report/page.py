@@ -125,7 +125,7 @@ def _headline(result: RowResult) -> str:
     text = f"{len(result.solved)} of {len(result.attrs)} trials solved"
     if result.sequences.mean is not None:
         text += f", after {whole(result.sequences.mean)} sequences on average"
-    paper = result.request.row.paper
+    paper = result.request.row.published
     figures = [] if paper.solved is None else [f"{percent0(paper.solved)} solved"]
     figures += [] if paper.sequences is None else [f"{whole(paper.sequences)} sequences"]
     return f"{text}. The paper: {', '.join(figures)}." if figures else f"{text}."
@@ -142,7 +142,7 @@ def _summary(results: Sequence[RowResult]) -> str:
     every = sum(bool(r.attrs) and len(r.solved) == len(r.attrs) for r in results)
     none = sum(not r.solved for r in results)
     text = f"{trials:,} trials of {len(results)} rows: {parts}. {every} rows were solved in every trial, {none} in none."
-    ratios = sorted(q for r in results if (q := r.sequences.ratio(r.request.row.paper.sequences)) is not None)
+    ratios = sorted(q for r in results if (q := r.sequences.ratio(r.request.row.published.sequences)) is not None)
     if len(ratios) > 1:
         text += f" Mean sequences are {times(ratios[0])} to {times(ratios[-1])} the paper's."
     return text

@@ -23,6 +23,7 @@ from lstmsim.campaign.folder import trial_path
 from lstmsim.plots.styles import PALETTE
 from lstmsim.report.comparison import Comparison
 from lstmsim.report.results import Reached, RowResult
+from lstmsim.tasks.distractors import Distractors
 from lstmsim.trace.schema import PROGRESS
 from lstmsim.trace.store import library
 
@@ -72,14 +73,14 @@ def row_pictures(out: Path, result: RowResult) -> list[Picture]:
 def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     """Sequences until solved for every row, with the paper's mean beside; None for fewer than two rows with trials."""
     shown = [result for result in results if result.attrs]
-    if len(shown) < 2 or not any(result.sequences.n or result.request.row.paper.sequences for result in shown):
+    if len(shown) < 2 or not any(result.sequences.n or result.request.row.published.sequences for result in shown):
         return None
     names = [textwrap.fill(result.label, _NAME, break_on_hyphens=False) for result in shown]
     heights = np.array([max(0.27, 0.21 + 0.14 * name.count("\n")) for name in names])  # inches
     places, height = np.cumsum(heights) - heights / 2, float(heights.sum())
     figure, ax = _figure(1.3 + height)
     for y, result in zip(places, shown, strict=True):
-        reached, paper = result.sequences, result.request.row.paper.sequences
+        reached, paper = result.sequences, result.request.row.published.sequences
         ax.plot(reached.counts, [y] * reached.n, "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
         if reached.mean is not None:
             ax.plot(reached.mean, y, "|", color=PALETTE[0], markersize=13, markeredgewidth=2.4)
@@ -98,7 +99,7 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderpad=0.0, handletextpad=0.3, fontsize=8)
-    parts = [f"{result.label}: {_words(result.sequences, result.request.row.paper.sequences)}" for result in shown]
+    parts = [f"{result.label}: {_words(result.sequences, result.request.row.published.sequences)}" for result in shown]
     return _picture(
         figure,
         "Training sequences until solved by row. " + "; ".join(parts) + ".",
@@ -109,7 +110,7 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
 @plots.style()
 def scaling_picture(results: Sequence[RowResult]) -> Picture | None:
     """Sequences against the lag, and at the longest lag against the number of symbols: Table 3. None without rows."""
-    rows = [r for r in results if r.request.row.table == "3" and r.attrs and hasattr(r.request.config.task, "q")]
+    rows = [r for r in results if r.attrs and isinstance(r.request.config.task, Distractors)]
     longest = max((_task(r, "q") for r in rows), default=0)
     panels = [
         ("q", "minimal time lag q = number of symbols p", [r for r in rows if _task(r, "q") == _task(r, "p")]),
@@ -123,7 +124,7 @@ def scaling_picture(results: Sequence[RowResult]) -> Picture | None:
         ax = figure.add_subplot(len(panels), 1, place)
         _scaling_panel(ax, key, group)
         ax.set_xlabel(label)
-    parts = [f"{result.label}: {_words(result.sequences, result.request.row.paper.sequences)}" for result in rows]
+    parts = [f"{result.label}: {_words(result.sequences, result.request.row.published.sequences)}" for result in rows]
     return _picture(
         figure,
         "Training sequences against the minimal time lag, logarithmic axes. " + "; ".join(parts) + ".",
@@ -139,7 +140,7 @@ def _scaling_panel(ax: Axes, key: str, group: list[RowResult]) -> None:
     for place, result in enumerate(group):
         trials[place, : result.sequences.n] = result.sequences.counts
     x = [_task(r, key) for r in group]
-    paper = [(_task(r, key), r.request.row.paper.sequences) for r in group if r.request.row.paper.sequences]
+    paper = [(_task(r, key), r.request.row.published.sequences) for r in group if r.request.row.published.sequences]
     paper = list(dict.fromkeys(paper))
     plots.lag_scaling(x, trials, [p[0] for p in paper], [p[1] for p in paper], ax=ax)
     early = [(_task(r, key), r.milestone("correct_95").mean) for r in group]
@@ -169,7 +170,7 @@ def comparison_picture(comparison: Comparison) -> Picture | None:
     _legend(ax)
     return _picture(
         figure,
-        f"Fraction of trials solved against sequences, {comparison.title}: " + ", ".join(parts) + ".",
+        f"Fraction of trials solved against sequences, {comparison.table.heading}: " + ", ".join(parts) + ".",
         "Fraction of trials solved against the sequences needed, all methods; one colour per method, crosses where trials "
         "gave up.",
     )
@@ -184,7 +185,7 @@ def _learning(out: Path, result: RowResult) -> Picture | None:
     for trial, table in enumerate(tables):
         grid[trial, : len(table)] = table
     columns = {name: (("trial", "window"), grid[:, :, i], v.attrs) for i, (name, v) in enumerate(PROGRESS.items())}
-    training, paper = result.request.config.training, result.request.row.paper.sequences
+    training, paper = result.request.config.training, result.request.row.published.sequences
     figure, ax = _figure(3.4)
     bound = None if training.squared_error else training.stages[-1].error
     plots.learning_curve(xr.Dataset(columns), ax=ax, bound=bound, paper=paper)
@@ -211,7 +212,7 @@ def _progress(path: Path) -> npt.NDArray[np.float64]:
 
 def _success(result: RowResult) -> Picture:
     counts = [float(n) if n >= 0 else np.nan for n in (int(a["sequences_to_success"]) for a in result.attrs)]
-    paper, reached = result.request.row.paper.sequences, result.sequences
+    paper, reached = result.request.row.published.sequences, result.sequences
     # Without a trial that gave up, the axis need not go on to where one would have.
     cap = result.request.config.training.max_sequences if reached.n < len(counts) else None
     figure, ax = _figure(3.4)

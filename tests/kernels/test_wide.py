@@ -15,7 +15,7 @@ from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.learners.lstm.wide.equations import RING
 from lstmsim.learners.lstm.wide.net import WideNets, one_net
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.trace.dataset import values
 from tests.literal import LiteralLSTM
 

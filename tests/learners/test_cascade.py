@@ -8,7 +8,7 @@ import pytest
 from lstmsim.learners import learner
 from lstmsim.learners.cascade.equations import candidate_pass, centre, output_pass, quickprop, unit_values
 from lstmsim.learners.cascade.nets import Cascade, CascadeNets, CascadeSettings, CascadeTrials, Strings
-from lstmsim.paper.growth import cascade_rows
+from lstmsim.paper import row
 from lstmsim.tasks.reber import Reber
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import TrialFile, provenance
@@ -53,9 +53,9 @@ def test_strings_are_the_training_set_in_order():
     strings = make_strings()
     symbols, _, lengths = task.strings
     assert np.array_equal(strings.lengths, lengths - 1)
-    for begin, length, row in zip(strings.begins, strings.lengths, symbols, strict=True):
-        assert np.array_equal(strings.values[begin : begin + length, :7].argmax(axis=1), row[:length])
-        assert np.array_equal(strings.targets[begin : begin + length].argmax(axis=1), row[1 : length + 1])
+    for begin, length, shown in zip(strings.begins, strings.lengths, symbols, strict=True):
+        assert np.array_equal(strings.values[begin : begin + length, :7].argmax(axis=1), shown[:length])
+        assert np.array_equal(strings.targets[begin : begin + length].argmax(axis=1), shown[1 : length + 1])
     assert (strings.values[:, 7] == 1.0).all()
 
 
@@ -176,7 +176,7 @@ def test_the_best_candidate_follows_the_error_better_than_at_first():
 
 
 def run(trial, seed=0, cap=400_000, **settings):
-    config = cascade_rows()[0].config
+    config = row("1-rcc").config
     config = replace(
         config,
         task=config.task.for_trial(trial),
@@ -229,13 +229,13 @@ def test_learns_the_embedded_grammar_and_fills_a_file(tmp_path):
 
 @pytest.mark.parametrize("final_test", [0, 1])
 def test_the_final_test_may_be_left_out_or_short(final_test):
-    config = cascade_rows()[0].config.with_settings({"max_hidden": 1, "max_sequences": 2000, "final_test": final_test})
+    config = row("1-rcc").config.with_settings({"max_hidden": 1, "max_sequences": 2000, "final_test": final_test})
     (result,) = CascadeTrials(config, 0, 1, Policy()).run(iter([0]))
     assert result.test.shape == (2 * final_test, 4)
 
 
 def test_stops_when_told(tmp_path):
-    config = cascade_rows()[0].config
+    config = row("1-rcc").config
     driver = CascadeTrials(config, 0, 1, Policy())
     seen = []
 
@@ -250,7 +250,7 @@ def test_stops_when_told(tmp_path):
 
 
 def test_streams_rows_and_goes_on_with_the_next_trial():
-    config = replace(cascade_rows()[0].config, settings=CascadeSettings(7, 7, max_hidden=1))
+    config = replace(row("1-rcc").config, settings=CascadeSettings(7, 7, max_hidden=1))
     driver, taken = CascadeTrials(config, 0, 1, Policy()), []
     results = list(driver.run(iter([0, 1]), on_rows=lambda trial, rows: taken.append(trial)))
     assert [r.trial for r in results] == [0, 1]

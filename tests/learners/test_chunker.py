@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmsim.learners.chunker.nets import ChunkerNets, ChunkerSettings
-from lstmsim.paper.growth import chunker_rows
+from lstmsim.paper import row
 from lstmsim.simulation.loop import Simulation
 from lstmsim.tasks.stream import Stream
 from lstmsim.trace.policy import Policy
@@ -123,22 +123,22 @@ def test_changes_against_finite_differences(settings):
 
 
 def test_weight_counts():
-    settings = chunker_rows()[0].config.settings
+    settings = row("2a-chunker").config.settings
     assert settings.automatizer_weights == 10506
     assert settings.n_weights == 10506 + 10404
 
 
 def test_paper_rows_have_the_papers_settings():
-    for row in chunker_rows():
-        if row.id in ("2a-chunker", "2b-chunker"):
-            s = row.config.settings
-            assert (s.n_hidden, s.chunker_hidden, s.learning_rate, s.init_range) == (1, 1, 1.0, 0.2)
-            assert row.config.task.p == 100
-            assert row.config.task.tolerance == 0.25
+    for name in ("2a-chunker", "2b-chunker"):
+        config = row(name).config
+        s = config.settings
+        assert (s.n_hidden, s.chunker_hidden, s.learning_rate, s.init_range) == (1, 1, 1.0, 0.2)
+        assert config.task.p == 100
+        assert config.task.tolerance == 0.25
 
 
 def control(trial=0, seed=0, policy="default", **training):
-    config = next(row.config for row in chunker_rows() if row.id == "chunker-control")
+    config = row("chunker-control").config
     config = replace(config, training=replace(config.training, **training))
     simulation = Simulation(config, seed, 1, Policy.parse(policy))
     return next(simulation.run(iter([trial])))
@@ -164,7 +164,7 @@ def test_learns_the_20_step_stream_and_the_automatizer_takes_over():
 
 def test_without_the_chunker_the_automatizer_does_not_learn_it():
     """The same net never failing in C's eyes: C reads the first input only, and A imitates nothing of use."""
-    config = next(row.config for row in chunker_rows() if row.id == "chunker-control")
+    config = row("chunker-control").config
     settings = replace(config.settings, failure=1.0)
     config = replace(config, settings=settings, training=replace(config.training, max_sequences=500))
     result = next(Simulation(config, 0, 1, Policy.parse("none")).run(iter([0])))

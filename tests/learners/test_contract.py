@@ -9,7 +9,7 @@ import xarray as xr
 from lstmsim.kernels.recording import HEAD, new_record
 from lstmsim.learners import learner, learners
 from lstmsim.learners.elman import ElmanSettings
-from lstmsim.paper.rows import rows
+from lstmsim.paper import rows
 from lstmsim.simulation.config import Config
 from lstmsim.simulation.loop import Lanes, Simulation
 from lstmsim.tasks import TASKS, trial_keys

@@ -8,7 +8,7 @@ import pytest
 from lstmsim.kernels.random import subkey, uniform
 from lstmsim.learners.guessing import Guess, GuessingNets, GuessingSettings, GuessingTrials, draw_examples
 from lstmsim.learners.guessing_kernel import Examples
-from lstmsim.paper.growth import guessing_rows
+from lstmsim.paper import rows
 from lstmsim.tasks.adding import Adding
 from lstmsim.tasks.base import trial_keys
 from lstmsim.tasks.latch import Latch, Parity
@@ -24,7 +24,7 @@ NETS = (
     GuessingSettings(1, 1, "latch 2"),
 )
 every_net = pytest.mark.parametrize("settings", NETS, ids=lambda s: s.net)
-ROWS = {row.id: row for row in guessing_rows()}
+ROWS = {name: row for name, row in rows().items() if row.config.learner == "guessing"}
 
 
 def literal(settings, weights, inputs):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstmsim
-from lstmsim.paper.rows import row
+from lstmsim.paper import row
 from lstmsim.simulation.config import Stage
 from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.policy import Policy
