@@ -1,21 +1,23 @@
-"""Settings as frozen pydantic dataclasses, and the one form of every refusal: argument, value, what is allowed."""
+"""Settings as frozen pydantic dataclasses, the one form of every refusal (argument, value, what is allowed), and tables."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import functools
+import importlib
 import math
+import pkgutil
 import types
 import typing
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import pydantic
 from pydantic import BeforeValidator, Field
 
-__all__ = ["Field", "Flag", "Real", "Whole", "check", "describe", "refusal", "settings", "shown", "unknown"]
+__all__ = ["Field", "Flag", "Real", "Table", "Whole", "check", "describe", "refusal", "settings", "shown", "unknown"]
 
 C = TypeVar("C", bound=type)
 _CONFIG = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -176,3 +178,53 @@ def _refused(cls: Any, complaint: Any, given: dict[str, Any]) -> ValueError:
     if name not in given:
         return ValueError(f"{name} is missing; allowed: {_allowed(cls, name)}")
     return refusal(name, given[name], _allowed(cls, name))
+
+
+class Table(Generic[C]):
+    """Classes by name. Each enters itself where it is defined; those of a package are imported when all are asked for.
+
+    Parameters
+    ----------
+    kind : str
+        What they are, for messages: "task".
+    package : str
+        The package whose modules define them.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self._kind, self._package = kind, package
+        self._classes: dict[str, C] = {}
+
+    def enter(self, name: str, cls: C) -> None:
+        """Enter a class; one that is defined anew, as in a notebook, takes the place of the one before.
+
+        Raises
+        ------
+        ValueError
+            If another class has the name.
+        """
+        there = self._classes.get(name)
+        if there is not None and (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise refusal(
+                "name", name, f"a name that no other {self._kind} has; taken are {', '.join(sorted(self._classes))}"
+            )
+        self._classes[name] = cls
+
+    def all(self) -> dict[str, C]:
+        """Return all classes, in the order of their names."""
+        package = importlib.import_module(self._package)
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            importlib.import_module(module.name)
+        return dict(sorted(self._classes.items()))
+
+    def one(self, name: str) -> C:
+        """Return the class of a name.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if name not in self._classes and name not in self.all():
+            raise unknown(self._kind, name, self.all())
+        return self._classes[name]

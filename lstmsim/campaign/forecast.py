@@ -12,9 +12,8 @@ import numpy as np
 
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.threads import Standing
-from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
-from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.trace.policy import Policy
 
 _MEASURED = 0.3  # seconds, long against a stretch of steps
@@ -72,8 +71,7 @@ def measure(config: Config, lanes: int, seconds: float = _MEASURED) -> Cost:
     seconds : float
         How long to measure.
     """
-    driver = getattr(learner(config.learner), "driver", Simulation)
-    simulation = driver(config, 0, lanes, Policy.parse("none"))
+    simulation = simulation_for(config, 0, lanes, Policy.parse("none"))
     marks: list[tuple[float, int, int]] = []
     ended = [0, 0]
 
@@ -100,8 +98,8 @@ def measure(config: Config, lanes: int, seconds: float = _MEASURED) -> Cost:
 
 def _done(simulation: Any) -> tuple[int, int]:
     """Time steps and sequences of the trials that a simulation has under way."""
-    lanes, scores = list(simulation.running), simulation.lanes.scores
-    return sum(int(scores.steps[lane]) for lane in lanes), sum(int(scores.index[lane]) for lane in lanes)
+    trials = simulation.progress()
+    return sum(trial.steps for trial in trials), sum(trial.sequences for trial in trials)
 
 
 class Forecast:

@@ -12,10 +12,11 @@ from typing import Any
 
 from lstmsim.campaign import memory
 from lstmsim.campaign.folder import RowFolder
-from lstmsim.kernels.scores import progress_of
+from lstmsim.kernels.scores import Progress
 from lstmsim.learners import learner
 from lstmsim.simulation.config import Config
 from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import provenance
@@ -70,11 +71,11 @@ class Standing:
     correct: list[float]
 
     @classmethod
-    def of(cls, name: str, trials: list[tuple[int, int, float, float]]) -> Standing:
-        """Put together what `lstmsim.kernels.scores.progress_of` tells of each trial."""
-        begun = [trial for trial in trials if trial[1]]
-        steps, sequences = sum(trial[0] for trial in trials), [trial[1] for trial in trials]
-        return cls(name, steps, sequences, [trial[2] for trial in begun], [trial[3] for trial in begun])
+    def of(cls, name: str, trials: list[Progress]) -> Standing:
+        """Put together what `progress` of a simulation tells of each trial."""
+        begun = [trial for trial in trials if trial.sequences]
+        steps, sequences = sum(trial.steps for trial in trials), [trial.sequences for trial in trials]
+        return cls(name, steps, sequences, [trial.error for trial in begun], [trial.correct for trial in begun])
 
 
 @dataclass
@@ -91,7 +92,7 @@ class _Group:
     @property
     def alone(self) -> bool:
         """Whether the learner takes one trial after another, whatever the number of lanes."""
-        return getattr(learner(self.config.learner), "lanes", None) == 1
+        return not learner(self.config.learner).many_lanes
 
     @property
     def pauses(self) -> bool:
@@ -154,7 +155,7 @@ class Ensemble:
         self.checkpoint_every = checkpoint_every
         self.groups = [_Group(*group) for group in same_task(jobs)]
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
-        self.running: dict[int, tuple[str, Simulation]] = {}
+        self.running: dict[int, tuple[str, Simulation | OneByOne]] = {}
         self.results: SimpleQueue[tuple[str, Result | BaseException | None]] = SimpleQueue()
         self._stop = threading.Event()
         self._extra: dict[str, str] = {}
@@ -193,8 +194,7 @@ class Ensemble:
 
     def _simulation(self, group: _Group, width: int) -> Any:
         """What runs the trials of a group."""
-        driver = getattr(learner(group.config.learner), "driver", Simulation)
-        return driver(group.config, self.seed, width, self.policy)
+        return simulation_for(group.config, self.seed, width, self.policy)
 
     def width(self, group: _Group, share: int) -> int:
         """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16 if they are used."""
@@ -245,7 +245,7 @@ class Ensemble:
     def standings(self) -> list[Standing]:
         """How the trials under way stand, for each thread."""
         running = list(self.running.values())
-        found = [(name, [progress_of(run.lanes.scores, lane) for lane in list(run.running)]) for name, run in running]
+        found = [(name, run.progress()) for name, run in running]
         found += [(group.job.name, group.waiting.paused()) for group in self.groups]
         return [Standing.of(name, trials) for name, trials in found if trials]
 

@@ -7,9 +7,11 @@ odd constant, mixed. Normal deviates by a ziggurat of 256 layers (Marsaglia and 
 from __future__ import annotations
 
 import math
+from typing import Annotated, Any
 
 import numpy as np
 
+from lstmsim.checks import Field, Whole, check
 from lstmsim.kernels.compile import inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -32,8 +34,30 @@ def _ziggurat() -> tuple[np.ndarray, np.ndarray]:
 _EDGES, _DENSITY = _ziggurat()
 
 
+def trial_keys(seed: int, trial: int) -> Any:
+    """Keys of a trial's random sequences: number 0 for training, 1 for testing, 2 and 3 free.
+
+    Parameters
+    ----------
+    seed, trial : int
+        Seed of the run and number of the trial, from 0.
+
+    Returns
+    -------
+    ndarray of uint64, shape (4,)
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a whole number of at least 0.
+    """
+    for name, value in (("seed", seed), ("trial", trial)):
+        check(name, value, Annotated[Whole, Field(ge=0, lt=2**63)])
+    return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64)
+
+
 @inlined
-def bits(key, n):  # type: ignore[no-untyped-def]
+def bits(key, n):
     """Draw n of a key: 64 random bits."""
     z = key + (np.uint64(n) + _ONE) * _GOLDEN
     z = (z ^ (z >> _S30)) * _MIX_1
@@ -42,25 +66,25 @@ def bits(key, n):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def subkey(key, n):  # type: ignore[no-untyped-def]
+def subkey(key, n):
     """Key number n below a key: a sequence's key below its trial's."""
     return bits(key ^ _MIX_2, n)
 
 
 @inlined
-def uniform(key, n):  # type: ignore[no-untyped-def]
+def uniform(key, n):
     """Draw n of a key, uniform in [0, 1) in steps of 2**-53."""
     return np.float64(np.int64(bits(key, n) >> _S11)) * (1.0 / 9007199254740992.0)
 
 
 @inlined
-def below(key, n, count):  # type: ignore[no-untyped-def]
+def below(key, n, count):
     """Draw n of a key, a whole number from 0 to count - 1."""
     return int(uniform(key, n) * count)
 
 
 @inlined
-def normal(key, n):  # type: ignore[no-untyped-def]
+def normal(key, n):
     """Draw n of a key, Gaussian with mean 0 and variance 1."""
     word = bits(key, n)
     retry = np.uint64(0)

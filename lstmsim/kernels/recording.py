@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.scores import RUNNING, close_sequence
 from lstmsim.kernels.sequences import LEARN
 
 Array = Any
@@ -102,7 +103,7 @@ class Layout(NamedTuple):
 
 
 @inlined
-def wanted(record, lane, index):  # type: ignore[no-untyped-def]
+def wanted(record, lane, index):
     """Whether the lane's sequence number `index` is to be recorded."""
     plan = record.plan
     while record.place[lane] < plan.size and plan[record.place[lane]] < index:
@@ -112,7 +113,48 @@ def wanted(record, lane, index):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def write_step(shape, rule, state, record, sequences, lane, index, clock, tick, now, then, learning):  # type: ignore[no-untyped-def]
+def begin_row(shape, state, sequences, scores, record, lane, clock):
+    """Begin the row of a lane's step: sequence, t, inputs, targets or NaN, outputs y_k, errors e_k (19) or 0.
+
+    `shape` has symbols, inputs and outputs, `state` has y_k and e_k (lane, output). Changes `record`. Returns the row and
+    its first column that is left.
+    """
+    row = record.rows[lane, record.used[lane]]
+    record.used[lane] += 1
+    row[0], row[1] = scores.index[lane], record.tick[0] - record.begun[lane]
+    at, outputs = HEAD, shape.outputs
+    if shape.symbols:
+        row[at] = sequences.symbol[clock, lane]
+        at += 1
+    else:
+        for i in range(shape.inputs):
+            row[at + i] = sequences.inputs[clock, i, lane]
+        at += shape.inputs
+    learns, target = (sequences.event[clock, lane] & LEARN) != 0, sequences.learn[clock, lane]
+    for k in range(outputs):
+        row[at + k] = sequences.targets[target, k] if learns else math.nan
+        row[at + outputs + k] = state.y_k[lane, k]
+        row[at + 2 * outputs + k] = state.e_k[lane, k] if learns else 0.0
+    return row, at + 3 * outputs
+
+
+@inlined
+def finish_sequence(scores, record, lane, tick):
+    """Enter a lane's sequence, which ended before `tick`, and begin the next one; whether the lane needs attention.
+
+    It does when its flag leaves RUNNING, or when there is no more room for progress or recorded rows.
+    """
+    scores.steps[lane] += tick - record.begun[lane]
+    close_sequence(scores, lane)
+    record.begun[lane] = tick
+    record.on[lane] = wanted(record, lane, scores.index[lane])
+    full = record.used[lane] + record.room > record.rows.shape[1]
+    full |= scores.progress_rows[lane] == scores.progress.shape[1]
+    return full or scores.flag[lane] != RUNNING
+
+
+@inlined
+def write_step(shape, rule, state, record, sequences, lane, index, clock, tick, now, then, learning):
     """Append the lane's step: activations as they are, errors (19), (21), (23), (36), (37) or 0 where none arise."""
     row = record.rows[lane, record.used[lane]]
     record.used[lane] += 1

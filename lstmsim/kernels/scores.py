@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,19 @@ from lstmsim.kernels.vector import UNITS, fma, lane_max, lane_sum, load_at, magn
 
 Array = Any
 
-RUNNING, PAUSED, REACHED, DIVERGED = 0, 1, 2, 3
+
+class Flag(IntEnum):
+    """Why a lane needs attention."""
+
+    RUNNING = 0  # it does not
+    PAUSED = 1  # it has come to `pause_at`
+    REACHED = 2  # the stage of the stopping rule is reached
+    DIVERGED = 3  # an error is not finite
+
+
+RUNNING, PAUSED, REACHED, DIVERGED = Flag
 LEVELS = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+MILESTONES = (*(f"correct_{100 * level:g}" for level in LEVELS), "absolute_error", "squared_error")
 _LEVELS = np.array(LEVELS)
 
 
@@ -106,16 +118,30 @@ def restore(scores: Scores, lane: int, state: dict[str, Array]) -> None:
         getattr(scores, name)[lane] = state[name]
 
 
-def progress_of(scores: Scores, lane: int) -> tuple[int, int, float, float]:
-    """Steps and sequences of a lane's trial, mean |error| and fraction correct of its latest sequences."""
+class Progress(NamedTuple):
+    """How far a trial has come."""
+
+    steps: int
+    sequences: int
+    error: float  # mean |error| of its latest sequences
+    correct: float  # fraction of them
+
+
+def progress_of(scores: Scores, lane: int) -> Progress:
+    """Return how far a lane's trial has come."""
     seen = int(scores.index[lane])
     window = max(1, min(seen, scores.ring.shape[1]))
-    return int(scores.steps[lane]), seen, float(scores.sums[lane, 0] / window), float(scores.sums[lane, 2] / window)
+    return Progress(int(scores.steps[lane]), seen, *(float(scores.sums[lane, q] / window) for q in (0, 2)))
+
+
+def milestones(scores: Scores, lane: int) -> dict[str, int | None]:
+    """Sequences after which a lane's trial first met each milestone; None where it has not."""
+    return {name: int(n) if n >= 0 else None for name, n in zip(MILESTONES, scores.milestones[lane], strict=True)}
 
 
 @inlined
-def judge_step(shape, scores, state, targets, lane, row):  # type: ignore[no-untyped-def]
-    """Compare the outputs of one step with a row of the target table."""
+def judge_step(shape, scores, state, targets, lane, row):
+    """Compare the outputs `state.y_k` (lane, output) of one step with a row of `targets`; changes the lane's `scores`."""
     if scores.ranking:
         worst, best = np.inf, -np.inf
         for k in range(shape.outputs):
@@ -145,8 +171,8 @@ def judge_step(shape, scores, state, targets, lane, row):  # type: ignore[no-unt
 
 
 @inlined
-def close_sequence(scores, lane):  # type: ignore[no-untyped-def]
-    """Enter the finished sequence; set the lane's flag if its trial pauses, is solved or has diverged."""
+def close_sequence(scores, lane):
+    """Enter the finished sequence into the lane's `scores`; set its flag if it pauses, has reached its stage or diverged."""
     current, ring = scores.current[lane], scores.ring[lane]
     window = ring.shape[0]
     count = max(current[2], 1.0)
@@ -188,14 +214,14 @@ def close_sequence(scores, lane):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def index_is_logged(index):  # type: ignore[no-untyped-def]
+def index_is_logged(index):
     """Whether progress is noted after this many sequences: every 100 up to 10,000, every 1,000 beyond."""
     return index % 1000 == 0 or (index <= 10_000 and index % 100 == 0)
 
 
 @inlined
-def _milestones(scores, lane, window):  # type: ignore[no-untyped-def]
-    """Note the first time each level is met, and the stopping rule on the latest `window` sequences."""
+def _milestones(scores, lane, window):
+    """Note the first time each level is met, and flag the stage as reached, from the latest `window` sequences."""
     index, sums = scores.index[lane], scores.sums[lane]
     for q in range(len(_LEVELS)):
         if scores.milestones[lane, q] < 0 and sums[2] >= _LEVELS[q] * window - 0.5 / window:

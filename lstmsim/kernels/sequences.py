@@ -21,26 +21,35 @@ LEARN, JUDGE, END = 1, 2, 4
 
 
 class Sequences(NamedTuple):
-    """Sequences of all lanes along the clock."""
+    """Sequences of all lanes along the clock; all arrays are written in place."""
 
-    inputs: Array  # (clock, input, lane) dense inputs
-    symbol: Array  # (clock, lane) int, one-hot inputs
-    event: Array  # (clock, lane) int: sum of LEARN, JUDGE, END; 0 at most steps
-    learn: Array  # (clock, lane) int: row of `targets`, where event has LEARN
-    judge: Array  # (clock, lane) int: row of `targets`, where event has JUDGE
-    targets: Array  # (row, output): fixed rows first, then `slots` rows for each lane
+    inputs: Array  # (clock, input, lane) float64, dense inputs
+    symbol: Array  # (clock, lane) int64, one-hot inputs
+    event: Array  # (clock, lane) int64: sum of LEARN, JUDGE, END; 0 at most steps
+    learn: Array  # (clock, lane) int64: row of `targets`, where event has LEARN
+    judge: Array  # (clock, lane) int64: row of `targets`, where event has JUDGE
+    targets: Array  # (row, output) float64, padded to a multiple of 8: fixed rows first, then `slots` rows for each lane
     fixed_rows: int
     slots: int
-    write: Array  # (lane,) int: first clock not yet written
-    index: Array  # (lane,) int: number of the next sequence to write
-    key: Array  # (lane,) uint: key of the lane's trial
+    write: Array  # (lane,) int64: first clock not yet written
+    index: Array  # (lane,) int64: number of the next sequence to write
+    key: Array  # (lane,) uint64: key of the lane's stream
     active: Array  # (lane,) bool: lanes that hold a trial
 
 
+class Examples(NamedTuple):
+    """Whole sequences one after another, outside kernels."""
+
+    inputs: Array  # (step, input)
+    begins: Array  # (sequence + 1,) int64: first step of each, and the end of the last
+    learned: Array  # (step, output), NaN where nothing is learned
+    judged: Array  # (step, output), NaN where nothing is judged
+
+
 def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) -> Sequences:
-    """Room for `clocks` steps of every lane; `fixed` holds the target rows that all sequences share, padded."""
-    targets = aligned(len(fixed) + lanes * slots, fixed.shape[1])
-    targets[: len(fixed)] = fixed
+    """Room for `clocks` steps of every lane; `fixed` (row, output) holds the target rows that all sequences share."""
+    targets = aligned(len(fixed) + lanes * slots, -(-fixed.shape[1] // 8) * 8)
+    targets[: len(fixed), : fixed.shape[1]] = fixed
 
     def ints(*shape: int) -> Array:
         return aligned(*shape, dtype=np.int64)
@@ -62,29 +71,29 @@ def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) 
 
 
 @inlined
-def unfilled(sequences, lane, horizon):  # type: ignore[no-untyped-def]
+def unfilled(sequences, lane, horizon):
     """Whether a lane holds a trial and its sequences end before the horizon."""
     return sequences.active[lane] and sequences.write[lane] < horizon
 
 
 @inlined
-def begin_sequence(sequences, lane):  # type: ignore[no-untyped-def]
-    """Key, first clock and own target row of the lane's next sequence."""
+def begin_sequence(sequences, lane):
+    """Return key, first clock and own target row of the lane's next sequence."""
     index = sequences.index[lane]
     row = sequences.fixed_rows + lane * sequences.slots + index % sequences.slots
     return subkey(sequences.key[lane], index), sequences.write[lane], row
 
 
 @inlined
-def set_target(sequences, lane, clock, learn, judge):  # type: ignore[no-untyped-def]
-    """Mark one step: target row `learn` is learned and row `judge` is judged."""
+def set_target(sequences, lane, clock, learn, judge):
+    """Mark one step: row `learn` of the targets is learned and row `judge` is judged."""
     sequences.event[clock, lane] |= LEARN | JUDGE
     sequences.learn[clock, lane] = learn
     sequences.judge[clock, lane] = judge
 
 
 @inlined
-def end_sequence(sequences, lane, length):  # type: ignore[no-untyped-def]
+def end_sequence(sequences, lane, length):
     """Close the lane's sequence after `length` steps."""
     sequences.event[sequences.write[lane] + length - 1, lane] |= END
     sequences.write[lane] += length
@@ -92,8 +101,8 @@ def end_sequence(sequences, lane, length):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rewind(sequences, clock):  # type: ignore[no-untyped-def]
-    """Move what lies at `clock` and after to the beginning."""
+def rewind(sequences, clock):
+    """Move what lies at `clock` and after to the beginning, in place."""
     last = 0
     for lane in range(sequences.write.size):
         last = max(last, sequences.write[lane])

@@ -10,23 +10,19 @@ The trial loop, the contract tests, ``--list``, the trace's schema, the comparis
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.checks import Field, Whole, refusal, settings, unknown
+from lstmsim.checks import Field, Table, Whole, refusal, settings
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
-
-Floats = npt.NDArray[np.float64]
-Weights = dict[str, Floats]
-Masks = dict[str, npt.NDArray[np.bool_]]
+from lstmsim.learners.weights import Floats, Masks, Weights
 
 # What every learner can be recorded by; see also each learner's `variables`.
 INPUT = Variable(("step", "input_unit"), "input activation", "x(t)")
@@ -51,6 +47,32 @@ class LearnerSettings:
     n_inputs: Annotated[Whole, Field(ge=0)] = 0
     n_outputs: Annotated[Whole, Field(ge=0)] = 0
 
+    def fitted(self, task: Any) -> Self:
+        """Return the settings with as many inputs and outputs as a task has.
+
+        Raises
+        ------
+        ValueError
+            If they name other numbers, with those of both.
+        """
+        for name in ("n_inputs", "n_outputs"):
+            own, there = getattr(self, name), getattr(task, name)
+            if own not in (0, there):
+                raise refusal(name, own, f"{there}, as task {task.name!r} has, or 0 for the task's")
+        return dataclasses.replace(self, n_inputs=task.n_inputs, n_outputs=task.n_outputs)
+
+    def check_sizes(self) -> None:
+        """Refuse settings from which no net can be made, because inputs or outputs are left to a task.
+
+        Raises
+        ------
+        ValueError
+            Naming the number.
+        """
+        for name in ("n_inputs", "n_outputs"):
+            if not getattr(self, name):
+                raise refusal(name, 0, "a whole number of at least 1 where there is no task")
+
     @property
     def exists(self) -> Masks:
         """Which connections there are: for each group of weights a mask of its shape."""
@@ -68,12 +90,21 @@ class LearnerSettings:
         return alpha
 
     def units_text(self, joined: Sequence[int] = ()) -> str:
-        """Size of the net in words, as tables show it; `joined` counts units that had joined at the ends of trials."""
+        """Return the number of hidden units as tables show it; `joined` counts those that joined, one number per trial."""
         raise NotImplementedError
 
     def weights_shown(self, joined: Sequence[int] = ()) -> tuple[int, ...]:
-        """Weights as tables show them: one number, or the smallest and the largest net's."""
+        """Return the weights as tables show them: one number, or those of the nets with so many units that had joined."""
         return () if self.n_weights is None else (self.n_weights,)
+
+
+class Status(StrEnum):
+    """How a trial stands."""
+
+    RUNNING = "running"
+    SOLVED = "solved"
+    GAVE_UP = "gave_up"
+    DIVERGED = "diverged"
 
 
 class Learner(ABC):
@@ -97,7 +128,9 @@ class Learner(ABC):
     weight_dims : dict
         Dimensions of each group of weights.
     lanes : int
-        Nets that are advanced together; 1 where a method takes one trial after another.
+        Nets that are advanced together.
+    many_lanes : bool
+        The method takes as many as are wanted; otherwise one.
     """
 
     name: ClassVar[str]
@@ -108,6 +141,10 @@ class Learner(ABC):
         "output": ("output_unit", "output_source"),
     }
     lanes: int = 1
+    many_lanes: ClassVar[bool] = False
+
+    @abstractmethod
+    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False) -> None: ...
 
     @classmethod
     @abstractmethod
@@ -154,7 +191,7 @@ class StepLearner(Learner):
         """
 
     def carried(self, lane: int) -> Floats:
-        """Return what one lane has between two sequences besides its weights; nothing unless overridden."""
+        """Return what one lane has between two sequences besides its weights, in one row; nothing unless overridden."""
         return np.zeros(0)
 
     def set_carried(self, lane: int | slice, carried: Floats) -> None:
@@ -186,24 +223,67 @@ class StepLearner(Learner):
         raise NotImplementedError
 
 
+class TrialUnderWay(Protocol):
+    """What a trial gives to a learner that goes its own way through it.
+
+    Attributes
+    ----------
+    task : Task
+        The task, as the trial meets it.
+    stop : StoppingRule
+        When to stop, and how to test.
+    policy : Policy
+        What to record.
+    seed, number : int
+        Seed of the run and number of the trial.
+    keys : list of int
+        Keys of the trial's random streams: training, tests, and two free ones.
+    result : Result
+        To be filled: sequences, steps, stages, progress, initial and final weights, snapshots, rows, tests, joined.
+    """
+
+    task: Any
+    stop: Any
+    policy: Any
+    seed: int
+    number: int
+    keys: list[int]
+    result: Any
+
+    def tell(self, sequences: int, steps: int, means: Floats) -> None:
+        """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
+
+    def pause(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Where the trial can be left and taken up again; `state()` gives what `run_trial` will need then."""
+
+
 class TrialLearner(Learner):
     """A learner that has its own way through a trial: it takes one after another, each from its beginning to its end."""
 
-    @property
-    @abstractmethod
-    def memory(self) -> int:
-        """Bytes, about, that a trial will take."""
+    def check(self, task: Any) -> None:
+        """Refuse a task that the method cannot take.
+
+        Raises
+        ------
+        ValueError
+            Naming the task and what is allowed.
+        """
 
     @abstractmethod
-    def run_trial(self, trial: Any, state: dict[str, Any] | None) -> None:
-        """Run one trial to its end, from a checkpoint's state if given; of (settings, task, seed, number) only.
+    def memory(self, task: Any) -> int:
+        """Bytes, about, that a trial on a task will take."""
 
-        `trial` is a `lstmsim.simulation.one_by_one.TrialUnderWay`.
+    @abstractmethod
+    def run_trial(self, trial: TrialUnderWay, state: dict[str, Any] | None) -> Status:
+        """Run one trial to its end, from the state that it gave to `pause` if there is one.
+
+        A trial depends on nothing but settings, task, stopping rule, seed and number.
         """
 
 
 L = TypeVar("L", bound=type[Learner])
-_TABLE: dict[str, type[Learner]] = {}
+_TABLE: Table[type[Learner]] = Table("learner", "lstmsim.learners")
+learners, learner = _TABLE.all, _TABLE.one
 
 
 def register(name: str, settings: type[LearnerSettings], *, label: str) -> Callable[[L], L]:
@@ -216,33 +296,8 @@ def register(name: str, settings: type[LearnerSettings], *, label: str) -> Calla
     """
 
     def enter(cls: L) -> L:
-        there = _TABLE.get(name)
-        if there is not None and (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise refusal("name", name, f"a name that no learner has: {', '.join(sorted(_TABLE))} are taken")
         cls.name, cls.label, cls.Settings = name, label, settings
-        _TABLE[name] = cls
+        _TABLE.enter(name, cls)
         return cls
 
     return enter
-
-
-def learners() -> dict[str, type[Learner]]:
-    """All learners by name; those of this package are imported."""
-    import lstmsim.learners as package
-
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-    return dict(sorted(_TABLE.items()))
-
-
-def learner(name: str) -> type[Learner]:
-    """One learner.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-    """
-    if name not in _TABLE and name not in learners():
-        raise unknown("learner", name, learners())
-    return _TABLE[name]

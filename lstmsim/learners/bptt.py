@@ -1,22 +1,121 @@
-"""Back-propagation through time, over whole sequences or truncated, on the nets of real-time recurrent learning."""
+"""Back-propagation through time (Werbos 1988; Williams and Peng 1990), over whole sequences or truncated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from lstmsim.checks import Field, Whole, refusal, settings
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Scores
-from lstmsim.kernels.sequences import Sequences
-from lstmsim.kernels.vector import aligned
+from lstmsim.kernels.sequences import END, LEARN, Sequences
+from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
 from lstmsim.learners.base import register
-from lstmsim.learners.bptt_kernel import History, advance
+from lstmsim.learners.over_time import over_time
+from lstmsim.learners.recurrent.equations import (
+    Net,
+    Shape,
+    State,
+    apply_changes,
+    carry,
+    predict,
+    reset,
+    update_outputs,
+    write,
+)
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
-from lstmsim.learners.settings import refuse, whole
+
+Array = Any
 
 
-@dataclass(frozen=True)
+class History(NamedTuple):
+    """The running sequence so far."""
+
+    z: Array  # (step, source)
+    y: Array  # (step, unit)
+    back: Array  # (step, unit): error arriving at y from this step's targets
+    carried: Array  # (unit,): and from later steps
+    delta: Array  # (unit,): error at the net input
+    waiting: Array  # (1,) int: steps with a target since the last pass
+
+
+class Nets(NamedTuple):
+    """One net with its history, for the kernels."""
+
+    shape: Shape
+    net: Net
+    state: State
+    history: History
+    alpha: float
+    horizon: int  # steps that a pass goes back; 0: to the beginning of the sequence
+    interval: int  # steps between passes; 0: one at the end of the sequence
+
+
+@inlined
+def step(nets, sequences, scores, record, clock, learn, track):
+    """One step: activations and errors, and a pass back where one is due; see `lstmsim.learners.over_time`."""
+    shape, net, state, history = nets.shape, nets.net, nets.state, nets.history
+    event, t = predict(nets, sequences, scores, record, clock), record.tick[0] - record.begun[0]
+    if learn:
+        if event & LEARN:
+            update_outputs(shape, net, state, nets.alpha, False)
+        remember(nets, t, event & LEARN)
+        interval, horizon = nets.interval, nets.horizon
+        if history.waiting[0] and (event & END or (interval and (t + 1) % interval == 0)):
+            pass_back(nets, t, t - t % interval if interval else 0, max(t + 1 - horizon, 0) if horizon else 0)
+            state.norm[0] = apply_changes(net)
+    carry(shape, state)
+
+
+@inlined
+def remember(nets, t, learns):
+    """Keep the step's sources, activations and errors in `nets.history`."""
+    shape, state, history = nets.shape, nets.state, nets.history
+    for j in range(0, shape.stride, 8):
+        store_at(history.z, t * shape.stride + j, load_at(UNITS, state.z, j))
+    for k in range(0, shape.first_input, 8):
+        at = t * shape.first_input + k
+        store_at(history.y, at, load_at(UNITS, state.y, k))
+        store_at(history.back, at, load_at(UNITS, state.back, k) if learns else splat(UNITS, 0.0))
+    if learns:
+        history.waiting[0] += 1
+
+
+@inlined
+def pass_back(nets, last, first, low):
+    """delta_k(t) = f'(net_k(t)) (e_k(t) + sum_l w_lk delta_l(t+1)) and dw_kj = alpha sum_t delta_k(t) z_j(t).
+
+    t runs from `last` down to `low`; errors of the steps from `first` on are injected. Changes `nets.net.u`, where
+    the changes of the weights wait.
+    """
+    shape, net, history, alpha = nets.shape, nets.net, nets.history, nets.alpha
+    units, wide, stride = shape.units, shape.first_input, shape.stride
+    for k in range(0, wide, 8):
+        store_at(history.carried, k, splat(UNITS, 0.0))
+    for t in range(last, low - 1, -1):
+        for k in range(0, wide, 8):
+            y, back = load_at(UNITS, history.y, t * wide + k), load_at(UNITS, history.carried, k)
+            if t >= first:
+                back = back + load_at(UNITS, history.back, t * wide + k)
+            store_at(history.delta, k, y * (1.0 - y) * back)
+            store_at(history.carried, k, splat(UNITS, 0.0))
+        for k in range(units):
+            delta = history.delta[k]
+            for j in range(0, stride, 8):
+                at = k * stride + j
+                store_at(net.u, at, fma(alpha * delta, load_at(UNITS, history.z, t * stride + j), load_at(UNITS, net.u, at)))
+            for j in range(0, wide, 8):
+                back = load_at(UNITS, history.carried, j)
+                store_at(history.carried, j, fma(delta, load_at(UNITS, net.w, k * stride + j), back))
+    history.waiting[0] = 0
+
+
+advance = over_time(step, write, reset)
+
+
+@settings
 class BPTTSettings(RecurrentSettings):
     """Settings of back-propagation through time; the first ones are those of `RecurrentSettings`.
 
@@ -36,19 +135,16 @@ class BPTTSettings(RecurrentSettings):
         Naming the argument, what was given and what is allowed.
     """
 
-    horizon: int | None = None
-    interval: int | None = None
+    horizon: Annotated[Whole, Field(ge=1)] | None = None
+    interval: Annotated[Whole, Field(ge=1)] | None = None
 
     def __post_init__(self) -> None:
-        """Check the settings."""
+        """Check horizon and interval together."""
         super().__post_init__()
-        if self.interval is not None:
-            whole("interval", self.interval, 1)
-        if self.horizon is not None:
-            if self.interval is None:
-                raise refuse("interval", None, "a whole number where there is a horizon")
-            if whole("horizon", self.horizon, 1) < self.interval:
-                raise refuse("horizon", self.horizon, f"None or a whole number of at least the interval, {self.interval}")
+        if self.horizon is not None and self.interval is None:
+            raise refusal("interval", None, "a whole number where there is a horizon")
+        if self.horizon is not None and self.interval is not None and self.horizon < self.interval:
+            raise refusal("horizon", self.horizon, f"None or a whole number of at least the interval, {self.interval}")
 
 
 @register("bptt", BPTTSettings, label="BPTT")
@@ -68,9 +164,12 @@ class BPTT(RecurrentNet):
         Inputs are one-hot and come as symbol numbers.
     """
 
+    loop = staticmethod(advance)
+
     def __init__(self, settings: BPTTSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
-        self._history = self._room(0)
+        rule = settings.learning_rate, settings.horizon or 0, settings.interval or 0
+        self.nets = Nets(self.shape, self.net, self.state, self._room(0), *rule)
 
     def _room(self, steps: int) -> History:
         """A history of so many steps."""
@@ -78,22 +177,18 @@ class BPTT(RecurrentNet):
         rows = aligned(steps, self.shape.stride), aligned(steps, wide), aligned(steps, wide)
         return History(*rows, aligned(wide), aligned(wide), aligned(1, dtype=np.int64))
 
-    def reset(self, lane: int) -> None:
+    def reset(self, lane: int | slice = 0) -> None:
         """Activations and stored steps to zero; the weights stay."""
         super().reset(lane)
-        self._history.waiting[0] = 0
+        self.nets.history.waiting[0] = 0
 
     def advance(
         self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
     ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
-        s, old = self.settings, self._history
-        steps = int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
+        old, steps = self.nets.history, int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
         if steps > len(old.y):
-            self._history = self._room(2 * steps)
-            for new, array in zip(self._history, old, strict=True):
+            self.nets = self.nets._replace(history=self._room(2 * steps))
+            for new, array in zip(self.nets.history, old, strict=True):
                 new[: len(array)] = array
-        arrays = self.shape, self.net, self.state, self._history
-        rule = s.learning_rate, s.horizon or 0, s.interval or 0
-        reached: int = advance(*arrays, *rule, sequences, scores, record, clock, until, learn, track)
-        return reached
+        return super().advance(sequences, scores, record, clock, until, learn=learn, track=track)

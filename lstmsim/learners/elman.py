@@ -1,23 +1,75 @@
-"""The simple recurrent net of Elman (1990), trained by his procedure."""
+"""The simple recurrent net of Elman (1990), trained by his procedure: the context counts as a constant input."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Scores
-from lstmsim.kernels.sequences import Sequences
+from lstmsim.checks import Field, Real, settings
+from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.sequences import LEARN
+from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.base import register
-from lstmsim.learners.elman_kernel import advance
+from lstmsim.learners.over_time import over_time
+from lstmsim.learners.recurrent.equations import Net, Shape, State, carry, output_source, predict, reset, write
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
-from lstmsim.learners.settings import positive_fields, refuse
+from lstmsim.learners.weights import Floats
 
 
-@dataclass(frozen=True)
+class Nets(NamedTuple):
+    """One net with its rule, for the kernels."""
+
+    shape: Shape
+    net: Net
+    state: State
+    alpha: float
+    momentum: float
+
+
+@inlined
+def step(nets, sequences, scores, record, clock, learn, track):
+    """One step: activations and errors, then the change of the weights; see `lstmsim.learners.over_time`."""
+    event = predict(nets, sequences, scores, record, clock)
+    if learn and event & LEARN:
+        update(nets)
+    carry(nets.shape, nets.state)
+
+
+@inlined
+def update(nets):
+    """dw_ij(n) = alpha f'(net_i) (sum_k w_ki e_k) z_j + momentum dw_ij(n-1); (22) with the same momentum for outputs.
+
+    The last changes stand in the net's `u` and `u_output`; they, the weights and `norm` are changed.
+    """
+    shape, net, state, alpha, momentum = nets.shape, nets.net, nets.state, nets.alpha, nets.momentum
+    stride, wide = shape.stride, shape.output_stride
+    squares = splat(UNITS, 0.0)
+    for i in range(shape.units):
+        y = state.y[i]
+        delta = alpha * y * (1.0 - y) * state.back[i]
+        for j in range(0, stride, 8):
+            at = i * stride + j
+            change = fma(momentum, load_at(UNITS, net.u, at), delta * load_at(UNITS, state.z, j))
+            store_at(net.u, at, change)
+            store_at(net.w, at, load_at(UNITS, net.w, at) + change)
+            squares = fma(change, change, squares)
+    for m in range(shape.output_sources):
+        y_m = alpha * output_source(shape, state, m)
+        for k in range(0, wide, 8):
+            at = m * wide + k
+            change = fma(momentum, load_at(UNITS, net.u_output, at), y_m * load_at(UNITS, state.e_k, k))
+            store_at(net.u_output, at, change)
+            store_at(net.w_output, at, load_at(UNITS, net.w_output, at) + change)
+            squares = fma(change, change, squares)
+    state.norm[0] = lane_sum(squares)
+
+
+advance = over_time(step, write, reset)
+
+
+@settings
 class ElmanSettings(RecurrentSettings):
     """Settings of Elman's procedure; the first ones are those of `RecurrentSettings`.
 
@@ -32,17 +84,8 @@ class ElmanSettings(RecurrentSettings):
         Naming the argument, what was given and what is allowed.
     """
 
-    topology: str = "layered"
-    momentum: float = 0.0
-
-    topologies: ClassVar[tuple[str, ...]] = ("layered", "direct")
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        super().__post_init__()
-        positive_fields(self, "momentum", zero=True)
-        if self.momentum >= 1.0:
-            raise refuse("momentum", self.momentum, "a number from 0 to below 1")
+    topology: Literal["layered", "direct"] = "layered"
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
 
 
 @register("elman", ElmanSettings, label="Elman net")
@@ -62,10 +105,13 @@ class Elman(RecurrentNet):
         Inputs are one-hot and come as symbol numbers.
     """
 
+    loop = staticmethod(advance)
+
     def __init__(self, settings: ElmanSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
+        self.nets = Nets(self.shape, self.net, self.state, settings.learning_rate, settings.momentum)
 
-    def set_weights(self, lane: int, weights: dict[str, npt.NDArray[np.float64]]) -> None:  # type: ignore[override]
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
         """Give the net its weights and forget the last change.
 
         Raises
@@ -76,19 +122,10 @@ class Elman(RecurrentNet):
         super().set_weights(lane, weights)
         self.net.u[:] = self.net.u_output[:] = 0.0
 
-    def carried(self, lane: int) -> npt.NDArray[np.float64]:
+    def carried(self, lane: int) -> Floats:
         """Return what outlives a sequence besides the weights: the last change of them."""
         return np.concatenate([self.net.u, self.net.u_output], axis=None)
 
-    def set_carried(self, lane: int, carried: npt.NDArray[np.float64]) -> None:
+    def set_carried(self, lane: int | slice, carried: Floats) -> None:
         """Take what `carried` gave."""
         self.net.u.flat, self.net.u_output.flat = np.split(carried, [self.net.u.size])
-
-    def advance(
-        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
-    ) -> int:
-        """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
-        rule = self.settings.learning_rate, self.settings.momentum
-        arrays = self.shape, self.net, self.state
-        reached: int = advance(*arrays, *rule, sequences, scores, record, clock, until, learn, track)
-        return reached

@@ -1,22 +1,133 @@
-"""Real-time recurrent learning: the exact gradient of a conventional recurrent net, forward in time."""
+"""Real-time recurrent learning (Robinson and Fallside 1987; Williams and Zipser 1989): the gradient, forward in time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
-from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Scores
-from lstmsim.kernels.sequences import Sequences
-from lstmsim.kernels.vector import aligned
+from lstmsim.checks import Flag, refusal, settings
+from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.sequences import END, LEARN
+from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.base import register
+from lstmsim.learners.over_time import over_time
+from lstmsim.learners.recurrent.equations import Net, Shape, State, apply_changes, carry, predict, update_outputs, write
+from lstmsim.learners.recurrent.equations import reset as reset_activations
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
-from lstmsim.learners.rtrl_kernel import advance
-from lstmsim.learners.settings import flag, one_of, refuse
+
+Array = Any
 
 _MAX_SENSITIVITIES = 50_000_000
 
 
-@dataclass(frozen=True)
+class Nets(NamedTuple):
+    """One net with its sensitivities, for the kernels."""
+
+    shape: Shape
+    net: Net
+    state: State
+    p: Array  # (unit i, source j / 8, unit k, 8): p^k_ij, for one i and eight j the values of all k together
+    column: Array  # (unit k, 8)
+    alpha: float
+    at_end: bool  # the weights change at the end of the sequence
+    forcing: bool  # targets take the place of the outputs as sources of the next step
+
+
+@inlined
+def step(nets, sequences, scores, record, clock, learn, track):
+    """One step: activations and errors, sensitivities, changes of the weights; see `lstmsim.learners.over_time`."""
+    event = predict(nets, sequences, scores, record, clock)
+    if track:
+        sensitivities(nets)
+    if learn and event & LEARN:
+        update_outputs(nets.shape, nets.net, nets.state, nets.alpha, record.on[0])
+        update_units(nets, record.on[0])
+    if learn and nets.at_end and event & END:
+        apply_changes(nets.net)
+    carry(nets.shape, nets.state)
+    if nets.forcing and track and event & LEARN:
+        force(nets, sequences.targets, sequences.learn[clock, 0])
+
+
+@inlined
+def sensitivities(nets):
+    """p^k_ij(t) = f'(net_k) [sum_l w_kl p^l_ij(t-1) + delta_ik z_j(t)], where p^k_ij = dy_k/dw_ij.
+
+    Changes `nets.p`; `nets.column` is room to work in.
+    """
+    net, state, p, column = nets.net, nets.state, nets.p, nets.column
+    units, stride = nets.shape.units, nets.shape.stride
+    for i in range(units):
+        for j in range(0, stride, 8):
+            block = (i * stride + j) * units
+            k = 0
+            while k + 4 <= units:  # four at a time, so that one load of p serves four
+                a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
+                for m in range(units):
+                    p_m = load_at(UNITS, p, block + 8 * m)
+                    a = fma(net.w[k, m], p_m, a)
+                    b = fma(net.w[k + 1, m], p_m, b)
+                    c = fma(net.w[k + 2, m], p_m, c)
+                    d = fma(net.w[k + 3, m], p_m, d)
+                store_at(column, 8 * k, a)
+                store_at(column, 8 * k + 8, b)
+                store_at(column, 8 * k + 16, c)
+                store_at(column, 8 * k + 24, d)
+                k += 4
+            while k < units:
+                a = splat(UNITS, 0.0)
+                for m in range(units):
+                    a = fma(net.w[k, m], load_at(UNITS, p, block + 8 * m), a)
+                store_at(column, 8 * k, a)
+                k += 1
+            store_at(column, 8 * i, load_at(UNITS, column, 8 * i) + load_at(UNITS, state.z, j))
+            for k in range(units):
+                y = state.y[k]
+                store_at(p, block + 8 * k, y * (1.0 - y) * load_at(UNITS, column, 8 * k))
+
+
+@inlined
+def update_units(nets, measure):
+    """dw_ij = alpha sum_k (d_k - y_k) p^k_ij; in a layered net the sum runs over the errors at the hidden units."""
+    shape, net, state, p, alpha = nets.shape, nets.net, nets.state, nets.p, nets.alpha
+    units, stride = shape.units, shape.stride
+    taught = units if shape.layered else shape.outputs
+    squares = splat(UNITS, 0.0)
+    for i in range(units):
+        for j in range(0, stride, 8):
+            block, at = (i * stride + j) * units, i * stride + j
+            change = splat(UNITS, 0.0)
+            for k in range(taught):
+                change = fma(state.back[k], load_at(UNITS, p, block + 8 * k), change)
+            change = alpha * change
+            store_at(net.u, at, load_at(UNITS, net.u, at) + change)
+            if measure:
+                squares = fma(change, change, squares)
+    if measure:
+        state.norm[0] += lane_sum(squares)
+
+
+@inlined
+def force(nets, targets, row):
+    """Teacher forcing: outputs are replaced by their targets, which depend on no weight."""
+    p, units, stride = nets.p, nets.shape.units, nets.shape.stride
+    for k in range(nets.shape.outputs):
+        nets.state.z[k] = targets[row, k]
+        for at in range(0, units * stride, 8):
+            store_at(p, at * units + 8 * k, splat(UNITS, 0.0))
+
+
+@inlined
+def reset(nets):
+    """Activations and sensitivities to zero, as before every sequence."""
+    reset_activations(nets)
+    for at in range(0, nets.p.size, 8):
+        store_at(nets.p, at, splat(UNITS, 0.0))
+
+
+advance = over_time(step, write, reset)
+
+
+@settings
 class RTRLSettings(RecurrentSettings):
     """Settings of real-time recurrent learning; the first ones are those of `RecurrentSettings`.
 
@@ -33,16 +144,14 @@ class RTRLSettings(RecurrentSettings):
         Naming the argument, what was given and what is allowed.
     """
 
-    update: str = "step"
-    teacher_forcing: bool = False
+    update: Literal["step", "sequence"] = "step"
+    teacher_forcing: Flag = False
 
     def __post_init__(self) -> None:
-        """Check the settings."""
+        """Check what depends on the topology."""
         super().__post_init__()
-        one_of("update", self.update, "step", "sequence")
-        flag("teacher_forcing", self.teacher_forcing)
         if self.teacher_forcing and self.topology != "full":
-            raise refuse("teacher_forcing", True, f"False with topology {self.topology!r}, whose outputs feed no unit")
+            raise refusal("teacher_forcing", True, f"False with topology {self.topology!r}, whose outputs feed no unit")
 
 
 @register("rtrl", RTRLSettings, label="RTRL")
@@ -68,24 +177,25 @@ class RTRL(RecurrentNet):
         If the net has too many sensitivities.
     """
 
+    loop = staticmethod(advance)
+
     def __init__(self, settings: RTRLSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=settings.update == "sequence")
         size = self.shape.units**2 * self.shape.stride
         if size > _MAX_SENSITIVITIES:
-            raise refuse("sensitivities of the net", size, f"at most {_MAX_SENSITIVITIES:,}; fewer units")
-        self._p, self._column = aligned(size), aligned(8 * self.shape.units)
+            raise refusal("sensitivities of the net", size, f"at most {_MAX_SENSITIVITIES:,}; fewer units")
+        self.nets = Nets(
+            shape=self.shape,
+            net=self.net,
+            state=self.state,
+            p=aligned(size),
+            column=aligned(8 * self.shape.units),
+            alpha=settings.learning_rate,
+            at_end=settings.update == "sequence",
+            forcing=settings.teacher_forcing,
+        )
 
-    def reset(self, lane: int) -> None:
+    def reset(self, lane: int | slice = 0) -> None:
         """Activations and sensitivities to zero; the weights stay."""
         super().reset(lane)
-        self._p[:] = 0.0
-
-    def advance(
-        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
-    ) -> int:
-        """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
-        s = self.settings
-        arrays = self.shape, self.net, self.state, self._p, self._column
-        rule = s.learning_rate, s.update == "sequence", bool(s.teacher_forcing)
-        reached: int = advance(*arrays, *rule, sequences, scores, record, clock, until, learn, track)
-        return reached
+        self.nets.p[:] = 0.0

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from lstmsim.learners.weights import MAX_WEIGHTS, checked_weights, generator, not_too_large
 
-MAX_WEIGHTS = 20_000_000
+__all__ = ["MAX_WEIGHTS", "checked_weights", "generator", "not_too_large"]
 
 
 def refuse(name: str, value: Any, allowed: str) -> ValueError:
@@ -59,22 +57,10 @@ def positive_fields(settings: Any, *names: str, zero: bool = False) -> None:
         object.__setattr__(settings, name, positive(name, getattr(settings, name), zero=zero))
 
 
-def not_too_large(size: int, **sizes: int) -> None:
-    """Check a net's number of weights, about, that follows from the sizes given."""
-    if size > MAX_WEIGHTS:
-        given = ", ".join(f"{name}={value}" for name, value in sizes.items())
-        raise ValueError(f"{given} make too large a net; allowed: about {MAX_WEIGHTS:,} weights")
-
-
 def one_hot(symbols: bool, method: str) -> None:
     """Check that the inputs are one-hot, where a method takes no others."""
     if not symbols:
         raise ValueError(f"symbols is {symbols}; allowed: True, {method} takes one-hot inputs")
-
-
-def generator(seed: int | Sequence[int]) -> np.random.Generator:
-    """Return the source of the initial weights that belong to a seed, the same in every version of NumPy."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
 
 
 def one_of(name: str, value: Any, *allowed: str) -> None:
@@ -87,30 +73,3 @@ def flag(name: str, value: Any) -> None:
     """Check a truth value."""
     if not isinstance(value, bool | np.bool_):
         raise refuse(name, value, "True, False")
-
-
-def checked_weights(weights: Mapping[str, Any], exists: Mapping[str, npt.NDArray[np.bool_]]) -> dict[str, Floats]:
-    """Weights as float64 arrays: every group of `exists` present, shapes right, all finite, absent connections zero.
-
-    Raises
-    ------
-    ValueError
-        Naming the group and what is wrong with it.
-    """
-    if not isinstance(weights, Mapping) or set(weights) != set(exists):
-        given = sorted(weights) if isinstance(weights, Mapping) else type(weights).__name__
-        raise refuse("weights", given, f"a dict with the keys {sorted(exists)}")
-    result = {}
-    for name, mask in exists.items():
-        try:
-            value = np.array(weights[name], dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise refuse(f"weights[{name!r}]", weights[name], f"numbers of shape {mask.shape}") from None
-        if value.shape != mask.shape:
-            raise refuse(f"weights[{name!r}] shape", value.shape, str(mask.shape))
-        if not np.isfinite(value).all():
-            raise ValueError(f"weights[{name!r}] holds NaN or infinity; allowed: finite numbers")
-        if (value[~mask] != 0).any():
-            raise ValueError(f"weights[{name!r}] is not 0 where no connection exists; allowed: 0 there")
-        result[name] = value
-    return result

@@ -11,10 +11,10 @@ from typing import Any
 import jinja2
 
 from lstmsim.campaign.manifest import Manifest, recall
+from lstmsim.kernels.scores import MILESTONES
 from lstmsim.report.comparison import comparisons
 from lstmsim.report.results import RowResult, read_row, value_text
 from lstmsim.report.text import percent, percent0, short, times, whole
-from lstmsim.simulation.loop import MILESTONES
 from lstmsim.trace.store import whole_or_absent
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -135,7 +135,7 @@ class RowResult:
         return {stage.name: Reached.of(self.attrs, stage.name) for stage in self.request.config.training.stages[:-1]}
 
     def milestone(self, name: str) -> Reached:
-        """Sequences until a milestone, named as in `lstmsim.simulation.loop.MILESTONES`."""
+        """Sequences until a milestone, named as in `lstmsim.kernels.scores.MILESTONES`."""
         return Reached.of(self.attrs, name)
 
     @cached_property

@@ -6,15 +6,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.kernels.scores import Progress
+from lstmsim.learners.base import Status
+from lstmsim.learners.weights import Floats, Weights
 from lstmsim.simulation.config import Stage
-
-Floats = npt.NDArray[np.float64]
-Weights = dict[str, Floats]
 
 
 @dataclass
@@ -36,16 +35,44 @@ class Test:
 
 @dataclass
 class Result:
-    """All that is kept of a trial."""
+    """All that is kept of a trial.
+
+    Attributes
+    ----------
+    trial, seed : int
+        Number of the trial and seed of the run.
+    status : Status
+        How it stands, or ended.
+    sequences, steps, seconds
+        What it took.
+    stages : dict
+        Sequences after which each stage of the stopping rule was reached.
+    milestones : dict
+        Sequences after which each milestone was first met; None where it was not.
+    progress : ndarray, shape (row, 4)
+        Sequences seen, then mean |e|, mean e**2 and fraction correct of the latest ones.
+    initial, final : dict
+        Weights.
+    snapshots : list
+        (sequences, weights).
+    rows : list of ndarray
+        Recorded steps, unless somebody has taken them.
+    test : ndarray, shape (sequence, 4)
+        Largest |e|, mean |e|, mean e**2, correct, of each sequence of the final test.
+    test_rows : ndarray, optional
+        Recorded steps of the test.
+    joined : list of int
+        Sequences after which units joined.
+    """
 
     trial: int
     seed: int
-    status: str = "running"
+    status: Status = Status.RUNNING
     sequences: int = 0
     steps: int = 0
     seconds: float = 0.0
     stages: dict[str, int] = field(default_factory=dict)
-    milestones: dict[str, int] = field(default_factory=dict)
+    milestones: dict[str, int | None] = field(default_factory=dict)
     progress: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     initial: Weights = field(default_factory=dict)
     final: Weights = field(default_factory=dict)
@@ -97,7 +124,7 @@ class TrialQueue:
 
     def __init__(self, trials: Iterable[int]) -> None:
         self._trials = list(trials)
-        self._paused: dict[int, Any] = {}
+        self._paused: dict[int, Progress] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -117,13 +144,13 @@ class TrialQueue:
             self._paused.pop(trial, None)
             return trial
 
-    def put_back(self, trial: int, progress: Any) -> None:
+    def put_back(self, trial: int, progress: Progress) -> None:
         """Put a trial that has been saved at the end of the queue; `progress` tells how far it is."""
         with self._lock:
             self._trials.append(trial)
             self._paused[trial] = progress
 
-    def paused(self) -> list[Any]:
+    def paused(self) -> list[Progress]:
         """Return how far the trials are that were put back."""
         with self._lock:
             return list(self._paused.values())
@@ -134,19 +161,44 @@ def finite(weights: Weights) -> bool:
     return all(np.isfinite(group).all() for group in weights.values())
 
 
+class Boundary(NamedTuple):
+    """A place between two sequences from which a trial can be replayed."""
+
+    sequences: int
+    weights: Weights
+    carried: Floats
+
+
 @dataclass
 class Trial:
-    """A trial under way: its result so far, its keys, and where it can be taken up again.
+    """A trial on a lane: its result so far, its keys, and where it can be taken up again.
 
-    Boundaries hold sequences done, weights and what the net carries over; the last two, so far apart that one of them
-    lies before all sequences that a replay is to record. Due is the next pause that depends on the configuration alone.
-    Turn is the number of steps after which it makes room for a trial that waits.
+    Attributes
+    ----------
+    key, test_key : int
+        Keys of its streams of sequences.
+    boundaries : list of Boundary
+        The last two, so far apart that one of them lies before all sequences that a replay is to record.
+    stage : int
+        Number of the condition that is to be met next.
+    due : int
+        Next number of sequences at which every trial of this configuration pauses.
+    turn : int
+        Steps after which it makes room for a trial that waits.
+    save : bool
+        A checkpoint is to be taken at the end of the sequence.
+    tests : int
+        Tests made so far.
+    progress : list of ndarray
+        Pieces of the result's progress.
+    started : float
+        When it began, by `time.perf_counter`, were it never interrupted.
     """
 
     result: Result
     key: int
     test_key: int
-    boundaries: list[tuple[int, Weights, Floats]]
+    boundaries: list[Boundary]
     stage: int = 0
     due: int = 0
     turn: int = 0
@@ -154,3 +206,29 @@ class Trial:
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the trial, beside what is on its lane."""
+        return {
+            "result": self.result.state(),
+            "stage": self.stage,
+            "tests": self.tests,
+            "seconds": time.perf_counter() - self.started,
+            "progress": np.concatenate([np.zeros((0, 4)), *self.progress]),
+            "boundaries": [tuple(boundary) for boundary in self.boundaries],
+        }
+
+    def restore(self, state: dict[str, Any], last: int) -> None:
+        """Enter what `state` gave; the last `last` sequences must be within reach of a boundary."""
+        self.result.restore(state["result"])
+        self.stage, self.tests, self.progress = state["stage"], state["tests"], [state["progress"]]
+        self.started = time.perf_counter() - state["seconds"]
+        kept = [Boundary(*boundary) for boundary in state["boundaries"]]
+        if kept[0].sequences > max(self.result.sequences - last, 0):  # kept for a policy that asked for fewer
+            kept = self.boundaries + kept
+        self.boundaries = kept
+
+    def mark(self, boundary: Boundary, last: int) -> None:
+        """Keep a place from which the last `last` sequences can be replayed."""
+        if last and boundary.sequences - self.boundaries[-1].sequences >= last:
+            self.boundaries = [self.boundaries[-1], boundary]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
+from lstmsim.checks import settings
 from lstmsim.kernels.compile import kernel
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import register
 from lstmsim.tasks.marked_pairs import MarkedPairs, write_pairs
 
 
 @kernel
-def fill(sequences, horizon, lag_parameter):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, lag_parameter):
     """Write pairs with values in [-1, 1); target 0.5 + (X1 + X2) / 4 at the last, a marked first pair is 0."""
     for lane in range(sequences.write.size):
         while unfilled(sequences, lane, horizon):
@@ -22,7 +21,8 @@ def fill(sequences, horizon, lag_parameter):  # type: ignore[no-untyped-def]
             end_sequence(sequences, lane, length)
 
 
-@dataclass(frozen=True)
+@register("adding")
+@settings
 class Adding(MarkedPairs):
     """Pairs (value, marker); the target is 0.5 + (X1 + X2) / 4, correct within 0.04.
 
@@ -32,8 +32,6 @@ class Adding(MarkedPairs):
         Shortest length of a sequence in steps, at least 20; lengths are uniform in T..T + T/10, the minimal lag is T/2.
     """
 
-    name: ClassVar[str] = "adding"
-
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill(sequences, horizon, self.T)

@@ -1,89 +1,46 @@
-"""What every task offers: sizes, judging, a compiled generator, and the steps worth marking in a picture."""
+"""What every task offers: sizes, judging, a compiled generator, the steps worth marking in a picture; the table of tasks.
+
+A task is one file beside this one. It registers itself in one line::
+
+    @register("adding")
+    @settings
+    class Adding(Task): ...
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Annotated, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.kernels.sequences import LEARN, new_sequences
+from lstmsim.checks import Field, Table, Whole, check
+from lstmsim.kernels.random import trial_keys
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, Examples, Sequences, new_sequences
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.intp]
 
 
-def _require_range(place: str, name: str, value: Any, low: float, high: float) -> None:
-    kind, numbers = (Integral, "whole numbers") if isinstance(low, int) else (Real, "numbers")
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:  # type: ignore[operator]
-        raise ValueError(f"{name} is {value!r}; {place} allows {numbers} from {low} to {high}")
-
-
-def trial_keys(seed: int, trial: int) -> npt.NDArray[np.uint64]:
-    """Keys of a trial's random sequences: number 0 for training, 1 for testing, 2 and 3 free.
-
-    Parameters
-    ----------
-    seed, trial : int
-        Seed of the run and number of the trial, from 0.
-
-    Returns
-    -------
-    ndarray of uint64, shape (4,)
-
-    Raises
-    ------
-    ValueError
-        If one of them is not a whole number of at least 0.
-    """
-    for name, value in (("seed", seed), ("trial", trial)):
-        _require_range("a trial", name, value, 0, 2**63 - 1)
-    return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64)  # type: ignore[return-value]
-
-
 class Task(ABC):
-    """One task of the paper; the subclasses are frozen dataclasses whose fields are the task's parameters.
+    """One task; the subclasses are frozen dataclasses whose fields are the task's parameters.
 
     Attributes
     ----------
     name : str
-        The task's name in `lstmsim.tasks.TASKS`.
+        The task's name in the table of tasks.
     symbols : bool
         Inputs are one-hot and given as symbol numbers.
     ranking : bool
-        A step is correct when the outputs above 0 in its judge row are the most active ones; otherwise when every
+        A step is correct when the outputs above 0 in its judged row are the most active ones; otherwise when every
         |error| is below the tolerance.
     """
 
     name: ClassVar[str]
     symbols: ClassVar[bool] = False
     ranking: ClassVar[bool] = False
-
-    def require(self, **fields: tuple[Any, float, float]) -> None:
-        """Check numbers: name=(value, lowest, highest); the value must be whole if the bounds are ints.
-
-        Raises
-        ------
-        ValueError
-            Naming the parameter, the value and what is allowed.
-        """
-        for field, (value, low, high) in fields.items():
-            _require_range(f"task {self.name!r}", field, value, low, high)
-
-    def require_choice(self, **fields: tuple[Any, tuple[Any, ...]]) -> None:
-        """Check flags and words: name=(value, allowed values).
-
-        Raises
-        ------
-        ValueError
-            Naming the parameter, the value and what is allowed.
-        """
-        for field, (value, choices) in fields.items():
-            if not any(type(value) is type(choice) and value == choice for choice in choices):
-                allowed = ", ".join(map(repr, choices))
-                raise ValueError(f"{field} is {value!r}; task {self.name!r} allows {allowed}")
 
     @property
     @abstractmethod
@@ -106,16 +63,16 @@ class Task(ABC):
         """Longest sequence in steps."""
 
     @property
-    @abstractmethod
     def min_length(self) -> int:
-        """Shortest sequence in steps."""
+        """Shortest sequence in steps: all are equally long unless overridden."""
+        return self.max_length
 
     def fixed_rows(self) -> Floats:
         """Rows of the target table that all sequences share, shape (row, output); none unless overridden."""
         return np.zeros((0, self.n_outputs))
 
     @abstractmethod
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every active lane reaches the horizon."""
 
     def for_trial(self, trial: int) -> Task:
@@ -129,6 +86,27 @@ class Task(ABC):
     def events(self, inputs: Floats) -> Steps:
         """Find the steps of a sequence (step, input) at which something relevant is seen; none unless overridden."""
         return np.zeros(0, np.intp)
+
+    def room(self, lanes: int, clocks: int) -> Sequences:
+        """Room for sequences of so many lanes that begin before clock number `clocks`."""
+        inputs, clocks = 0 if self.symbols else self.n_inputs, clocks + self.max_length
+        return new_sequences(lanes, clocks, inputs, self.fixed_rows(), clocks // self.min_length + 2)
+
+    def examples(self, key: int, count: int, first: int = 0) -> Examples:
+        """Sequences number `first` to `first + count - 1` of the stream that a key names, with dense inputs."""
+        sequences = self.room(1, count * self.max_length)
+        sequences.key[0], sequences.index[0], sequences.active[0] = key, first, True
+        while sequences.index[0] < first + count:
+            self.fill(sequences, int(sequences.write[0]) + 1)
+        ends = np.flatnonzero(sequences.event[:, 0] & END)[:count] + 1
+        n = int(ends[-1])
+        inputs = np.eye(self.n_inputs)[sequences.symbol[:n, 0]] if self.symbols else sequences.inputs[:n, :, 0].copy()
+        targets = sequences.targets[:, : self.n_outputs]
+        learned, judged = (
+            np.where(sequences.event[:n] & kind, targets[rows[:n, 0]], np.nan)
+            for kind, rows in ((LEARN, sequences.learn), (JUDGE, sequences.judge))
+        )
+        return Examples(inputs, np.concatenate([[0], ends]), learned, judged)
 
     def sequence(self, seed: int, trial: int, index: int, *, testing: bool = False) -> tuple[Floats, Floats]:
         """One sequence as a trial sees it.
@@ -153,14 +131,28 @@ class Task(ABC):
         ValueError
             If seed, trial or index is not a whole number of at least 0.
         """
-        _require_range("a trial", "index", index, 0, 2**63 - 2)
-        sequences = new_sequences(1, self.max_length, 0 if self.symbols else self.n_inputs, self.fixed_rows(), 1)
-        sequences.key[0] = trial_keys(seed, trial)[int(testing)]
-        sequences.index[0], sequences.active[0] = index, True
-        self.fill(sequences, 1)
-        length = int(sequences.write[0])
-        inputs = (
-            np.eye(self.n_inputs)[sequences.symbol[:length, 0]] if self.symbols else sequences.inputs[:length, :, 0].copy()
-        )
-        learned = sequences.targets[sequences.learn[:length, 0]]
-        return inputs, np.where(sequences.event[:length] & LEARN, learned, np.nan)
+        check("index", index, Annotated[Whole, Field(ge=0, lt=2**63 - 1)])
+        examples = self.examples(int(trial_keys(seed, trial)[int(testing)]), 1, index)
+        return examples.inputs, examples.learned
+
+
+T = TypeVar("T", bound=type[Task])
+_TABLE: Table[type[Task]] = Table("task", "lstmsim.tasks")
+tasks, task = _TABLE.all, _TABLE.one
+
+
+def register(name: str) -> Callable[[T], T]:
+    """Enter a class into the table of tasks; the decorator gives it its name.
+
+    Raises
+    ------
+    ValueError
+        If another class has the name.
+    """
+
+    def enter(cls: T) -> T:
+        cls.name = name
+        _TABLE.enter(name, cls)
+        return cls
+
+    return enter

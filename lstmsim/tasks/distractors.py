@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
+from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, uniform
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 
 MORE = 0.9  # probability of each further distractor
 EXTRA = 263  # most of them; a sequence is cut there with probability 0.9**263 < 1e-12
 
 
 @kernel
-def fill(sequences, horizon, q, p):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, q, p):
     """Write b, x or y, q and more distractors, e; x or y is learned and judged at e.
 
     Draw 2t of the key is the symbol at step t, draw 2t + 1 whether one more distractor follows it.
@@ -37,7 +37,8 @@ def fill(sequences, horizon, q, p):  # type: ignore[no-untyped-def]
             end_sequence(sequences, lane, t + 1)
 
 
-@dataclass(frozen=True)
+@register("distractors")
+@settings
 class Distractors(Task):
     """After b, x or y, at least q distractors and e, say whether it was x or y; correct within 0.2.
 
@@ -52,17 +53,12 @@ class Distractors(Task):
         Number of distractor symbols, at least 1.
     """
 
-    q: int = 50
-    p: int = 50
+    q: Annotated[Whole, Field(ge=1, le=1_000_000)] = 50
+    p: Annotated[Whole, Field(ge=1, le=100_000)] = 50
 
-    name: ClassVar[str] = "distractors"
     n_outputs: ClassVar[int] = 2
     symbols: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.2
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(q=(self.q, 1, 1_000_000), p=(self.p, 1, 100_000))
 
     @property
     def n_inputs(self) -> int:
@@ -87,6 +83,6 @@ class Distractors(Task):
         """Find the steps at which x or y, and at which e is seen."""
         return np.array([1, len(inputs) - 1])
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill(sequences, horizon, self.q, self.p)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
+from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import LEARN, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import LEARN, Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 
 
 @kernel
-def fill_fixed(sequences, horizon, p):  # type: ignore[no-untyped-def]
+def fill_fixed(sequences, horizon, p):
     """Write x or y and a_1..a_{p-1}; at every step the next symbol is learned and judged, at the last x or y again."""
     for lane in range(sequences.write.size):
         while unfilled(sequences, lane, horizon):
@@ -29,7 +29,7 @@ def fill_fixed(sequences, horizon, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_random(sequences, horizon, p, every):  # type: ignore[no-untyped-def]
+def fill_random(sequences, horizon, p, every):
     """Write x or y and p - 1 draws from a_1..a_{p-1}; x or y again is learned and judged at the last step.
 
     With `every` the next symbol is learned at all steps.
@@ -49,7 +49,7 @@ def fill_random(sequences, horizon, p, every):  # type: ignore[no-untyped-def]
             end_sequence(sequences, lane, p)
 
 
-@dataclass(frozen=True)
+@settings
 class LagSequences(Task):
     """Predict the next of p + 1 symbols, the last of which equals the first.
 
@@ -61,14 +61,10 @@ class LagSequences(Task):
         Time lag in steps, and length of a sequence as the net sees it; at least 2.
     """
 
-    p: int = 100
+    p: Annotated[Whole, Field(ge=2, le=100_000)] = 100
 
     symbols: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.25
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(p=(self.p, 2, 100_000))
 
     @property
     def n_inputs(self) -> int:
@@ -85,11 +81,6 @@ class LagSequences(Task):
         """Length of every sequence in steps."""
         return self.p
 
-    @property
-    def min_length(self) -> int:
-        """Length of every sequence in steps."""
-        return self.p
-
     def fixed_rows(self) -> Floats:
         """One row per symbol to be predicted."""
         return np.eye(self.n_outputs)
@@ -99,7 +90,8 @@ class LagSequences(Task):
         return np.array([0])
 
 
-@dataclass(frozen=True)
+@register("noise_free")
+@settings
 class NoiseFree(LagSequences):
     """Experiment 2a: (x, a_1..a_{p-1}, x) or (y, a_1..a_{p-1}, y); all predictions must be correct within 0.25.
 
@@ -109,14 +101,13 @@ class NoiseFree(LagSequences):
         Time lag in steps, and length of a sequence as the net sees it; at least 2.
     """
 
-    name: ClassVar[str] = "noise_free"
-
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill_fixed(sequences, horizon, self.p)
 
 
-@dataclass(frozen=True)
+@register("local_regularities")
+@settings
 class LocalRegularities(LagSequences):
     """Experiment 2b: as 2a with p - 1 random symbols between; the last prediction must be correct within 0.25.
 
@@ -128,15 +119,8 @@ class LocalRegularities(LagSequences):
         The next symbol is learned at every step, or the last symbol only.
     """
 
-    targets: str = "every"
+    targets: Literal["every", "end"] = "every"
 
-    name: ClassVar[str] = "local_regularities"
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        super().__post_init__()
-        self.require_choice(targets=(self.targets, ("every", "end")))
-
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill_random(sequences, horizon, self.p, self.targets == "every")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
+from lstmsim.checks import Field, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal, uniform
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 from lstmsim.tasks.two_sequence import INPUT_DEVIATION
 
 
 @kernel
-def fill_latch(sequences, horizon, lag_parameter, lines, deviation):  # type: ignore[no-untyped-def]
+def fill_latch(sequences, horizon, lag_parameter, lines, deviation):
     """Write T to T + T/5 elements: the class, then noise; the class's target at the last.
 
     With one line the class is 1 or -1 on it; with three it is a 1 on line 1 or 2, and line 0 has the noise.
@@ -40,7 +40,7 @@ def fill_latch(sequences, horizon, lag_parameter, lines, deviation):  # type: ig
 
 
 @kernel
-def fill_parity(sequences, horizon, lag_parameter, noise):  # type: ignore[no-untyped-def]
+def fill_parity(sequences, horizon, lag_parameter, noise):
     """Write T to T + T/5 elements 1 or -1, noise uniform in [-noise, noise) added; target 1 for an odd number of 1s."""
     T = lag_parameter
     for lane in range(sequences.write.size):
@@ -56,7 +56,8 @@ def fill_parity(sequences, horizon, lag_parameter, noise):  # type: ignore[no-un
             end_sequence(sequences, lane, length)
 
 
-@dataclass(frozen=True)
+@register("latch")
+@settings
 class Latch(Task):
     """Tell two classes apart by the first element, at the end; the others are Gaussian with mean 0.
 
@@ -74,17 +75,11 @@ class Latch(Task):
         as many draws as published.
     """
 
-    T: int = 500
-    variant: int = 2
-    deviation: float = INPUT_DEVIATION
+    T: Annotated[Whole, Field(ge=2, le=1_000_000)] = 500
+    variant: Literal[1, 2] = 2
+    deviation: Annotated[Real, Field(ge=0, le=100)] = INPUT_DEVIATION
 
-    name: ClassVar[str] = "latch"
     n_outputs: ClassVar[int] = 1
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(T=(self.T, 2, 1_000_000), deviation=(self.deviation, 0.0, 100.0))
-        self.require_choice(variant=(self.variant, (1, 2)))
 
     @property
     def n_inputs(self) -> int:
@@ -110,7 +105,7 @@ class Latch(Task):
         """Targets of the two classes."""
         return np.array([[0.8], [-0.8]]) if self.variant == 1 else np.array([[1.0], [-1.0]])
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill_latch(sequences, horizon, self.T, self.n_inputs, self.deviation)
 
@@ -119,7 +114,8 @@ class Latch(Task):
         return np.array([0])
 
 
-@dataclass(frozen=True)
+@register("parity")
+@settings
 class Parity(Task):
     """Say at the end whether the number of 1s among elements 1 and -1 is odd (target 1) or even (target 0).
 
@@ -131,17 +127,12 @@ class Parity(Task):
         Uniform noise in [-noise, noise] on every element.
     """
 
-    T: int = 500
-    noise: float = 0.0
+    T: Annotated[Whole, Field(ge=2, le=1_000_000)] = 500
+    noise: Annotated[Real, Field(ge=0, le=1)] = 0.0
 
-    name: ClassVar[str] = "parity"
     n_inputs: ClassVar[int] = 1
     n_outputs: ClassVar[int] = 1
     tolerance: ClassVar[float] = 0.1
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(T=(self.T, 2, 1_000_000), noise=(self.noise, 0.0, 1.0))
 
     @property
     def max_length(self) -> int:
@@ -157,6 +148,6 @@ class Parity(Task):
         """Targets for even and odd."""
         return np.array([[0.0], [1.0]])
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill_parity(sequences, horizon, self.T, self.noise)

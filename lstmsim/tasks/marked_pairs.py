@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
+from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.random import below, uniform
 from lstmsim.tasks.base import Floats, Steps, Task
 
 
 @inlined
-def write_pairs(sequences, lane, key, start, lag_parameter, lowest, neutral):  # type: ignore[no-untyped-def]
+def write_pairs(sequences, lane, key, start, lag_parameter, lowest, neutral):
     """Write T to T + T/10 pairs with values in [lowest, 1); returns the length and the two marked values.
 
     Markers: -1 at the first and last pair, 1 at one of the first ten and one of the first T/2 - 1 others, else 0. A
@@ -36,7 +36,7 @@ def write_pairs(sequences, lane, key, start, lag_parameter, lowest, neutral):  #
     return length, sequences.inputs[start + first, 0, lane], sequences.inputs[start + second, 0, lane]
 
 
-@dataclass(frozen=True)
+@settings
 class MarkedPairs(Task):
     """Sequences of T to T + T/10 pairs (value, marker) with one target at the end, correct within 0.04.
 
@@ -46,15 +46,11 @@ class MarkedPairs(Task):
         Shortest length of a sequence in steps, at least 20; lengths are uniform in T..T + T/10, the minimal lag is T/2.
     """
 
-    T: int = 100
+    T: Annotated[Whole, Field(ge=20, le=1_000_000)] = 100
 
     n_inputs: ClassVar[int] = 2
     n_outputs: ClassVar[int] = 1
     tolerance: ClassVar[float] = 0.04
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(T=(self.T, 20, 1_000_000))
 
     @property
     def max_length(self) -> int:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.checks import Field, Flag, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 
 SYMBOLS = "BTPSXVE"
 _N_SYMBOLS = len(SYMBOLS)
@@ -39,7 +40,7 @@ class Strings(NamedTuple):
 
 
 @kernel
-def fill(sequences, horizon, symbols, states, lengths, in_order):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, symbols, states, lengths, in_order):
     """Write strings drawn at random or in order; learn the next symbol, judge the ranking of the possible ones."""
     for lane in range(sequences.write.size):
         while unfilled(sequences, lane, horizon):
@@ -107,7 +108,8 @@ def _strings(pair: int, n_train: int, n_test: int, embedded: bool, first_branch:
     return Strings(table[0], table[1], lengths)
 
 
-@dataclass(frozen=True)
+@register("reber")
+@settings
 class Reber(Task):
     """Predict the next symbol of strings of the (embedded) Reber grammar.
 
@@ -135,30 +137,18 @@ class Reber(Task):
         the symbol to be remembered can be told from what is in between.
     """
 
-    set: int = 0
-    n_train: int = 256
-    n_test: int = 256
-    test: bool = False
-    embedded: bool = True
-    first_branch: float = 0.5
-    in_order: bool = False
+    set: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    n_train: Annotated[Whole, Field(ge=1, le=10_000)] = 256
+    n_test: Annotated[Whole, Field(ge=1, le=1_000)] = 256
+    test: Flag = False
+    embedded: Flag = True
+    first_branch: Annotated[Real, Field(ge=0.1, le=0.9)] = 0.5
+    in_order: Flag = False
 
-    name: ClassVar[str] = "reber"
     n_inputs: ClassVar[int] = _N_SYMBOLS
     n_outputs: ClassVar[int] = _N_SYMBOLS
     symbols: ClassVar[bool] = True
     ranking: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(
-            set=(self.set, 0, 1_000_000),
-            n_train=(self.n_train, 1, 10_000),
-            n_test=(self.n_test, 1, 1_000),
-            first_branch=(self.first_branch, 0.1, 0.9),
-        )
-        for name in ("test", "in_order", "embedded"):
-            self.require_choice(**{name: (getattr(self, name), (False, True))})
 
     @property
     def strings(self) -> Strings:
@@ -184,7 +174,7 @@ class Reber(Task):
                 row[SYMBOLS.index(symbol)] = probability
         return np.concatenate([np.eye(_N_SYMBOLS), rows])
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill(sequences, horizon, *self.strings, self.test or self.in_order)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
+from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 
 
 @kernel
-def fill(sequences, horizon, q, strings):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, q, strings):
     """Write strings of a or x and b_1..b_q; the next symbol is learned, and the class at b_q.
 
     Target rows: b_1..b_q, then (class, next a or x) in the order a a, a x, x a, x x, then what is judged after a and x.
@@ -35,7 +35,8 @@ def fill(sequences, horizon, q, strings):  # type: ignore[no-untyped-def]
             end_sequence(sequences, lane, strings * (q + 1))
 
 
-@dataclass(frozen=True)
+@register("stream")
+@settings
 class Stream(Task):
     """Predict the next symbol in a stream of a b_1..b_q and x b_1..b_q; the last output is 1 at b_q after a, else 0.
 
@@ -51,16 +52,11 @@ class Stream(Task):
         Strings in a sequence, at least 1.
     """
 
-    q: int = 20
-    strings: int = 10
+    q: Annotated[Whole, Field(ge=1, le=10_000)] = 20
+    strings: Annotated[Whole, Field(ge=1, le=10_000)] = 10
 
-    name: ClassVar[str] = "stream"
     symbols: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.3
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(q=(self.q, 1, 10_000), strings=(self.strings, 1, 10_000))
 
     @property
     def n_inputs(self) -> int:
@@ -77,11 +73,6 @@ class Stream(Task):
         """Length of every sequence in steps."""
         return self.strings * (self.q + 1)
 
-    @property
-    def min_length(self) -> int:
-        """Length of every sequence in steps."""
-        return self.max_length
-
     def fixed_rows(self) -> Floats:
         """Rows for b_1..b_q, for the last step of a string (class, next symbol), and for judging that step."""
         q = self.q
@@ -94,7 +85,7 @@ class Stream(Task):
             rows[q + 2 * which : q + 2 * which + 2, -1] = rows[q + 4 + which, -1] = 1.0 - which
         return rows
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill(sequences, horizon, self.q, self.strings)
 

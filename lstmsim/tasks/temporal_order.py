@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from lstmsim.checks import settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 
 SYMBOLS = "abcdXYEB"
 _X, _E, _B = (SYMBOLS.index(symbol) for symbol in "XEB")
@@ -20,7 +20,7 @@ _PLACES = {2: (10, 50), 3: (10, 33, 66)}
 
 
 @kernel
-def fill(sequences, horizon, places):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, places):
     """Write E, random a to d with an X or Y within `_SPAN` elements from each place, B; the class at the last."""
     for lane in range(sequences.write.size):
         while unfilled(sequences, lane, horizon):
@@ -39,7 +39,8 @@ def fill(sequences, horizon, places):  # type: ignore[no-untyped-def]
             end_sequence(sequences, lane, length)
 
 
-@dataclass(frozen=True)
+@register("temporal_order")
+@settings
 class TemporalOrder(Task):
     """Name the order of the X and Y in a sequence of 100 to 110 symbols at its end; correct within 0.3.
 
@@ -52,18 +53,13 @@ class TemporalOrder(Task):
         Number of relevant symbols: 2 (6a) at positions 10..20 and 50..60; 3 (6b) at 10..20, 33..43 and 66..76.
     """
 
-    n_relevant: int = 2
+    n_relevant: Literal[2, 3] = 2
 
-    name: ClassVar[str] = "temporal_order"
     n_inputs: ClassVar[int] = len(SYMBOLS)
     symbols: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.3
     max_length: ClassVar[int] = _LONGEST
     min_length: ClassVar[int] = _SHORTEST
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        self.require(n_relevant=(self.n_relevant, 2, 3))
 
     @property
     def n_outputs(self) -> int:
@@ -74,7 +70,7 @@ class TemporalOrder(Task):
         """One row per class."""
         return np.eye(self.n_outputs)
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill(sequences, horizon, np.array(_PLACES[self.n_relevant]))
 

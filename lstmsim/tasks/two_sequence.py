@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
+from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal
-from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Floats, Steps, Task, register
 
 INPUT_DEVIATION = math.sqrt(0.2)
 TARGET_DEVIATION = math.sqrt(0.1)
 
 
 @kernel
-def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, target_noise):  # type: ignore[no-untyped-def]
+def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, target_noise):
     """Write T to T + T/10 elements: N times 1 or -1, then noise; the class's target at the last.
 
     A noisy target is learned from the sequence's own row, the clean one is judged.
@@ -43,7 +43,8 @@ def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, tar
             end_sequence(sequences, lane, length)
 
 
-@dataclass(frozen=True)
+@register("two_sequence")
+@settings
 class TwoSequence(Task):
     """Tell two classes apart by their first N elements, at the end of T to T + T/10.
 
@@ -65,30 +66,22 @@ class TwoSequence(Task):
         Targets of class 1 (elements 1.0) and class 2; (0.2, 0.8) in 3c.
     """
 
-    T: int = 100
-    N: int = 3
-    deviation: float = INPUT_DEVIATION
-    information_noise: bool = False
-    target_noise: bool = False
-    targets: tuple[float, float] = (1.0, 0.0)
+    T: Annotated[Whole, Field(ge=1, le=1_000_000)] = 100
+    N: Annotated[Whole, Field(ge=1)] = 3
+    deviation: Annotated[Real, Field(ge=0, le=100)] = INPUT_DEVIATION
+    information_noise: Flag = False
+    target_noise: Flag = False
+    targets: tuple[Real, Real] = (1.0, 0.0)
 
-    name: ClassVar[str] = "two_sequence"
     n_inputs: ClassVar[int] = 1
     n_outputs: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        self.require(T=(self.T, 1, 1_000_000))
-        self.require(N=(self.N, 1, self.T), deviation=(self.deviation, 0.0, 100.0))
-        for field in ("information_noise", "target_noise"):
-            self.require_choice(**{field: (getattr(self, field), (False, True))})
-        try:
-            first, second = map(float, self.targets)
-        except (TypeError, ValueError):
-            first = second = math.nan
-        if not abs(first - second) > 0.0 or math.isinf(first - second):
-            raise ValueError(f"targets is {self.targets!r}; task {self.name!r} allows two different finite numbers")
-        object.__setattr__(self, "targets", (first, second))
+        if self.N > self.T:
+            raise refusal("N", self.N, f"a whole number from 1 to T, which is {self.T}")
+        if self.targets[0] == self.targets[1]:
+            raise refusal("targets", self.targets, "two different finite numbers")
 
     @property
     def tolerance(self) -> float:
@@ -109,7 +102,7 @@ class TwoSequence(Task):
         """Clean targets of the two classes."""
         return np.array(self.targets)[:, None]
 
-    def fill(self, sequences: Any, horizon: int) -> None:
+    def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
         fill(sequences, horizon, self.T, self.N, self.deviation, self.information_noise, self.target_noise)
 

@@ -138,7 +138,10 @@ class TrialFile:
             "status": result.status,
             "sequences": result.sequences,
             "sequences_to_success": result.sequences if solved else -1,
-            **{f"sequences_to_{name}": number for name, number in (result.stages | result.milestones).items()},
+            **{
+                f"sequences_to_{name}": -1 if number is None else number
+                for name, number in (result.stages | result.milestones).items()
+            },
             "joined": np.array(result.joined, np.int64),
             "steps": result.steps,
             "seconds": result.seconds,

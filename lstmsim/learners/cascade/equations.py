@@ -16,7 +16,7 @@ from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 
 
 @kernel
-def unit_values(values, first, weights, self_weight, active, column):  # type: ignore[no-untyped-def]
+def unit_values(values, first, weights, self_weight, active, column):
     """Write V(t) = f(sum_i w_i I_i(t) + w_s V(t-1)) of one hidden unit to a column; V is 0 before each string.
 
     f is the logistic function less 1/2. `first` marks the first step of each string.
@@ -33,7 +33,7 @@ def unit_values(values, first, weights, self_weight, active, column):  # type: i
 
 
 @kernel
-def output_pass(values, active, weights, targets, judged, first, offset, errors, slopes, results):  # type: ignore[no-untyped-def]
+def output_pass(values, active, weights, targets, judged, first, offset, errors, slopes, results):
     """Outputs y_o = f(sum_i w_oi I_i) at all steps: error signals, slopes of E = 1/2 sum (y - d)**2, a verdict per string.
 
     The error signal is (f' + offset)(y - d); slopes[o, i] is its sum with I_i. Row n of `results` is string n against the
@@ -81,7 +81,7 @@ def output_pass(values, active, weights, targets, judged, first, offset, errors,
 
 
 @kernel
-def centre(errors):  # type: ignore[no-untyped-def]
+def centre(errors):
     """Take the mean of each output's error signals from them; returns the sum of their squares before."""
     total = 0.0
     for o in range(errors.shape[1]):
@@ -96,7 +96,7 @@ def centre(errors):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _forget(state, pool, rows):  # type: ignore[no-untyped-def]
+def _forget(state, pool, rows):
     """V, D_i and D_s of all candidates to zero, as before every string."""
     for row in range(rows):
         for c in range(0, pool, 8):
@@ -104,7 +104,7 @@ def _forget(state, pool, rows):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def candidate_pass(values, active, first, errors, squares, weights, state, signs, scores, slopes):  # type: ignore[no-untyped-def]
+def candidate_pass(values, active, first, errors, squares, weights, state, signs, scores, slopes):
     """Covariances S_o = sum_t V(t) (E_o(t) - mean E_o) / sum E**2 of all candidates, and slopes of -sum_o |S_o|.
 
     D_i(t) = f'(V)(I_i(t) + w_s D_i(t-1)) and D_s(t) = f'(V)(V(t-1) + w_s D_s(t-1)) are exact for one self-recurrent unit,
@@ -147,7 +147,7 @@ def candidate_pass(values, active, first, errors, squares, weights, state, signs
 
 
 @kernel
-def quickprop(weights, slopes, before, steps, rows, columns, epsilon, growth, decay):  # type: ignore[no-untyped-def]
+def quickprop(weights, slopes, before, steps, rows, columns, epsilon, growth, decay):
     """One Quickprop step on weights[:rows, :columns]; `before` and `steps` keep the slopes and steps for the next one.
 
     With s = slope + decay w, p the slope before and d the step before: the parabola through both slopes gives

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.recording import HEAD, wanted
-from lstmsim.kernels.scores import RUNNING, close_sequence, judge_step
-from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.scores import judge_step
+from lstmsim.kernels.sequences import JUDGE, LEARN
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
+from lstmsim.learners.over_time import over_time
 
 Array = Any
 
@@ -24,6 +24,7 @@ class Shape(NamedTuple):
     """Sizes and constants of both nets."""
 
     inputs: int
+    symbols: bool  # always
     outputs: int  # of C, and of A without its predictions of C's state
     imitated: int  # A's predictions of C's state: its hidden units, then its outputs where they count
     failure: float  # an input is unexpected when an output was off by this much
@@ -49,8 +50,26 @@ class Net(NamedTuple):
     symbol: Array  # (1,) int: input read last
 
 
+class State(NamedTuple):
+    """What the present step is judged and recorded by."""
+
+    y_k: Array  # (1, output stride): those of A
+    e_k: Array  # (1, output stride)
+    pending: Array  # (2,) bool: the next input counts as unexpected; the present one did
+    norm: Array  # (1,): squared norm of the last change
+
+
+class Nets(NamedTuple):
+    """Automatizer and chunker, for the kernels."""
+
+    shape: Shape
+    a: Net
+    c: Net
+    state: State
+
+
 @inlined
-def read(net, symbol, tracking):  # type: ignore[no-untyped-def]
+def read(net, symbol, tracking):
     """One step of a net: h = f(w_in x + w_self h(t-1)), y_k = f(w_kx x + sum w_kh h), and the partials of h.
 
     dh/dw_in = f'(x + w_self dh/dw_in(t-1)) and dh/dw_self = f'(h(t-1) + w_self dh/dw_self(t-1)).
@@ -77,7 +96,7 @@ def read(net, symbol, tracking):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def errors(net):  # type: ignore[no-untyped-def]
+def errors(net):
     """(19) e_k = f'(net_k)(d_k - y_k), and what reaches the hidden units: sum_k w_kh e_k."""
     wide = net.w_symbol.shape[1]
     for k in range(0, wide, 8):
@@ -91,7 +110,7 @@ def errors(net):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def update(net, alpha, measure):  # type: ignore[no-untyped-def]
+def update(net, alpha, measure):
     """Change all weights by alpha times the error's negative slope; the squared norm of the change if measured."""
     stride, wide = net.w_in.shape[1], net.w_symbol.shape[1]
     first = net.symbol[0] * wide
@@ -121,7 +140,7 @@ def update(net, alpha, measure):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def forget(net):  # type: ignore[no-untyped-def]
+def forget(net):
     """Activations and partials of a net to zero."""
     for u in range(net.h.size):
         net.h[u] = net.p_self[u] = 0.0
@@ -130,9 +149,9 @@ def forget(net):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _aim(shape, a, c, targets, row):  # type: ignore[no-untyped-def]
+def aim(nets, targets, row):
     """Targets of both nets: the next input, for A also C's present hidden state; whether A failed on the input."""
-    failed = False
+    shape, a, c, failed = nets.shape, nets.a, nets.c, False
     for k in range(shape.outputs):
         d = targets[row, k]
         a.d_k[0, k] = c.d_k[0, k] = d
@@ -144,77 +163,59 @@ def _aim(shape, a, c, targets, row):  # type: ignore[no-untyped-def]
     return failed
 
 
-@kernel
-def advance(shape, a, c, pending, sequences, scores, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
-    """Step A and C from `clock` until `until`, or until the trial needs attention; returns the clock reached.
+@inlined
+def step(nets, sequences, scores, record, clock, learn, track):
+    """One step of A, and of C where the input was unexpected; see `lstmsim.learners.over_time`.
 
-    At every step C reads the input if it was unexpected (`pending`; the first of a sequence is), else it stands still. A
-    reads the input and learns to predict the next one and C's hidden state. If A failed on the next input, C learns that
-    its latest output, made at its latest reading, should have been that input. The failure is judged before A learns.
+    C reads the input if it was unexpected (`pending`; the first of a sequence is), else it stands still. A reads the input
+    and learns to predict the next one and C's hidden state. If A failed on the next input, C learns that its latest output,
+    made at its latest reading, should have been that input. The failure is judged before A learns.
     """
-    to_tick = record.tick[0] - clock
-    while clock < until:
-        symbol, event = sequences.symbol[clock, 0], sequences.event[clock, 0]
-        surprised = pending[0]
-        if surprised:
-            read(c, symbol, tracking)
-        read(a, symbol, tracking)
-        if event & JUDGE:
-            judge_step(shape, scores, a, sequences.targets, 0, sequences.judge[clock, 0])
-        pending[0] = False
-        squares = 0.0
-        if event & LEARN:
-            pending[0] = _aim(shape, a, c, sequences.targets, sequences.learn[clock, 0])
-            errors(a)
+    shape, a, c, state = nets.shape, nets.a, nets.c, nets.state
+    symbol, event, pending = sequences.symbol[clock, 0], sequences.event[clock, 0], state.pending
+    pending[1] = pending[0]
+    if pending[1]:
+        read(c, symbol, track)
+    read(a, symbol, track)
+    if event & JUDGE:
+        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+    pending[0] = False
+    state.norm[0] = 0.0
+    if event & LEARN:
+        pending[0] = aim(nets, sequences.targets, sequences.learn[clock, 0])
+        errors(a)
+        if pending[0]:
+            errors(c)
+        if learn:
+            state.norm[0] += update(a, shape.alpha, record.on[0])
             if pending[0]:
-                errors(c)
-            if learning:
-                squares += update(a, shape.alpha, record.on[0])
-                if pending[0]:
-                    squares += update(c, shape.alpha, record.on[0])
-        tick = to_tick + clock
-        clock += 1
-        if record.on[0]:
-            _write(shape, a, c, record, scores.index[0], tick, event, surprised, squares)
-        if event & END:
-            scores.steps[0] += tick + 1 - record.begun[0]
-            close_sequence(scores, 0)
-            forget(a)
-            forget(c)
-            pending[0] = True
-            record.begun[0] = tick + 1
-            record.on[0] = wanted(record, 0, scores.index[0])
-            full = record.used[0] + record.room > record.rows.shape[1]
-            full |= scores.progress_rows[0] == scores.progress.shape[1]
-            if full or scores.flag[0] != RUNNING:
-                break
-    record.tick[0] = to_tick + clock
-    return clock
+                state.norm[0] += update(c, shape.alpha, record.on[0])
 
 
 @inlined
-def _write(shape, a, c, record, index, tick, event, surprised, squares):  # type: ignore[no-untyped-def]
-    """Append the step to the record."""
-    row = record.rows[0, record.used[0]]
-    record.used[0] += 1
-    row[0], row[1] = index, tick - record.begun[0]
-    row[HEAD] = a.symbol[0]
-    at, n = HEAD + 1, shape.outputs
-    learns = (event & LEARN) != 0
-    for k in range(n):
-        row[at + k] = a.d_k[0, k] if learns else math.nan
-        row[at + n + k] = a.y_k[0, k]
-        row[at + 2 * n + k] = a.e_k[0, k] if learns else 0.0
-        row[at + 3 * n + k] = c.y_k[0, k]
-    at += 4 * n
-    row[at] = 1.0 if surprised else 0.0
+def write(nets, row, at, event, learn):
+    """Fill a recorded row from column `at` on: C's outputs, whether it has read, hidden units, what A predicts of C."""
+    shape, a, c = nets.shape, nets.a, nets.c
+    for k in range(shape.outputs):
+        row[at + k] = c.y_k[0, k]
+    at += shape.outputs
+    row[at] = 1.0 if nets.state.pending[1] else 0.0
     at += 1
-    for u in range(a.h.size):
-        row[at + u] = a.h[u]
-    at += a.h.size
-    for u in range(c.h.size):
-        row[at + u] = c.h[u]
-    at += c.h.size
+    for net in (a, c):
+        for u in range(net.h.size):
+            row[at + u] = net.h[u]
+        at += net.h.size
     for u in range(shape.imitated):
-        row[at + u] = a.y_k[0, n + u]
-    row[at + shape.imitated] = math.sqrt(squares)
+        row[at + u] = a.y_k[0, shape.outputs + u]
+    row[at + shape.imitated] = math.sqrt(nets.state.norm[0])
+
+
+@inlined
+def reset(nets):
+    """Activations and partials to zero; the next input counts as unexpected."""
+    forget(nets.a)
+    forget(nets.c)
+    nets.state.pending[0] = True
+
+
+advance = over_time(step, write, reset)

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.kernels.recording import Layout, Record, Variable
-from lstmsim.kernels.scores import Scores
-from lstmsim.kernels.sequences import Sequences
+from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.kernels.recording import Layout, Variable
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, StepLearner, register
-from lstmsim.learners.chunker.equations import Net, Shape, advance
-from lstmsim.learners.settings import (
-    checked_weights,
-    flag,
-    generator,
-    one_hot,
-    one_of,
-    positive_fields,
-    whole_fields,
-)
-
-Floats = npt.NDArray[np.float64]
+from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, LearnerSettings, register
+from lstmsim.learners.chunker.equations import Net, Nets, Shape, State, advance
+from lstmsim.learners.over_time import OneLaneLearner
+from lstmsim.learners.weights import Masks, Weights, checked_weights, uniform_weights
 
 
-@dataclass(frozen=True)
-class ChunkerSettings:
+@settings
+class ChunkerSettings(LearnerSettings):
     """Sizes and rates of both nets.
 
     The LSTM paper's comparison (experiment 2a) has one hidden unit in each net, alpha 1.0 and initial weights up to 0.2. Its
@@ -38,7 +26,7 @@ class ChunkerSettings:
     Attributes
     ----------
     n_inputs, n_outputs : int
-        Input units, and outputs of the task; the first `n_inputs` outputs predict the next input.
+        Input units, and outputs of the task (0: as many as it has); the first `n_inputs` outputs predict the next input.
     n_hidden, chunker_hidden : int
         Hidden units of A and of C. A has one more output for each of C's.
     init_range : float
@@ -59,23 +47,13 @@ class ChunkerSettings:
         Naming the argument, the value given and what is allowed.
     """
 
-    n_inputs: int
-    n_outputs: int
-    n_hidden: int = 1
-    chunker_hidden: int = 1
-    init_range: float = 0.2
-    learning_rate: float = 1.0
-    failure: float = 0.25
-    imitated: str = "hidden"
-    chunker_shortcuts: bool = True
-
-    def __post_init__(self) -> None:
-        """Check all values."""
-        whole_fields(self, "n_inputs", "n_outputs", "n_hidden", "chunker_hidden")
-        positive_fields(self, "learning_rate", "failure")
-        positive_fields(self, "init_range", zero=True)
-        one_of("imitated", self.imitated, "hidden", "state")
-        flag("chunker_shortcuts", self.chunker_shortcuts)
+    n_hidden: Annotated[Whole, Field(ge=1)] = 1
+    chunker_hidden: Annotated[Whole, Field(ge=1)] = 1
+    init_range: Annotated[Real, Field(ge=0)] = 0.2
+    learning_rate: Annotated[Real, Field(gt=0)] = 1.0
+    failure: Annotated[Real, Field(gt=0)] = 0.25
+    imitated: Literal["hidden", "state"] = "hidden"
+    chunker_shortcuts: Flag = True
 
     @property
     def n_imitated(self) -> int:
@@ -93,27 +71,19 @@ class ChunkerSettings:
         }
 
     @property
-    def exists(self) -> dict[str, npt.NDArray[np.bool_]]:
+    def exists(self) -> Masks:
         """Which connections there are: for each group of weights a mask of its shape."""
         masks = {name: np.ones(shape, np.bool_) for name, shape in self.shapes.items()}
         masks["chunker_output"][:, : self.n_inputs] = self.chunker_shortcuts
         return masks
 
-    @property
-    def n_weights(self) -> int:
-        """Trainable weights of both nets."""
-        return sum(int(mask.sum()) for mask in self.exists.values())
+    def units_text(self, joined: Sequence[int] = ()) -> str:
+        """Return the numbers of hidden units of A and of C."""
+        return f"{self.n_hidden} + {self.chunker_hidden}"
 
-    @property
-    def automatizer_weights(self) -> int:
-        """Weights of A alone, which the paper counts: 10506 in experiment 2a."""
-        return sum(int(mask.sum()) for name, mask in self.exists.items() if name.startswith("automatizer"))
-
-    def initial_weights(self, seed: Sequence[int]) -> dict[str, Floats]:
-        """Weights uniform in [-init_range, init_range]."""
-        random = generator(seed)
-        draws = {name: random.uniform(-self.init_range, self.init_range, shape) for name, shape in self.shapes.items()}
-        return {name: np.where(mask, draws[name], 0.0) for name, mask in self.exists.items()}
+    def weights_shown(self, joined: Sequence[int] = ()) -> tuple[int, ...]:
+        """Return the weights of A alone, which the paper counts: 10506 in experiment 2a."""
+        return (sum(int(mask.sum()) for name, mask in self.exists.items() if name.startswith("automatizer")),)
 
 
 def _padded(n: int) -> int:
@@ -144,7 +114,7 @@ def _net(inputs: int, hidden: int, outputs: int, *, shortcuts: bool = True) -> N
 
 
 @register("chunker", ChunkerSettings, label="chunker")
-class ChunkerNets(StepLearner):
+class ChunkerNets(OneLaneLearner):
     """One automatizer with its chunker; one lane, however many are asked for.
 
     Parameters
@@ -169,6 +139,8 @@ class ChunkerNets(StepLearner):
         "chunker_output": ("output_unit", "chunker_source"),
     }
 
+    loop = staticmethod(advance)
+
     @classmethod
     def variables(cls) -> dict[str, Variable]:
         """Everything that the two nets can be recorded by."""
@@ -186,14 +158,15 @@ class ChunkerNets(StepLearner):
         }
 
     def __init__(self, settings: ChunkerSettings, lanes: int, *, symbols: bool = False) -> None:
-        one_hot(symbols, "the chunker")
+        if not symbols:
+            raise refusal("symbols", symbols, "True, the chunker takes one-hot inputs")
         self.settings = s = settings
-        self.shape = Shape(s.n_inputs, s.n_outputs, s.n_imitated, s.failure, s.learning_rate)
-        self.automatizer = _net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)
+        self.automatizer = a = _net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)
         self.chunker = _net(s.n_inputs, s.chunker_hidden, s.n_outputs, shortcuts=s.chunker_shortcuts)
-        self.pending = np.ones(1, np.bool_)
+        shape = Shape(s.n_inputs, True, s.n_outputs, s.n_imitated, s.failure, s.learning_rate)
+        self.nets = Nets(shape, a, self.chunker, State(a.y_k, a.e_k, np.ones(2, np.bool_), aligned(1)))
 
-    def set_weights(self, lane: int, weights: Mapping[str, Any]) -> None:
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Any]) -> None:
         """Give both nets their weights, by the names and shapes of `ChunkerSettings.shapes`."""
         given, n = checked_weights(weights, self.settings.exists), self.settings.n_inputs
         for name, net in (("automatizer", self.automatizer), ("chunker", self.chunker)):
@@ -201,7 +174,7 @@ class ChunkerNets(StepLearner):
             net.w_in[:, :n], net.w_self[:] = hidden[:, :n], hidden[:, n]
             net.w_symbol[:, : len(output)], net.w_output[:, : len(output)] = output[:, :n].T, output[:, n:].T
 
-    def weights(self, lane: int) -> dict[str, Floats]:
+    def weights(self, lane: int) -> Weights:
         """Copies of the weights of both nets."""
         result, shapes, n = {}, self.settings.shapes, self.settings.n_inputs
         for name, net in (("automatizer", self.automatizer), ("chunker", self.chunker)):
@@ -210,16 +183,16 @@ class ChunkerNets(StepLearner):
             result[f"{name}_output"] = np.concatenate([net.w_symbol[:, :outputs], net.w_output[:, :outputs]]).T.copy()
         return result
 
-    def reset(self, lane: int) -> None:
+    def reset(self, lane: int | slice = 0) -> None:
         """Activations and partials to zero; the next input counts as unexpected."""
         for net in (self.automatizer, self.chunker):
             for array in (net.h, net.p_in, net.p_self, net.y_k):
                 array[...] = 0.0
-        self.pending[:] = True
+        self.nets.state.pending[:] = True
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give both nets the initial weights that belong to a seed."""
-        self.set_weights(lane, self.settings.initial_weights(seed))
+        self.set_weights(lane, uniform_weights(self.settings.exists, self.settings.init_range, seed))
 
     @property
     def layout(self) -> Layout:
@@ -243,10 +216,3 @@ class ChunkerNets(StepLearner):
             "chunker_source": [*inputs, *units],
             "automatizer_output": [*outputs, *imitated],
         }
-
-    def advance(
-        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
-    ) -> int:
-        """Step from `clock` to `until`, or until the trial needs attention; the clock reached."""
-        nets = self.automatizer, self.chunker, self.pending
-        return int(advance(self.shape, *nets, sequences, scores, record, clock, until, learn, track))

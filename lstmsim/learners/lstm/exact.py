@@ -38,7 +38,7 @@ class ExactLSTM(LaneNets):
         If the architecture asks for sequential construction or to carry something over, or is too large.
     """
 
-    lanes = 1
+    many_lanes = False
 
     def __init__(self, architecture: Architecture, lanes: int = 1, *, symbols: bool = False) -> None:
         if architecture.sequential:

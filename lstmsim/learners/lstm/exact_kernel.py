@@ -7,14 +7,13 @@ all recurrent activations and cell states to all weights of the hidden layer are
 from __future__ import annotations
 
 from lstmsim.kernels.compile import inlined, kernel
-from lstmsim.kernels.recording import write_step
+from lstmsim.kernels.recording import finish_sequence, write_step
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 from lstmsim.learners.lstm.equations import forward, hidden_errors, later, reset_lane
 from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
 from lstmsim.learners.lstm.steps import apply_changes, learning_rate
-from lstmsim.learners.recurrent.equations import close_step
 
 
 @kernel
@@ -56,7 +55,8 @@ def advance(  # type: ignore[no-untyped-def]
             for at in range(p.size):
                 p[at] = 0.0
         clock += 1
-        attention = close_step(sequences, scores, record, clock - 1)
+        record.tick[0] += 1
+        attention = event & END and finish_sequence(scores, record, 0, record.tick[0])
         net.alpha[0] = learning_rate(rule, scores.index[0])
         if attention:
             break

@@ -44,6 +44,7 @@ class LaneNets(StepLearner):
         "output": ("output_unit", "output_source"),
     }
 
+    many_lanes: ClassVar[bool] = True
     net: Any
     state: Any
 

@@ -4,7 +4,9 @@ Fully recurrent nets: all units see the inputs and, of the step before, all unit
 units are the outputs. Layered nets: hidden units see the inputs and the hidden units one step before, outputs see the
 hidden units of the same step. Sources of a unit stand in the order units (padded to whole vectors), inputs, bias,
 padding; sources of a layered net's outputs in the order hidden units, inputs (where the outputs see them), bias. Padding
-has activation and weight 0.
+has activation and weight 0. Arrays are float64 unless said otherwise, and C-contiguous.
+
+What a rule's step takes as `nets` is a named tuple with `shape`, `net` and `state` as below, and the rule's own arrays.
 """
 
 from __future__ import annotations
@@ -13,9 +15,8 @@ from typing import Any, NamedTuple
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.recording import HEAD, wanted
-from lstmsim.kernels.scores import RUNNING, close_sequence, judge_step
-from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.scores import judge_step
+from lstmsim.kernels.sequences import JUDGE, LEARN
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 
 Array = Any
@@ -65,7 +66,7 @@ class State(NamedTuple):
 
 
 @inlined
-def forward(shape, net, state, sequences, clock):  # type: ignore[no-untyped-def]
+def forward(shape, net, state, sequences, clock):
     """y_k(t) = f(sum_j w_kj z_j), z = [y(t-1), x(t), 1]."""
     z, first = state.z, shape.first_input
     if shape.symbols:
@@ -85,7 +86,7 @@ def forward(shape, net, state, sequences, clock):  # type: ignore[no-untyped-def
 
 
 @inlined
-def output_row(shape, state, n):  # type: ignore[no-untyped-def]
+def output_row(shape, state, n):
     """Number m of the n-th source of a layered net's outputs that may be active; one input is where they are one-hot."""
     if shape.symbols and shape.direct and n >= shape.units:
         return shape.units + state.symbol[0] if n == shape.units else shape.output_sources - 1
@@ -93,7 +94,7 @@ def output_row(shape, state, n):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def output_source(shape, state, m):  # type: ignore[no-untyped-def]
+def output_source(shape, state, m):
     """Activation of source m of a layered net's outputs."""
     if m < shape.units:
         return state.y[m]
@@ -103,7 +104,7 @@ def output_source(shape, state, m):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def outputs(shape, net, state):  # type: ignore[no-untyped-def]
+def outputs(shape, net, state):
     """y_k of the output units: those of the net itself, or of the output layer."""
     wide = shape.output_stride
     for k in range(0, wide, 8):
@@ -118,7 +119,7 @@ def outputs(shape, net, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def errors(shape, net, state, targets, row):  # type: ignore[no-untyped-def]
+def errors(shape, net, state, targets, row):
     """(19) e_k = f'(net_k)(d_k - y_k), and what arrives at the units: d_k - y_k, or sum_k w_ki e_k in a layered net."""
     wide = shape.output_stride
     for k in range(0, wide, 8):
@@ -136,7 +137,7 @@ def errors(shape, net, state, targets, row):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def update_outputs(shape, net, state, alpha, measure):  # type: ignore[no-untyped-def]
+def update_outputs(shape, net, state, alpha, measure):
     """(22) dw_km = alpha e_k y_m for the output layer; begins the norm of this step's change."""
     squares, wide = splat(UNITS, 0.0), shape.output_stride
     for n in range(shape.output_active):
@@ -152,10 +153,14 @@ def update_outputs(shape, net, state, alpha, measure):  # type: ignore[no-untype
 
 
 @inlined
-def see(shape, net, state, sequences, scores, record, clock):  # type: ignore[no-untyped-def]
-    """One step up to the errors: activations, judgement, (19) where there is a target; the step's events."""
+def predict(nets, sequences, scores, record, clock):
+    """One step up to the errors: activations, judgement, (19) where there is a target. Returns the step's events.
+
+    Changes arrays of `nets.state` and `scores`.
+    """
+    shape, net, state, event = nets.shape, nets.net, nets.state, sequences.event[clock, 0]
     forward(shape, net, state, sequences, clock)
-    event, state.norm[0] = sequences.event[clock, 0], 0.0
+    state.norm[0] = 0.0
     if event & (LEARN | JUDGE) or record.on[0]:
         outputs(shape, net, state)
     if event & JUDGE:
@@ -166,33 +171,23 @@ def see(shape, net, state, sequences, scores, record, clock):  # type: ignore[no
 
 
 @inlined
-def leave(shape, state, sequences, scores, record, clock, learning):  # type: ignore[no-untyped-def]
-    """Record the step and make ready for the next; whether the lane needs attention, as in `advance`."""
-    if record.on[0]:
-        write_step(shape, state, record, sequences, scores.index[0], clock, learning)
-    carry(shape, state)
-    if sequences.event[clock, 0] & END:
-        reset(shape, state)
-    return close_step(sequences, scores, record, clock)
-
-
-@inlined
-def carry(shape, state):  # type: ignore[no-untyped-def]
+def carry(shape, state):
     """Make the activations sources of the next step."""
     for k in range(0, shape.first_input, 8):
         store_at(state.z, k, load_at(UNITS, state.source_mask, k) * load_at(UNITS, state.y, k))
 
 
 @inlined
-def reset(shape, state):  # type: ignore[no-untyped-def]
+def reset(nets):
     """Activations to zero, as before every sequence."""
+    shape, state = nets.shape, nets.state
     for k in range(shape.first_input):
         state.z[k] = 0.0
         state.y[k] = 0.0
 
 
 @inlined
-def apply_changes(net):  # type: ignore[no-untyped-def]
+def apply_changes(net):
     """Let changes that have waited take effect; their squared norm."""
     squares = 0.0
     for k in range(net.w.shape[0]):
@@ -207,43 +202,12 @@ def apply_changes(net):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def write_step(shape, state, record, sequences, index, clock, learning):  # type: ignore[no-untyped-def]
-    """Append the step: activations as they are, errors (19), (20) or 0 where none arise."""
-    row = record.rows[0, record.used[0]]
-    record.used[0] += 1
-    row[0], row[1] = index, record.tick[0] - record.begun[0]
-    learns = (sequences.event[clock, 0] & LEARN) != 0
-    target, at = sequences.learn[clock, 0], HEAD
-    if shape.symbols:
-        row[at] = state.symbol[0]
-        at += 1
-    else:
-        for i in range(shape.inputs):
-            row[at + i] = state.z[shape.first_input + i]
-        at += shape.inputs
-    for k in range(shape.outputs):
-        row[at + k] = sequences.targets[target, k] if learns else float("nan")
-        row[at + shape.outputs + k] = state.y_k[0, k]
-        row[at + 2 * shape.outputs + k] = state.e_k[0, k] if learns else 0.0
-    at += 3 * shape.outputs
-    first = shape.units - shape.hidden
-    for r in range(shape.hidden):
+def write(nets, row, at, event, learn):
+    """Fill a recorded row from column `at` on: activations of the hidden units, errors (20) or 0, norm of the change."""
+    shape, state = nets.shape, nets.state
+    first, hidden = shape.units - shape.hidden, shape.hidden
+    for r in range(hidden):
         y = state.y[first + r]
         row[at + r] = y
-        row[at + shape.hidden + r] = y * (1.0 - y) * state.back[first + r] if learns else 0.0
-    row[at + 2 * shape.hidden] = state.norm[0] ** 0.5 if learning else 0.0
-
-
-@inlined
-def close_step(sequences, scores, record, clock):  # type: ignore[no-untyped-def]
-    """Count the step, enter the sequence if it has ended; whether the lane needs attention, as in `advance`."""
-    record.tick[0] += 1
-    if not sequences.event[clock, 0] & END:
-        return False
-    scores.steps[0] += record.tick[0] - record.begun[0]
-    close_sequence(scores, 0)
-    record.begun[0] = record.tick[0]
-    record.on[0] = wanted(record, 0, scores.index[0])
-    full = record.used[0] + record.room > record.rows.shape[1]
-    full |= scores.progress_rows[0] == scores.progress.shape[1]
-    return full or scores.flag[0] != RUNNING
+        row[at + hidden + r] = y * (1.0 - y) * state.back[first + r] if event & LEARN else 0.0
+    row[at + 2 * hidden] = state.norm[0] ** 0.5 if learn else 0.0

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.checks import Field, Flag, Real, Whole, settings
 from lstmsim.kernels.recording import Layout, Variable
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import HIDDEN, HIDDEN_ERROR, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, StepLearner
-from lstmsim.learners.recurrent.equations import Net, Shape, State
-from lstmsim.learners.settings import (
-    checked_weights,
-    flag,
-    generator,
-    not_too_large,
-    one_of,
-    positive_fields,
-    whole_fields,
+from lstmsim.learners.base import (
+    HIDDEN,
+    HIDDEN_ERROR,
+    INPUT,
+    OUTPUT,
+    OUTPUT_ERROR,
+    TARGET,
+    UPDATE_NORM,
+    LearnerSettings,
 )
+from lstmsim.learners.over_time import OneLaneLearner
+from lstmsim.learners.recurrent.equations import Net, Shape, State
+from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, not_too_large, uniform_weights
 
-Floats = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class RecurrentSettings:
+@settings
+class RecurrentSettings(LearnerSettings):
     """A net of logistic units with recurrent connections, and the step width of its learning.
 
     Parameters
     ----------
-    n_inputs, n_outputs, n_hidden : int
-        Numbers of units.
+    n_inputs, n_outputs : int
+        Units; 0: as many as the task has.
+    n_hidden : int
+        Hidden units.
     topology : {"full", "late", "layered", "direct"}
         full: outputs and hidden units are alike; each sees the inputs and, one step late, all of them. late: each sees
         the inputs and, one step late, the hidden units. layered: hidden units see the inputs and, one step late, each
@@ -52,26 +53,17 @@ class RecurrentSettings:
         Naming the argument, what was given and what is allowed.
     """
 
-    n_inputs: int
-    n_outputs: int
-    n_hidden: int
-    topology: str = "full"
-    bias: bool = False
-    init_range: float = 0.2
-    learning_rate: float = 0.1
-
-    topologies: ClassVar[tuple[str, ...]] = ("full", "late", "layered", "direct")
+    n_hidden: Annotated[Whole, Field(ge=1)] = 5
+    topology: Literal["full", "late", "layered", "direct"] = "full"
+    bias: Flag = False
+    init_range: Annotated[Real, Field(ge=0)] = 0.2
+    learning_rate: Annotated[Real, Field(gt=0)] = 0.1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
-        sizes = ("n_inputs", "n_outputs", "n_hidden")
-        whole_fields(self, *sizes)
-        one_of("topology", self.topology, *self.topologies)
-        flag("bias", self.bias)
-        positive_fields(self, "init_range", zero=True)
-        positive_fields(self, "learning_rate")
+        """Check the net's size."""
         units = self.n_hidden + self.n_outputs
-        not_too_large((self.n_inputs + units) * units, **{name: getattr(self, name) for name in sizes})
+        sizes = {"n_inputs": self.n_inputs, "n_outputs": self.n_outputs, "n_hidden": self.n_hidden}
+        not_too_large((self.n_inputs + units) * units, **sizes)
 
     @property
     def layered(self) -> bool:
@@ -100,7 +92,7 @@ class RecurrentSettings:
         return [f"hidden {i}" for i in range(self.n_hidden)]
 
     @cached_property
-    def exists(self) -> dict[str, npt.NDArray[np.bool_]]:
+    def exists(self) -> Masks:
         """Which connections there are: for each group of weights a mask of its shape."""
         masks = {
             "hidden": np.ones((self.n_hidden, len(self.sources)), bool),
@@ -112,15 +104,13 @@ class RecurrentSettings:
                 mask[:, self.n_inputs + self.n_hidden : -1] = False
         return masks
 
-    @property
-    def n_weights(self) -> int:
-        """Trainable weights."""
-        return sum(int(mask.sum()) for mask in self.exists.values())
-
-    def initial_weights(self, seed: int | Sequence[int]) -> dict[str, Floats]:
+    def initial_weights(self, seed: int | Sequence[int]) -> Weights:
         """Weights uniform in [-init_range, init_range]."""
-        rng = generator(seed)
-        return {name: np.where(m, rng.uniform(-1.0, 1.0, m.shape) * self.init_range, 0.0) for name, m in self.exists.items()}
+        return uniform_weights(self.exists, self.init_range, seed)
+
+    def units_text(self, joined: Sequence[int] = ()) -> str:
+        """Return the number of hidden units."""
+        return str(self.n_hidden)
 
     def shape(self, *, symbols: bool = False) -> Shape:
         """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
@@ -144,7 +134,7 @@ class RecurrentSettings:
         )
 
 
-class RecurrentNet(StepLearner):
+class RecurrentNet(OneLaneLearner):
     """One net of given settings on one lane; the subclasses bring the learning rule.
 
     Parameters
@@ -161,7 +151,7 @@ class RecurrentNet(StepLearner):
 
     @classmethod
     def variables(cls) -> dict[str, Variable]:
-        """Everything that a conventional net can be recorded by, in the order of the kernels' `write_step`."""
+        """Everything that a conventional net can be recorded by, in the order of a recorded row."""
         return {
             "input": INPUT,
             "target": TARGET,
@@ -172,7 +162,9 @@ class RecurrentNet(StepLearner):
             "update_norm": UPDATE_NORM,
         }
 
-    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False, separate: bool = False) -> None:
+    def __init__(
+        self, settings: RecurrentSettings, lanes: int = 1, *, symbols: bool = False, separate: bool = False
+    ) -> None:
         self.settings = settings
         self.shape = shape = settings.shape(symbols=symbols)
         groups = (shape.units, shape.stride), (shape.output_sources, shape.output_stride)
@@ -202,7 +194,7 @@ class RecurrentNet(StepLearner):
         seen = shape.units + inputs[: shape.inputs if shape.direct else 0]
         self._output_rows = np.concatenate([seen, hidden, [shape.output_sources - 1]])
 
-    def set_weights(self, lane: int, weights: Mapping[str, Floats]) -> None:
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
         """Give the net its weights: "hidden" (hidden, source) and "output" (output, output_source).
 
         Raises
@@ -218,7 +210,7 @@ class RecurrentNet(StepLearner):
             else:
                 w[:first, self._columns] = weights["output"]
 
-    def weights(self, lane: int) -> dict[str, Floats]:
+    def weights(self, lane: int) -> Weights:
         """Copies of the weights."""
         net, first = self.net, self.shape.units - self.shape.hidden
         if self.shape.layered:
@@ -231,14 +223,14 @@ class RecurrentNet(StepLearner):
         """Give the net the initial weights that belong to a seed."""
         self.set_weights(lane, self.settings.initial_weights(seed))
 
-    def reset(self, lane: int) -> None:
+    def reset(self, lane: int | slice = 0) -> None:
         """Activations to zero; the weights stay."""
         self.state.z[: self.shape.first_input] = 0.0
         self.state.y[:] = 0.0
 
     @property
     def layout(self) -> Layout:
-        """What a recorded step holds, in the order of the kernels' `write_step`."""
+        """What a recorded step holds, in the order of a recorded row."""
         shape = self.shape
         sizes = {"hidden": shape.hidden, "input_unit": shape.inputs, "output_unit": shape.outputs}
         return Layout(self.variables(), sizes, shape.symbols)

@@ -1,0 +1,85 @@
+"""The one loop over time of learners that step a single lane: a method brings its step, what it records and its reset."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from types import FunctionType
+from typing import Any, ClassVar
+
+from lstmsim.kernels.compile import kernel
+from lstmsim.kernels.recording import Record, begin_row, finish_sequence
+from lstmsim.kernels.scores import Scores
+from lstmsim.kernels.sequences import END, Sequences
+from lstmsim.learners.base import StepLearner
+
+step: Any = None  # These three stand for the method's own; `over_time` puts them in their place.
+write: Any = None
+reset: Any = None
+
+
+def _advance(nets, sequences, scores, record, clock, until, learn, track):
+    """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached.
+
+    `nets` is a named tuple of the method's sizes, constants and arrays, among them `shape` and `state` as `begin_row` takes
+    them. Changed in place: arrays of `nets`, `scores`, `record`. With `track` the method keeps what learning needs, with
+    `learn` weights change too.
+    """
+    while clock < until:
+        step(nets, sequences, scores, record, clock, learn, track)
+        if record.on[0]:
+            row, at = begin_row(nets.shape, nets.state, sequences, scores, record, 0, clock)
+            write(nets, row, at, sequences.event[clock, 0], learn)
+        record.tick[0] += 1
+        clock += 1
+        if sequences.event[clock - 1, 0] & END:
+            reset(nets)
+            if finish_sequence(scores, record, 0, record.tick[0]):
+                break
+    return clock
+
+
+def over_time(step: Any, write: Any, reset: Any) -> Any:
+    """Compile the loop over time around three inlined functions of a method.
+
+    The loop is compiled as a function of the module and file that `step` stands in, so that its disk cache follows them.
+
+    Parameters
+    ----------
+    step : compiled function
+        ``step(nets, sequences, scores, record, clock, learn, track)``: one step up to the change of the weights, and what
+        it leaves for the next one.
+    write : compiled function
+        ``write(nets, row, at, event, learn)``: fills a recorded row from column `at` on.
+    reset : compiled function
+        ``reset(nets)``: what a sequence begins with.
+    """
+    its, names = step.py_func, {"step": step, "write": write, "reset": reset}
+    place = {"co_filename": its.__code__.co_filename, "co_firstlineno": its.__code__.co_firstlineno}
+    loop = FunctionType(_advance.__code__.replace(**place), globals() | names, "advance")
+    loop.__module__, loop.__qualname__, loop.__doc__ = its.__module__, f"{its.__qualname__}.advance", _advance.__doc__
+    return kernel(loop)
+
+
+class OneLaneLearner(StepLearner):
+    """A learner of one lane, whose units lie along the vector.
+
+    Attributes
+    ----------
+    nets : named tuple
+        Sizes, constants and arrays, as the method's step takes them.
+    loop : compiled function
+        What `over_time` gives, as a static method.
+    """
+
+    nets: Any
+    loop: ClassVar[Any]
+
+    @abstractmethod
+    def reset(self, lane: int | slice = 0) -> None:
+        """Activations, and all that learning keeps from step to step, to zero; the weights stay."""
+
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
+        """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
+        return int(self.loop(self.nets, sequences, scores, record, clock, until, learn, track))

@@ -1,0 +1,127 @@
+"""A second set of lanes beside those in training: tests with frozen weights, and replays of a trial's last sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lstmsim.kernels.recording import new_record
+from lstmsim.kernels.scores import RUNNING
+from lstmsim.learners.base import StepLearner
+from lstmsim.learners.weights import Floats, Weights
+from lstmsim.simulation.lanes import BLOCK, Lanes
+from lstmsim.simulation.trial import Test, Trial
+from lstmsim.tasks import Task
+from lstmsim.trace.policy import Policy
+
+_TEST_BLOCK = 8, 1024  # steps written ahead in tests, which often end at the first sequence that is wrong: doubled each time
+
+
+class SecondLanes:
+    """Lanes for tests and replays, made when they are first needed.
+
+    Parameters
+    ----------
+    task : Task
+        The task in training.
+    new_learner : callable
+        Makes the learner.
+    policy : Policy
+        What to record.
+    plan : ndarray of int
+        Sequences that training has recorded.
+    """
+
+    def __init__(self, task: Task, new_learner: Callable[[], StepLearner], policy: Policy, plan: Any) -> None:
+        self.task, self.test_sets = task, task.test_sets()
+        self.policy, self.plan = policy, plan
+        self._new_learner = new_learner
+        self._learner: StepLearner | None = None
+        self._kept: dict[tuple[Task, int], Lanes] = {}
+
+    def _lanes(self, task: Task, *, count: int, rows: int = 0, first: int = 0, plan: Any = ()) -> Lanes:
+        """Lanes on any task; those that record nothing are kept."""
+        if (task, count) in self._kept and not rows:
+            return self._kept[task, count]
+        if self._learner is None:
+            self._learner = self._new_learner()
+        width, room = self._learner.layout.width, task.max_length if rows else 0
+        record = new_record(self._learner.lanes, max(rows, 1), width, room, plan, first=first)
+        lanes = Lanes(task, self._learner, record, results=count, block=_TEST_BLOCK[1])
+        if not rows:
+            self._kept[task, count] = lanes
+        return lanes
+
+    def test(
+        self, trial: Trial, weights: Weights, carried: Floats, count: int, *, fewer_wrong: int = 0, recorded: int = 0
+    ) -> Test:
+        """Test frozen weights on fresh sequences, split over the lanes.
+
+        Parameters
+        ----------
+        trial : Trial
+            Whose weights they are; no two of its tests have the same sequences.
+        weights, carried
+            Of the trial's net.
+        count : int
+            Sequences, in equal shares from each of the task's test sets.
+        fewer_wrong : int
+            Stop early once so many are wrong; 0: never.
+        recorded : int
+            Sequences of the last set whose steps go to the trial's result.
+        """
+        key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
+        trial.tests += 1
+        results, wrong, share = [], 0, max(1, count // len(self.test_sets))
+        for task in self.test_sets:
+            rows = task.max_length * (recorded + 1) if recorded else 0
+            lanes = self._lanes(task, count=share, rows=rows, first=recorded)
+            per = -(-share // lanes.learner.lanes)
+            begins = np.arange(0, share, per)
+            used = slice(0, len(begins))
+            lanes.learner.set_weights(used, weights)
+            lanes.learner.set_carried(used, carried)
+            lanes.begin(used, key, begins)
+            lanes.ahead = _TEST_BLOCK[0]
+            lanes.scores.pause_at[used] = np.minimum(begins + per, share)
+            while lanes.sequences.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
+                lanes.advance(learn=False)
+                lanes.scores.progress_rows[:] = 0
+                for ended in np.flatnonzero(lanes.scores.flag):
+                    lanes.end(int(ended))
+                if fewer_wrong:
+                    wrong = lanes.wrong()
+            if recorded and task is self.test_sets[-1]:
+                trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
+            number = np.arange(share)
+            results.append(lanes.scores.results[number // per, number])
+            if fewer_wrong and wrong >= fewer_wrong:
+                break
+        return Test(np.concatenate(results))
+
+    def replay(self, trial: Trial, end: int, keep: Callable[[Floats], None]) -> None:
+        """Repeat a trial from a boundary and record its last sequences, up to number `end`: the bits are the same."""
+        policy, longest = self.policy, self.task.max_length
+        last = np.arange(max(end - policy.last, 0), end)
+        wanted = last[(last >= policy.first) & ~np.isin(last, self.plan)]
+        if policy.every:
+            wanted = wanted[wanted % policy.every != 0]
+        if not wanted.size:
+            return
+        rows = min(longest * (wanted.size + 1), max(2 * longest, BLOCK))
+        lanes = self._lanes(self.task, count=0, rows=rows, plan=wanted)
+        start = [boundary for boundary in trial.boundaries if boundary.sequences <= last[0]][-1]
+        lanes.begin(0, trial.key, start.sequences)
+        lanes.learner.set_weights(0, start.weights)
+        lanes.learner.set_carried(0, start.carried)
+        for pause in (*(joined for joined in trial.result.joined if joined > start.sequences), end):
+            lanes.scores.pause_at[0], lanes.scores.flag[0] = pause, RUNNING
+            while lanes.scores.flag[0] == RUNNING:
+                lanes.advance(learn=True)
+                lanes.scores.progress_rows[:] = 0
+                if lanes.record.used[0]:
+                    keep(lanes.take_rows(0))
+            if pause < end:
+                lanes.learner.join(0)

@@ -1,0 +1,145 @@
+"""Lanes of one learner on one task: the sequences it reads, the scores it keeps, what it records, the common clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lstmsim.kernels.recording import Record
+from lstmsim.kernels.scores import RUNNING, clear, lane_state, new_scores, restore
+from lstmsim.kernels.sequences import rewind
+from lstmsim.learners.base import StepLearner
+from lstmsim.learners.weights import Floats
+from lstmsim.tasks import Task
+
+BLOCK = 4096  # steps written ahead for every lane
+
+
+class Lanes:
+    """One learner on one task.
+
+    Parameters
+    ----------
+    task : Task
+        What writes the sequences.
+    learner : StepLearner
+        What reads them.
+    record : Record
+        What takes recorded steps.
+    results : int
+        Sequences of each lane whose results are kept.
+    block : int
+        Steps that are written ahead.
+    window, error_bound, squared_error
+        As the stopping rule has them.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        learner: StepLearner,
+        record: Record,
+        *,
+        results: int = 0,
+        block: int = BLOCK,
+        window: int = 1,
+        error_bound: float = 0.0,
+        squared_error: bool = False,
+    ) -> None:
+        self.task, self.learner, self.record = task, learner, record
+        self.ahead = self.block = max(block, 2 * task.max_length)
+        self.sequences = task.room(learner.lanes, self.block + 1)
+        self.scores = new_scores(
+            learner.lanes,
+            window=window,
+            tolerance=task.tolerance,
+            error_bound=error_bound,
+            squared_error=squared_error,
+            ranking=task.ranking,
+            results=results,
+        )
+        self.start = np.zeros(learner.lanes, np.int64)
+        self.clock = 0
+
+    def begin(self, lane: int | slice, key: int, index: Any = 0) -> None:
+        """Put a lane, or several, before sequence number `index` of the stream that `key` names."""
+        sequences, record = self.sequences, self.record
+        sequences.event[self.clock :, lane] = 0
+        sequences.write[lane], sequences.index[lane] = self.clock, index
+        sequences.key[lane], sequences.active[lane] = key, True
+        self.start[lane] = index
+        clear(self.scores, lane, index)
+        record.used[lane] = record.place[lane] = 0
+        record.begun[lane] = record.tick[0]
+        planned = np.isin(index, record.plan) | (np.asarray(index) < record.first)
+        record.on[lane] = planned | (record.every > 0 and np.asarray(index) % record.every == 0)
+        self.learner.reset(lane)
+
+    def end(self, lane: int) -> None:
+        """Take a lane out of use."""
+        self.sequences.event[self.clock :, lane] = 0
+        self.sequences.active[lane] = False
+        self.scores.flag[lane] = RUNNING
+        self.record.on[lane] = False
+
+    def state(self, lane: int) -> dict[str, Any]:
+        """All that a lane holds between two sequences: an ended sequence has left nothing else."""
+        learner = self.learner
+        return {
+            "scores": lane_state(self.scores, lane),
+            "weights": learner.weights(lane),
+            "carried": learner.carried(lane),
+        }
+
+    def restore(self, lane: int, key: int, index: int, state: dict[str, Any]) -> None:
+        """Put a lane where `state` was taken, before sequence number `index`."""
+        self.begin(lane, key, index)
+        self.learner.set_weights(lane, state["weights"])
+        self.learner.set_carried(lane, state["carried"])
+        restore(self.scores, lane, state["scores"])
+
+    def advance(self, *, learn: bool) -> None:
+        """Go on until a lane needs attention or what is written ahead is used up."""
+        sequences = self.sequences
+        written = sequences.write[sequences.active]
+        if not written.size:
+            return
+        until = int(written.min())
+        if self.clock >= until:
+            rewind(sequences, self.clock)
+            self.clock = 0
+            self.task.fill(sequences, self.ahead)
+            self.ahead = min(2 * self.ahead, self.block)
+            until = int(sequences.write[sequences.active].min())
+        self.clock = self.learner.advance(sequences, self.scores, self.record, self.clock, until, learn=learn, track=learn)
+
+    def needing_attention(self) -> list[int]:
+        """Lanes whose flag says so, or whose progress or recorded rows have filled the room."""
+        scores, record = self.scores, self.record
+        full = (record.begun == record.tick[0]) & (record.used + record.room > record.rows.shape[1])
+        full |= scores.progress_rows == scores.progress.shape[1]
+        full |= scores.flag != RUNNING
+        found: list[int] = np.flatnonzero(full & self.sequences.active).tolist()
+        return found
+
+    def wrong(self) -> int:
+        """Finished sequences of all lanes that are not correct, where results are kept."""
+        results, first, last = self.scores.results, self.start, self.scores.index
+        return sum(int((results[n, first[n] : last[n], 3] == 0).sum()) for n in range(self.learner.lanes))
+
+    def rows_are_full(self, lane: int) -> bool:
+        """Whether the next sequence of a lane might not find room for its recorded rows."""
+        return bool(self.record.used[lane] + self.record.room > self.record.rows.shape[1])
+
+    def take_rows(self, lane: int) -> Floats:
+        """Recorded steps of a lane since the last call."""
+        rows: Floats = self.record.rows[lane, : self.record.used[lane]].copy()
+        self.record.used[lane] = 0
+        return rows
+
+    def take_progress(self, lane: int) -> Floats:
+        """Rows of progress of a lane since the last call."""
+        rows: Floats = self.scores.progress[lane, : self.scores.progress_rows[lane]].copy()
+        self.scores.progress_rows[lane] = 0
+        return rows

@@ -1,0 +1,174 @@
+"""Trials of learners that have their own way through a trial: one trial after another; and the choice of a simulation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lstmsim.kernels.random import trial_keys
+from lstmsim.kernels.scores import LEVELS, Progress
+from lstmsim.learners import learner
+from lstmsim.learners.base import Status, TrialLearner
+from lstmsim.learners.weights import Floats
+from lstmsim.simulation.config import Config
+from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.trial import Checkpoints, Result
+from lstmsim.trace.policy import Policy
+
+
+class Stopped(Exception):
+    """The run was asked to stop; the trial under way is left at its checkpoint."""
+
+
+class TrialUnderWay:
+    """What a trial gives to a learner that goes its own way through it; see `lstmsim.learners.base.TrialUnderWay`.
+
+    Parameters
+    ----------
+    simulation : OneByOne
+        The simulation that runs it.
+    number : int
+        Number of the trial.
+    seconds : float
+        What the trial has taken before its checkpoint.
+    """
+
+    def __init__(self, simulation: OneByOne, number: int, seconds: float = 0.0) -> None:
+        self._simulation, self._started = simulation, time.perf_counter() - seconds
+        self.task, self.stop, self.policy = simulation.task, simulation.stop, simulation.policy
+        self.seed, self.number = simulation.seed, number
+        self.keys = [int(key) for key in trial_keys(self.seed, number)]
+        self.result = Result(number, self.seed)
+        self.progress = Progress(0, 0, 0.0, 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """What the trial has taken."""
+        return time.perf_counter() - self._started
+
+    def tell(self, sequences: int, steps: int, means: Floats) -> None:
+        """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
+        self.progress = Progress(steps, sequences, float(means[0]), float(means[2]))
+        self._simulation.on_progress(self._simulation)
+
+    def pause(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Where the trial can be left: a checkpoint of it, if one is due, from the result so far and the learner's state.
+
+        Raises
+        ------
+        Stopped
+            If the run was asked to stop.
+        """
+        checkpoints = self._simulation.checkpoints
+        if checkpoints is None or not checkpoints.due():
+            return
+        self._simulation.keep(self.result)
+        checkpoints.save(self.number, {"result": self.result.state(), "seconds": self.seconds, "learner": state()})
+        if checkpoints.stopping:
+            raise Stopped
+
+
+class OneByOne:
+    """Stands in for `lstmsim.simulation.loop.Simulation` where a learner has its own way through a trial.
+
+    Parameters
+    ----------
+    config : Config
+        Task, learner and stopping rule.
+    seed : int
+        Seed of the run; a trial's random numbers come from (seed, trial).
+    policy : Policy
+        What to record.
+    """
+
+    def __init__(self, config: Config, seed: int, policy: Policy) -> None:
+        self.task, self.stop, self.seed, self.policy = config.task, config.training, seed, policy
+        made = learner(config.learner)(config.settings, 1, symbols=self.task.symbols)  # type: ignore[call-arg]
+        assert isinstance(made, TrialLearner)
+        self.learner = made
+        made.check(self.task)
+        np.empty(made.memory(self.task), np.uint8)  # too large a request fails here, before the first trial
+        self.running: dict[int, TrialUnderWay] = {}
+        self.on_rows: Callable[[int, Floats], None] | None = None
+        self.on_progress: Callable[[Any], None] = lambda _: None
+        self.checkpoints: Checkpoints | None = None
+
+    def run(
+        self,
+        trials: Iterator[int],
+        on_rows: Callable[[int, Floats], None] | None = None,
+        on_progress: Callable[[Any], None] | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> Iterator[Result]:
+        """Run the trials that the iterator names, as `Simulation.run` does; each is yielded when it has ended."""
+        self.on_rows, self.checkpoints = on_rows, checkpoints
+        self.on_progress = on_progress or (lambda _: None)
+        for number in trials:
+            state = checkpoints.load(number) if checkpoints is not None else None
+            trial = TrialUnderWay(self, number, state["seconds"] if state else 0.0)
+            if state:
+                trial.result.restore(state["result"])
+            self.running = {0: trial}
+            try:
+                trial.result.status = self.learner.run_trial(trial, state["learner"] if state else None)
+            except Stopped:
+                return
+            finally:
+                self.running = {}
+            yield self._finish(trial)
+
+    def progress(self) -> list[Progress]:
+        """Return how far the trial under way has come."""
+        return [trial.progress for trial in list(self.running.values())]
+
+    def _finish(self, trial: TrialUnderWay) -> Result:
+        """Add to the result what follows from it."""
+        result = trial.result
+        if result.status == Status.SOLVED:
+            result.stages["solved"] = result.sequences
+        result.milestones = _milestones(result.progress, self.stop.error_bound)
+        result.seconds = trial.seconds
+        self.keep(result)
+        return result
+
+    def keep(self, result: Result) -> None:
+        """Hand on the rows recorded so far."""
+        if self.on_rows is not None:
+            for rows in result.rows:
+                self.on_rows(result.trial, rows)
+            result.rows = []
+
+
+def _milestones(progress: Floats, error_bound: float) -> dict[str, int | None]:
+    """When the levels of correctness and the error bound were first met, in rows (sequences, |e|, e**2, correct)."""
+
+    def first(met: Any) -> int | None:
+        return int(progress[np.argmax(met), 0]) if met.any() else None
+
+    result = {f"correct_{100 * level:g}": first(progress[:, 3] >= level) for level in LEVELS}
+    return result | {
+        "absolute_error": first(progress[:, 1] < error_bound),
+        "squared_error": first(progress[:, 2] < error_bound),
+    }
+
+
+def simulation_for(config: Config, seed: int, lanes: int, policy: Policy) -> Simulation | OneByOne:
+    """Return what runs the trials of a configuration: many on lanes, or one by one, as its learner takes them.
+
+    Parameters
+    ----------
+    config : Config
+        Task, learner and stopping rule.
+    seed : int
+        Seed of the run; a trial's random numbers come from (seed, trial).
+    lanes : int
+        Trials advanced together, where the learner takes many; the results do not depend on it.
+    policy : Policy
+        What to record.
+    """
+    if issubclass(learner(config.learner), TrialLearner):
+        return OneByOne(config, seed, policy)
+    return Simulation(config, seed, lanes, policy)
