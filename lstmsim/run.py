@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lstmsim.campaign.requests import from_file, from_rows
-from lstmsim.paper import Row, rows
+from lstmsim.paper import rows
 from lstmsim.simulation.config import parse_assignment
 
 EXAMPLES = """examples:
@@ -201,31 +201,11 @@ def _list(*, as_json: bool) -> int:
         print(outcome.text({"rows": [outcome.of_row(row) | {"trials": row.trials} for row in rows().values()]}))
         return 0
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    from lstmsim.report.console import list_of_rows
 
-    table = Table(title="Rows of Hochreiter and Schmidhuber (1997)", box=None, pad_edge=False)
-    for heading in ("row", "task", "learner", "weights", "trials", "the paper: solved", "after sequences"):
-        table.add_column(heading, justify="left" if heading in ("row", "task", "learner") else "right", no_wrap=True)
-    for row in rows().values():
-        table.add_row(
-            row.id,
-            row.title,
-            row.config.learner,
-            f"{row.config.settings.n_weights:,}",
-            str(row.trials),
-            *paper_cells(row),
-        )
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(list_of_rows(rows().values()))
     return 0
-
-
-def paper_cells(row: Row) -> tuple[str, str]:
-    """The paper's fraction solved and its mean number of sequences, as text."""
-    paper = row.published
-    solved = "-" if paper.solved is None else f"{paper.solved:.0%}"
-    return solved, "-" if paper.sequences is None else f"{paper.sequences:,.0f}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lstmsim import plots
@@ -118,7 +119,7 @@ def test_cell_states_draws_each_cell_over_t(trace):
 
 
 def test_order_of_dimensions_does_not_matter(trace):
-    ax = plots.cell_states(trace.transpose("cell", "output", "block", "step"), ax=new_axes())
+    ax = plots.cell_states(trace.transpose("cell", "output_unit", "block", "step"), ax=new_axes())
     np.testing.assert_array_equal(shown(ax)[3].get_ydata(), trace["cell_state"][:, 3])
 
 
@@ -199,11 +200,13 @@ def test_errors_at_one_step_are_dots_on_a_signed_logarithmic_axis(trace):
     assert len({line.get_color() for line in lines}) == 4
 
 
-def test_errors_at_every_step_are_lines(trace):
+def test_errors_at_every_step_are_a_line_per_signal(trace):
     trace["state_error"][:] = np.random.default_rng(0).normal(size=(110, 4))
     ax = plots.errors(trace, ax=new_axes())
-    np.testing.assert_array_equal(shown(ax)[2].get_ydata(), trace["state_error"][:, 2])
-    assert shown(ax)[2].get_linestyle() == "-"
+    assert len(shown(ax)) == 4
+    np.testing.assert_allclose(shown(ax)[0].get_ydata(), np.linalg.norm(trace["state_error"], axis=1))
+    assert shown(ax)[0].get_linestyle() == "-"
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "norm of the error signals")
     assert marks(ax) == []
 
 
@@ -216,18 +219,18 @@ def test_errors_that_are_all_zero_can_be_drawn(trace):
 @pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors])
 def test_one_sequence_must_be_selected(draw, stream):
     ax = new_axes()
-    with pytest.raises(ValueError, match=r"2 sequences; select one: trace.where\(trace.sequence == 3, drop=True\)"):
+    with pytest.raises(ValueError, match="2 sequences; select one: trace") as error:
         draw(stream, ax=ax)
     assert not ax.lines
-    draw(stream.where(stream.sequence == 4, drop=True), ax=ax)
-    np.testing.assert_array_equal(shown(ax)[0].get_xdata(), np.arange(100))
+    hint = str(error.value).partition("select one: ")[2].replace("== 3", "== 4")
+    for trace in (stream, stream.chunk(step=50)):
+        draw(eval(hint, {"trace": trace}), ax=ax)  # the hint is code that works
+        np.testing.assert_array_equal(shown(ax)[0].get_xdata(), np.arange(100))
 
 
 def test_streams_without_sequence_numbers_and_trials_are_refused(stream, trace):
     with pytest.raises(ValueError, match="one sequence with rising steps"):
         plots.cell_states(stream.drop_vars("sequence"), ax=new_axes())
-    with pytest.raises(ValueError, match="one sequence with rising steps, got 0 steps"):
-        plots.cell_states(trace.isel(step=slice(0)), ax=new_axes())
     with pytest.raises(ValueError, match="2 trials; select one"):
         plots.cell_states(xr.concat([trace, trace], "trial"), ax=new_axes())
 
@@ -235,8 +238,10 @@ def test_streams_without_sequence_numbers_and_trials_are_refused(stream, trace):
 def test_missing_variables_are_named(trace):
     with pytest.raises(ValueError, match=r"trace must hold cell_state; it has .*cell_error"):
         plots.cell_states(trace.drop_vars("cell_state"), ax=new_axes())
-    with pytest.raises(ValueError, match="trace must hold cell_error;"):
-        plots.errors(trace.drop_vars("cell_error"), ax=new_axes())
+    with pytest.raises(ValueError, match=r"trace must hold one of state_error, cell_error, .*; it has target, output"):
+        plots.errors(trace[["target", "output"]], ax=new_axes())
+    with pytest.raises(ValueError, match=r"trace is a DataArray; allowed: an xarray\.Dataset"):
+        plots.cell_states(trace["cell_state"], ax=new_axes())
     with pytest.raises(ValueError, match="progress must hold sequences;"):
         plots.learning_curve(make_progress().drop_vars("sequences"), ax=new_axes())
     with pytest.raises(ValueError, match="summary must hold sequences_to_success; it has none"):
@@ -256,7 +261,7 @@ def test_gate_histogram_counts_all_sequences(stream):
 
 def make_credit(lags=40):
     random = np.random.default_rng(1)
-    units = {"input_gate": ("block", 2), "output_gate": ("block", 2), "cell": ("cell", 4), "output": ("output", 1)}
+    units = {"input_gate": ("block", 2), "output_gate": ("block", 2), "cell": ("cell", 4), "output": ("output_unit", 1)}
     credit = {}
     for name, (unit, count) in units.items():
         values = random.normal(size=(3, lags, count, 11))
@@ -382,3 +387,79 @@ def test_weights_over_snapshots_have_a_row_each():
     assert ax.get_xlabel() == "snapshot"
     with pytest.raises(ValueError, match=r"got \('trial', 'block', 'source'\)"):
         plots.weights(weights.rename(snapshot="trial"), ax=new_axes())
+
+
+@pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors, plots.outputs])
+def test_a_selection_of_one_unit_or_of_no_step_is_drawn(draw, trace):
+    one = trace.isel(cell=2, block=1, output_unit=0)
+    expected = draw(trace, ax=new_axes())
+    lines = shown(draw(one, ax=new_axes()))
+    assert 0 < len(lines) <= len(shown(expected))
+    assert any(np.array_equal(lines[0].get_ydata(), line.get_ydata(), equal_nan=True) for line in shown(expected))
+    empty = draw(trace.isel(step=slice(0)), ax=new_axes())
+    assert empty.get_xlabel() == "time (steps)"
+    with pytest.raises(ValueError, match="events must lie within no step, for there is none"):
+        plots.cell_states(trace.isel(step=slice(0)), ax=new_axes(), events=[3])
+
+
+@pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors, plots.outputs])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_padding_of_shorter_trials_is_left_out(draw, chunked, trace):
+    """As `open_run` joins trials: along steps without numbers, padded with NaN."""
+    short = make_trace(30, events=[3]).drop_vars("step")
+    both = xr.concat(
+        [trace.drop_vars("step"), short.pad(step=(0, 80))], "trial", coords=["t", "sequence"], compat="override"
+    )
+    shorter = (both.chunk(step=50) if chunked else both).isel(trial=1)
+    lines = shown(draw(shorter, ax=new_axes()))
+    np.testing.assert_array_equal(lines[0].get_xdata(), np.arange(30))
+    assert np.isfinite(lines[0].get_ydata()[-1])
+    tree = xr.DataTree.from_dict({"test_trace": shorter})
+    np.testing.assert_array_equal(shown(draw(tree["test_trace"], ax=new_axes()))[0].get_xdata(), np.arange(30))
+
+
+def test_outputs_are_drawn_against_their_targets(trace):
+    ax = plots.outputs(trace, ax=new_axes())
+    output, target = shown(ax)
+    np.testing.assert_array_equal(output.get_ydata(), trace["output"][:, 0])
+    np.testing.assert_array_equal(target.get_ydata(), trace["target"][:, 0])
+    assert (target.get_marker(), target.get_linestyle()) == ("o", "None")
+    assert legend_texts(ax) == ["output", "target", "relevant input"]
+    every = trace.assign(target=trace["output"] + 0.1)
+    assert shown(plots.outputs(every, ax=new_axes()))[1].get_linestyle() != "None"
+    assert len(shown(plots.outputs(trace.drop_vars("target"), ax=new_axes()))) == 1
+    several = xr.concat([trace[["output", "target"]].assign_coords(output_unit=[k]) for k in range(3)], "output_unit")
+    assert legend_texts(plots.outputs(several, ax=new_axes())) == ["output 0", "output 1", "output 2", "target"]
+
+
+def test_hidden_units_of_any_learner_are_drawn_once_they_are_there():
+    values = np.random.default_rng(0).uniform(size=(40, 9))
+    values[:, 8] = np.nan
+    trace = xr.Dataset({"hidden": (("step", "hidden"), values)}, {"t": ("step", np.arange(40))})
+    ax = plots.hidden(trace, ax=new_axes())
+    assert len(shown(ax)) == 8
+    assert legend_texts(ax)[::7] == ["hidden unit 0", "hidden unit 7"]
+    assert len({(line.get_color(), line.get_linestyle()) for line in shown(ax)}) == 8
+
+
+def test_many_events_are_ticks_below_and_times_are_whole_numbers(trace):
+    ax = plots.cell_states(trace.assign(event=trace["event"] * 0 + 1), ax=new_axes())
+    assert marks(ax) == []
+    ticks = ax.lines[-1]
+    assert ticks.get_marker() == "|"
+    np.testing.assert_array_equal(ticks.get_xdata(), np.arange(110))
+    short = plots.cell_states(make_trace(4, events=[2]), ax=new_axes())
+    assert all(tick == round(tick) for tick in short.get_xticks())
+
+
+@pytest.mark.parametrize("width", [5.2, 7.2, 11.0])
+def test_legends_stay_beside_each_other_within_the_axes(trace, width):
+    with plots.style():
+        figure = Figure(figsize=(width, 3.4))
+        axes = figure.subplots(1, 2)
+    for ax in axes:
+        plots.gates(trace, ax=ax)
+    FigureCanvasAgg(figure).draw()
+    left, right = (ax.get_legend().get_window_extent() for ax in axes)
+    assert not left.overlaps(right)
+    assert right.x1 <= figure.bbox.x1 * 1.01

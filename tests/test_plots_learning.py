@@ -70,12 +70,35 @@ def test_success_curve_of_no_success_is_flat():
     assert plots.success_curve(xr.Dataset({"sequences_to_success": ("trial", [np.nan])}), ax=new_axes()).lines
 
 
+@pytest.mark.parametrize("counts", [[-1, -1], [-1, 30]])
+def test_a_sentinel_is_no_success(counts):
+    summary = xr.Dataset({"sequences": ("trial", [30, 30]), "sequences_to_success": ("trial", counts)})
+    with pytest.raises(ValueError, match="sequences_to_success of summary holds -1; allowed: at least 0, NaN where"):
+        plots.success_curve(summary, ax=new_axes())
+    with pytest.raises(ValueError, match=r"sequences_to_success of summaries\['a'\] holds -1; allowed"):
+        plots.success_curves({"a": summary}, ax=new_axes())
+
+
+def test_curves_of_no_trial_are_drawn():
+    none = needed()
+    assert legend_texts(plots.success_curve(none, ax=new_axes())) == ["0 of 0 trials solved"]
+    assert plots.success_curves({"a": none}, ax=new_axes()).get_ylabel() == "fraction of trials solved"
+    assert len(plots.learning_curve(make_progress().isel(window=slice(0)), ax=new_axes()).lines) == 1
+
+
+def test_learning_curve_shows_where_the_trial_ended():
+    ax = plots.learning_curve(make_progress(), ax=new_axes(), ended=20_350)
+    assert marks(ax) == [20_350]
+    assert legend_texts(ax) == ["ended at 20,350"]
+    assert ax.get_xlim()[1] >= 20_350
+
+
 def needed(*counts, seen=1000):
     return xr.Dataset({"sequences": ("trial", [seen] * len(counts)), "sequences_to_success": ("trial", list(counts))})
 
 
 def test_success_curves_of_several_rows():
-    rows = {"a": needed(30, -1, 10), "b": needed(np.nan, np.nan), "c": needed(5, 7), "d": needed(8)}
+    rows = {"a": needed(30, np.nan, 10), "b": needed(np.nan, np.nan), "c": needed(5, 7), "d": needed(8)}
     ax = plots.success_curves(rows, {"a": "one", "b": "two", "c": "one", "d": "three"}, ax=new_axes())
     a, end_a, b, c, d = ax.lines
     np.testing.assert_allclose(a.get_xdata(), [10, 10, 30, 1000])
@@ -92,7 +115,8 @@ def test_success_curves_of_several_rows():
 
 
 def test_crosses_of_several_methods_at_one_place_are_all_to_be_seen():
-    rows = {"a": needed(-1), "b": needed(-1, -1), "c": needed(-1, seen=500), "d": needed(-1)}
+    nan = np.nan
+    rows = {"a": needed(nan), "b": needed(nan, nan), "c": needed(nan, seen=500), "d": needed(nan)}
     ax = plots.success_curves(rows, {"a": "one", "b": "two", "c": "two", "d": "one"}, ax=new_axes())
     heights = [line.get_ydata()[0] for line in ax.lines]
     assert heights[0] == heights[2] == heights[3] == 0
@@ -105,7 +129,7 @@ def test_success_curves_refuse():
     with pytest.raises(ValueError, match=r"summaries\['a'\] must hold sequences;"):
         plots.success_curves({"a": needed(3).drop_vars("sequences")}, ax=new_axes())
     with pytest.raises(ValueError, match="along"):
-        plots.success_curves({"a": needed()}, ax=new_axes())
+        plots.success_curves({"a": needed(3).expand_dims("row")}, ax=new_axes())
 
 
 def test_success_curve_refuses_rows_and_a_cap_too_low():

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 import lstmsim
 from lstmsim.campaign.dask import Cluster
@@ -25,7 +24,7 @@ from lstmsim.campaign.progress import Display
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.threads import Ensemble, Job
 from lstmsim.report import json as outcome
-from lstmsim.report.results import Reached, RowResult, read_row
+from lstmsim.report.results import RowResult, read_row
 from lstmsim.simulation.config import Config
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import whole_or_absent
@@ -201,16 +200,18 @@ def _run_campaign(
         with display, contextlib.closing(trials.run(display.tick)) as ended:
             for name, result in ended:
                 display.ended(name, result)
+    from lstmsim.report.console import trial_table
+    from lstmsim.report.html import write_report
+    from lstmsim.report.pictures import write_overview
+
     # What was asked of the folder before belongs to its summary and report as well.
     results = [read_row(out, request) for request in manifest.requests]
-    attrs = {result.request.name: result.attrs for result in results if result.attrs}
-    write_summary(out / "summary.nc", summarise(attrs))
-    for request in requests:
-        console.print(trial_table(request, attrs[request.name][: request.trials]))
-        for picture in _pictures(request, attrs[request.name], out):
-            console.print(f"picture: {picture}")
-    from lstmsim.report.page import write_report
-
+    write_summary(out / "summary.nc", summarise({r.request.name: r.trials for r in results if r.n}))
+    for shown in results:
+        if shown.request.name in {request.name for request in requests}:
+            console.print(trial_table(shown))
+            if (picture := write_overview(out, shown)) is not None:
+                console.print(f"picture: {escape(str(picture))}")
     console.print(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}; report: {write_report(out, results)}")
     return results
 
@@ -295,75 +296,3 @@ def _refuse_other(path: Path, attrs: dict[str, Any], config: Config, seed: int, 
         if value != asked:
             allowed = "another --out, or --force to start over in a new subfolder"
             raise ValueError(f"{path} was run with {key}={value!r}, not {asked!r}; allowed: {allowed}")
-
-
-def trial_table(request: Request, attrs: list[dict[str, Any]]) -> Table:
-    """Trials of a row, with the paper's figures beside ours."""
-    row, stages = request.row, [stage.name for stage in request.config.training.stages]
-    reading = f", reading: {request.reading}" if request.reading else ""
-    table = Table(title=f"row {row.id}: {row.title}{reading}", box=None, pad_edge=False, title_justify="left")
-    table.add_column("trial")
-    table.add_column("status")
-    for stage in stages:
-        table.add_column("sequences" if stage == "solved" else stage, justify="right")
-    for heading in ("95 % correct", "test: wrong", "MSE", "seconds"):
-        table.add_column(heading, justify="right")
-    shown = attrs if len(attrs) <= 30 else []
-    for a in shown:
-        reached = [a.get(f"sequences_to_{stage}", -1) for stage in stages]
-        cells = [f"{n:,}" if n >= 0 else "-" for n in reached]
-        level = a.get("sequences_to_correct_95", -1)
-        table.add_row(
-            str(a["trial"]),
-            str(a["status"]),
-            *cells,
-            f"{level:,}" if level >= 0 else "-",
-            f"{a['test_wrong']}/{a['test_sequences']}" if a["test_sequences"] else "-",
-            f"{a['test_squared_error']:.2g}" if a["test_sequences"] else "-",
-            f"{a['seconds']:.1f}",
-        )
-    solved = [a for a in attrs if a["status"] == "solved"]
-    means = [f"{mean:,.0f}" if (mean := Reached.of(attrs, stage).mean) is not None else "-" for stage in stages]
-    tested = sum(int(a["test_sequences"]) for a in solved)
-    wrong = f"{sum(int(a['test_wrong']) for a in solved) / tested:.2%}" if tested else "-"
-    mse = f"{np.mean([a['test_squared_error'] for a in solved]):.2g}" if tested else "-"
-    table.add_section()
-    table.add_row("ours", f"{len(solved)}/{len(attrs)} solved", *means, "", wrong, mse, "")
-    paper = row.published
-    figures = [paper.sequences if stage == stages[-1] else paper.stages.get(stage) for stage in stages]
-    table.add_row(
-        "paper",
-        "-" if paper.solved is None else f"{paper.solved:.0%} solved",
-        *(f"{figure:,.0f}" if figure is not None else "-" for figure in figures),
-        "",
-        "-" if paper.wrong is None else f"{paper.wrong:.2%}",
-        "-" if paper.squared_error is None else f"{paper.squared_error:.2g}",
-        "",
-    )
-    return table
-
-
-def _pictures(request: Request, attrs: list[dict[str, Any]], out: Path) -> list[Path]:
-    """Picture of the row's first trial that has a test trace: cell states, gates and learning curve."""
-    import xarray as xr
-
-    for a in sorted(attrs, key=lambda a: a["status"] != "solved"):
-        path = trial_path(out, request.name, int(a["trial"]))
-        with xr.open_datatree(path) as tree:
-            if "test_trace" not in tree.children:
-                continue
-            if "cell_state" not in tree["test_trace"]:
-                return []
-            from lstmsim import plots
-
-            trace = tree["test_trace"].to_dataset().load()
-            first = trace.isel(step=trace["sequence"].values == trace["sequence"].values[0])
-            title = f"row {request.row.id}: {request.row.title}, trial {a['trial']} ({a['status']})"
-            with plots.style():
-                figure = plots.overview(
-                    first, tree["progress"].to_dataset().load(), title=title, paper=request.row.published.sequences
-                )
-                picture = out / request.name / "overview.png"
-                figure.savefig(picture)
-        return [picture]
-    return []

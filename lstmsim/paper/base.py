@@ -71,6 +71,9 @@ class Table:
     complete: bool = True
 
 
+OWN = Table("Experiments of one's own", complete=False)
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a published table.

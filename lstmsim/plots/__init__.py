@@ -8,7 +8,7 @@ from lstmsim.plots.flow import backflow, credit_map, scaling, weights
 from lstmsim.plots.learning import lag_scaling, learning_curve, success_curve, success_curves
 from lstmsim.plots.sheet import overview
 from lstmsim.plots.styles import PALETTE, STYLE, style
-from lstmsim.plots.traces import cell_states, errors, gate_histogram, gates
+from lstmsim.plots.traces import cell_states, errors, gate_histogram, gates, hidden, outputs
 
 __all__ = [
     "PALETTE",
@@ -19,8 +19,10 @@ __all__ = [
     "errors",
     "gate_histogram",
     "gates",
+    "hidden",
     "lag_scaling",
     "learning_curve",
+    "outputs",
     "overview",
     "scaling",
     "style",

@@ -11,12 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from lstmsim.plots.styles import DASHES, MARKERS, PALETTE, axes_or_new, axis_label, fade, legend_above, need, style
+from lstmsim.plots.styles import DASHES, MARKERS, PALETTE, Array, axes_or_new, axis_label, fade, legend_above, need, style
 
 
 @style()
 def learning_curve(
-    progress: xr.Dataset, ax: Axes | None = None, bound: float | None = None, paper: float | None = None
+    progress: xr.Dataset,
+    ax: Axes | None = None,
+    bound: float | None = None,
+    paper: float | None = None,
+    ended: float | None = None,
 ) -> Axes:
     """Draw the mean absolute error and the fraction of correct sequences over the sequences seen.
 
@@ -30,6 +34,8 @@ def learning_curve(
         Error that the stopping rule asks for, drawn as a horizontal line.
     paper : float, optional
         The paper's mean number of sequences, drawn as a vertical line.
+    ended : float, optional
+        Sequences after which the trial ended, drawn as a vertical line: the last window may have ended a little before.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def learning_curve(
     ValueError
         If a variable is missing or a dimension other than `trial` and `window` is present.
     """
-    need("progress", progress, "sequences", "mean_absolute_error")
+    progress = need("progress", progress, "sequences", "mean_absolute_error")
     if set(progress["mean_absolute_error"].dims) - {"trial"} != {"window"}:
         dims = progress["mean_absolute_error"].dims
         raise ValueError(f"progress must have the dimensions (window) or (trial, window), got {dims}")
@@ -65,6 +71,8 @@ def learning_curve(
             right.plot(trial["sequences"], trial["fraction_correct"], color=PALETTE[1], **looks)
         right.set_ylim(-0.03, 1.03)
         right.set_ylabel(axis_label(progress["fraction_correct"], "fraction correct"), color=PALETTE[1])
+    if ended is not None:
+        ax.axvline(ended, color="0.35", linestyle=DASHES[2], linewidth=1.3, label=f"ended at {ended:,.0f}")
     _mark_paper(ax, paper)
     _sequence_axis(ax, axis_label(progress["sequences"], "sequences seen", unit="sequences"))
     return legend_above(ax)
@@ -93,18 +101,15 @@ def success_curve(summary: xr.Dataset, ax: Axes | None = None, paper: float | No
     Raises
     ------
     ValueError
-        If the variable is missing, has no trials or other dimensions than `trial`, or exceeds `cap`.
+        If the variable is missing, has other dimensions than `trial` or a number below 0, or exceeds `cap`.
     """
-    need("summary", summary, "sequences_to_success")
-    needed = summary["sequences_to_success"]
-    if needed.dims != ("trial",) or needed.size == 0:
-        raise ValueError(f"summary must hold sequences_to_success with trials along (trial), got {dict(needed.sizes)}")
-    solved = np.sort(needed.values[np.isfinite(needed.values)])
+    needed = _needed("summary", summary)
+    solved = np.sort(needed[np.isfinite(needed)])
     if cap is not None and solved.size and solved[-1] > cap:
         raise ValueError(f"cap must not be below the slowest solved trial ({solved[-1]:g} sequences), got {cap:g}")
     ax = axes_or_new(ax)
     end = cap if cap is not None else max([*solved[-1:] * 1.05, paper or 0.0])
-    fraction = np.append(np.arange(solved.size + 1), solved.size) / needed.size
+    fraction = np.append(np.arange(solved.size + 1), solved.size) / max(needed.size, 1)
     label = f"{solved.size} of {needed.size} trials solved"
     ax.step([0.0, *solved, end], fraction, where="post", color=PALETTE[0], linewidth=2.0, label=label)
     if solved.size:
@@ -126,7 +131,7 @@ def success_curves(
     Parameters
     ----------
     summaries : mapping of str to xarray.Dataset
-        For each label `sequences` and `sequences_to_success` (trial), NaN or -1 where a trial was not solved.
+        For each label `sequences` and `sequences_to_success` (trial), NaN where a trial was not solved.
     methods : mapping of str to str, optional
         Method of each label: one colour per method, its rows told apart by dashes and marks. By default every label
         has its own.
@@ -141,26 +146,22 @@ def success_curves(
     Raises
     ------
     ValueError
-        If there are no rows, a variable is missing, or a row has no trials.
+        If there are no rows, or as `success_curve`.
     """
     if not summaries:
         raise ValueError("summaries must hold at least one row")
-    for label, summary in summaries.items():
-        need(f"summaries[{label!r}]", summary, "sequences", "sequences_to_success")
-        if summary["sequences_to_success"].dims != ("trial",) or summary["sequences_to_success"].size == 0:
-            sizes = dict(summary["sequences_to_success"].sizes)
-            raise ValueError(f"summaries[{label!r}] must have trials along (trial), got {sizes}")
+    rows = {label: _needed(f"summaries[{label!r}]", summary, "sequences") for label, summary in summaries.items()}
+    ends = {label: np.nanmax(summary["sequences"].values, initial=1) for label, summary in summaries.items()}
     ax = axes_or_new(ax)
     methods = methods or {label: label for label in summaries}
     colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(dict.fromkeys(map(methods.get, summaries)))}
     looks = dict.fromkeys(colours, 0)
     crosses: dict[tuple[float, float], list[str]] = {}
-    for label, summary in summaries.items():
+    for label, needed in rows.items():
         method = methods.get(label)
         colour, look = colours[method], looks[method]
         dash, looks[method] = DASHES[look % len(DASHES)], look + 1
-        needed, n = summary["sequences_to_success"].values, summary.sizes["trial"]
-        solved, end = np.sort(needed[needed >= 0]).astype(float), float(summary["sequences"].max())
+        n, solved, end = needed.size, np.sort(needed[np.isfinite(needed)]), float(ends[label])
         text = f"{label}: {solved.size}/{n}"
         if solved.size:
             x, y = [solved[0], *solved], [*(np.arange(solved.size + 1) / n)]
@@ -228,6 +229,18 @@ def lag_scaling(
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     return legend_above(ax)
+
+
+def _needed(argument: str, summary: xr.Dataset, *names: str) -> Array:
+    """Return the sequences until success by trial, NaN where a trial was not solved."""
+    needed = need(argument, summary, *names, "sequences_to_success")["sequences_to_success"]
+    if needed.dims != ("trial",):
+        raise ValueError(f"{argument} must hold sequences_to_success with trials along (trial), got {dict(needed.sizes)}")
+    values = np.asarray(needed.values, dtype=np.float64)
+    if (values < 0).any():
+        allowed = "at least 0, NaN where a trial was not solved"
+        raise ValueError(f"sequences_to_success of {argument} holds {values.min():g}; allowed: {allowed}")
+    return values
 
 
 def _mark_paper(ax: Axes, paper: float | None) -> None:

@@ -12,7 +12,13 @@ from lstmsim.plots.traces import cell_states, gates
 
 
 @style()
-def overview(test_trace: xr.Dataset, progress: xr.Dataset, title: str | None = None, paper: float | None = None) -> Figure:
+def overview(
+    test_trace: xr.Dataset,
+    progress: xr.Dataset,
+    title: str | None = None,
+    paper: float | None = None,
+    ended: float | None = None,
+) -> Figure:
     """Draw a run on one sheet: cell states and gates in a test sequence, and the learning curve.
 
     Parameters
@@ -25,6 +31,8 @@ def overview(test_trace: xr.Dataset, progress: xr.Dataset, title: str | None = N
         Heading of the sheet.
     paper : float, optional
         The paper's mean number of sequences.
+    ended : float, optional
+        Sequences after which the trial ended.
 
     Returns
     -------
@@ -44,7 +52,7 @@ def overview(test_trace: xr.Dataset, progress: xr.Dataset, title: str | None = N
     gates(test_trace, ax=below)
     above.set_xlabel("")
     above.tick_params(labelbottom=False)
-    right = learning_curve(progress, ax=figure.add_subplot(grid[:, 1]), paper=paper)
+    right = learning_curve(progress, ax=figure.add_subplot(grid[:, 1]), paper=paper, ended=ended)
     figure.align_ylabels([above, below])
     for ax, heading in ((above, _outcome(test_trace)), (right, "Training")):
         legend = ax.get_legend() or ax.legend([], [], loc="lower left", bbox_to_anchor=(0.0, 1.0), borderpad=0.0)

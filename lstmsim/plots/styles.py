@@ -80,11 +80,23 @@ def listing(names: Iterable[Hashable]) -> str:
     return ", ".join(map(str, names)) or "none"
 
 
-def need(argument: str, dataset: xr.Dataset, *names: str) -> None:
-    """Check that a dataset, the argument so called, holds the variables `names`."""
+def need(argument: str, data: xr.Dataset | xr.DataTree, *names: str, any_of: Iterable[str] = ()) -> xr.Dataset:
+    """Return what the argument so called holds, a dataset or a node of a tree.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or lacks one of the variables `names`, or all of `any_of`.
+    """
+    dataset = data.to_dataset() if isinstance(data, xr.DataTree) else data
+    if not isinstance(dataset, xr.Dataset):
+        raise ValueError(f"{argument} is a {type(data).__name__}; allowed: an xarray.Dataset")
     missing = [name for name in names if name not in dataset]
     if missing:
         raise ValueError(f"{argument} must hold {listing(missing)}; it has {listing(dataset.variables)}")
+    if any_of and not set(any_of) & set(dataset.variables):
+        raise ValueError(f"{argument} must hold one of {listing(any_of)}; it has {listing(dataset.variables)}")
+    return dataset
 
 
 def axis_label(array: xr.DataArray, name: str, unit: str = "") -> str:
@@ -99,11 +111,27 @@ def fade(lines: int) -> float:
     return 1.0 if lines == 1 else max(0.15, min(0.8, 4.0 / lines))
 
 
-def legend_above(ax: Axes) -> Axes:
-    """Put the legend above the picture, where it hides nothing."""
-    count = len(ax.get_legend_handles_labels()[1])
-    # More entries than this hide the picture; colour and dashes then show blocks and places only.
-    if 0 < count <= MAX_LEGEND:
-        columns = count if count <= 4 else -(-count // 2)
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderpad=0.0, handlelength=1.8)
+def legend_above(ax: Axes, *, most: int = MAX_LEGEND, size: float = 9.0) -> Axes:
+    """Put the legend above the picture, where it hides nothing, in as many columns as there is room for.
+
+    More than `most` entries would hide the picture; colour and dashes then show blocks and places only.
+    """
+    handles, labels = ax.get_legend_handles_labels()
+    if 0 < len(labels) <= most:
+        letters = (_width(ax) - 0.8) * 135 / size  # about, in the fonts that matplotlib brings
+        columns = max(1, min(len(labels), int(letters // (max(map(len, labels)) + 5))))
+        columns = -(-len(labels) // -(-len(labels) // columns))  # rows of about one length
+        where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.0}
+        ax.legend(handles, labels, ncols=columns, fontsize=size, handlelength=1.8, **where)
     return ax
+
+
+def _width(ax: Axes) -> float:
+    """Width of the axes in inches, about: constrained layout gives each its share of the figure when it is drawn."""
+    figure, spec = ax.figure, ax.get_subplotspec()
+    share = ax.get_position().width
+    if spec is not None:
+        grid = spec.get_gridspec()
+        ratios = np.asarray(grid.get_width_ratios(), dtype=np.float64)
+        share = ratios[spec.colspan.start : spec.colspan.stop].sum() / ratios.sum()
+    return float(figure.bbox.width / figure.dpi * share)

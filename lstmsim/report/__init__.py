@@ -1,1 +1,1 @@
-"""What a run amounts to, as tables, pictures and pages."""
+"""What a run amounts to, read once from its trial files, and its views: console, page, Markdown, JSON."""

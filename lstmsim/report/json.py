@@ -30,26 +30,28 @@ def text(content: dict[str, Any]) -> str:
 
 
 def of_row(row: Row) -> dict[str, Any]:
-    """A row and the paper's figures."""
+    """A row and the published figures."""
     paper = {"solved": row.published.solved, "sequences": row.published.sequences, "wrong": row.published.wrong}
-    weights = getattr(row.config.settings, "n_weights", None)
-    return {"row": row.id, "task": row.title, "learner": row.config.learner, "weights": weights, "paper": paper}
+    net = {"learner": row.config.learner, "weights": row.config.settings.n_weights}
+    return {"row": row.id, "task": row.title, **net, "paper": paper}
 
 
 def of_request(request: Request) -> dict[str, Any]:
     """A row as it was asked for."""
     asked = {"name": request.name, "trials": request.trials, "set": request.changes, "reading": request.reading}
-    return of_row(request.row) | {"weights": getattr(request.config.settings, "n_weights", None)} | asked
+    return of_row(request.row) | {"weights": request.config.settings.n_weights} | asked
 
 
 def of_result(result: RowResult) -> dict[str, Any]:
-    """A row's outcome, and that of each trial."""
+    """A row's outcome, and that of each trial; null: not reached."""
+    wrong, tested = result.test
+    test = {"sequences": tested, "wrong": wrong, "squared_error": result.test_mean("test_squared_error")}
     return of_request(result.request) | {
         **result.statuses,
-        "sequences_to_success": _reached(result.sequences),
-        "stages": {name: _reached(reached) for name, reached in result.stages.items()},
-        "test": {"sequences": result.test_sequences, "wrong": result.test_wrong, "squared_error": result.squared_error},
-        "each": [{key: attrs[key] for key in _EACH if key in attrs} for attrs in result.attrs],
+        "sequences_to_success": _reached(result.reached()),
+        "stages": {name: _reached(result.reached(name)) for name in result.stages},
+        "test": test,
+        "each": [{key: result.trials[key].values[i] for key in _EACH} for i in range(result.n)],
     }
 
 
@@ -60,5 +62,4 @@ def of_run(out: Path, seed: int, results: Sequence[RowResult]) -> dict[str, Any]
 
 
 def _reached(reached: Reached) -> dict[str, Any]:
-    low, high = reached.range or (None, None)
-    return {"trials": reached.n, "mean": reached.mean, "min": low, "max": high}
+    return {"trials": reached.n, "mean": reached.mean, "min": reached.low, "max": reached.high}

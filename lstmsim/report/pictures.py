@@ -16,21 +16,21 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from lstmsim import plots
 from lstmsim.campaign.folder import trial_path
-from lstmsim.plots.styles import PALETTE
-from lstmsim.report.comparison import Comparison
-from lstmsim.report.results import Reached, RowResult
+from lstmsim.learners.base import learner
+from lstmsim.plots.styles import PALETTE, legend_above
+from lstmsim.report.results import RowResult
+from lstmsim.report.tables import Comparison
 from lstmsim.tasks.distractors import Distractors
 from lstmsim.trace.schema import PROGRESS
-from lstmsim.trace.store import library
+from lstmsim.trace.store import library, whole_or_absent
 
 _WINDOWS = 400  # points of a learning curve, about
 _WIDTH = 5.2  # inches: the letters stay legible at the width of a phone
 _DPI = 170
-_LETTERS = 70  # of a legend's line
 _NAME = 28  # letters of a line of a row's name in the overview
 
 
@@ -65,28 +65,28 @@ class Picture:
 @plots.style()
 def row_pictures(out: Path, result: RowResult) -> list[Picture]:
     """Learning curves, success curve, and cell states and gates of a test sequence; fewer where the data lack."""
-    found = [_learning(out, result), _success(result), _trace(out, result)] if result.attrs else []
+    found = [_learning(out, result), _success(result), _trace(out, result)] if result.n else []
     return [picture for picture in found if picture is not None]
 
 
 @plots.style()
 def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     """Sequences until solved for every row, with the paper's mean beside; None for fewer than two rows with trials."""
-    shown = [result for result in results if result.attrs]
-    if len(shown) < 2 or not any(result.sequences.n or result.request.row.published.sequences for result in shown):
+    shown = [result for result in results if result.n]
+    if len(shown) < 2 or not any(result.n_solved or result.request.row.published.sequences for result in shown):
         return None
     names = [textwrap.fill(result.label, _NAME, break_on_hyphens=False) for result in shown]
     heights = np.array([max(0.27, 0.21 + 0.14 * name.count("\n")) for name in names])  # inches
     places, height = np.cumsum(heights) - heights / 2, float(heights.sum())
     figure, ax = _figure(1.3 + height)
     for y, result in zip(places, shown, strict=True):
-        reached, paper = result.sequences, result.request.row.published.sequences
-        ax.plot(reached.counts, [y] * reached.n, "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
+        reached, paper = result.reached(), result.request.row.published.sequences
+        ax.plot(result.counts(), [y] * reached.n, "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
         if reached.mean is not None:
             ax.plot(reached.mean, y, "|", color=PALETTE[0], markersize=13, markeredgewidth=2.4)
         if paper is not None:
             ax.plot(paper, y, "D", color=PALETTE[1], markersize=5, markerfacecolor="none", markeredgewidth=1.4)
-        count = f"{len(result.solved)}/{len(result.attrs)}"
+        count = f"{result.n_solved}/{result.n}"
         ax.text(1.01, y, count, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.text(1.01, -0.1, "solved", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.plot([], [], "o", color=PALETTE[0], alpha=0.5, markersize=4, label="trial solved")
@@ -99,7 +99,7 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderpad=0.0, handletextpad=0.3, fontsize=8)
-    parts = [f"{result.label}: {_words(result.sequences, result.request.row.published.sequences)}" for result in shown]
+    parts = [f"{result.label}: {_words(result)}" for result in shown]
     return _picture(
         figure,
         "Training sequences until solved by row. " + "; ".join(parts) + ".",
@@ -110,7 +110,7 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
 @plots.style()
 def scaling_picture(results: Sequence[RowResult]) -> Picture | None:
     """Sequences against the lag, and at the longest lag against the number of symbols: Table 3. None without rows."""
-    rows = [r for r in results if r.attrs and isinstance(r.request.config.task, Distractors)]
+    rows = [r for r in results if r.n and isinstance(r.request.config.task, Distractors)]
     longest = max((_task(r, "q") for r in rows), default=0)
     panels = [
         ("q", "minimal time lag q = number of symbols p", [r for r in rows if _task(r, "q") == _task(r, "p")]),
@@ -124,7 +124,7 @@ def scaling_picture(results: Sequence[RowResult]) -> Picture | None:
         ax = figure.add_subplot(len(panels), 1, place)
         _scaling_panel(ax, key, group)
         ax.set_xlabel(label)
-    parts = [f"{result.label}: {_words(result.sequences, result.request.row.published.sequences)}" for result in rows]
+    parts = [f"{result.label}: {_words(result)}" for result in rows]
     return _picture(
         figure,
         "Training sequences against the minimal time lag, logarithmic axes. " + "; ".join(parts) + ".",
@@ -135,15 +135,14 @@ def scaling_picture(results: Sequence[RowResult]) -> Picture | None:
 
 def _scaling_panel(ax: Axes, key: str, group: list[RowResult]) -> None:
     group = sorted(group, key=lambda r: _task(r, key))
-    most = max(len(r.attrs) for r in group)
-    trials = np.full((len(group), most), np.nan)
+    trials = np.full((len(group), max(r.n for r in group)), np.nan)
     for place, result in enumerate(group):
-        trials[place, : result.sequences.n] = result.sequences.counts
+        trials[place, : result.n_solved] = result.counts()
     x = [_task(r, key) for r in group]
     paper = [(_task(r, key), r.request.row.published.sequences) for r in group if r.request.row.published.sequences]
     paper = list(dict.fromkeys(paper))
     plots.lag_scaling(x, trials, [p[0] for p in paper], [p[1] for p in paper], ax=ax)
-    early = [(_task(r, key), r.milestone("correct_95").mean) for r in group]
+    early = [(_task(r, key), r.reached("correct_95").mean) for r in group]
     known = [(at, mean) for at, mean in early if mean is not None]
     ax.plot(*zip(*known, strict=True) if known else ([], []), "x", color=PALETTE[2], label="95 % correct")
     _legend(ax)
@@ -156,18 +155,14 @@ def _task(result: RowResult, key: str) -> int:
 @plots.style()
 def comparison_picture(comparison: Comparison) -> Picture | None:
     """Success curves of all methods of one of the paper's tables on one axis; None without two of them."""
-    lines = {line.label: line for line in comparison.lines if line.result and line.result.attrs}
-    if len(lines) < 2:
+    results = {result.label: result for result in comparison.results}
+    if len(results) < 2:
         return None
-    figure, ax = _figure(3.0 + 0.2 * len(lines))
-    summaries, parts = {}, []
-    for label, line in lines.items():
-        attrs = line.result.attrs if line.result else []
-        counts = {name: ("trial", [int(a[name]) for a in attrs]) for name in ("sequences", "sequences_to_success")}
-        summaries[label] = xr.Dataset(counts)
-        parts.append(f"{label} {sum(n >= 0 for n in counts['sequences_to_success'][1])} of {len(attrs)} trials")
-    plots.success_curves(summaries, {label: line.method for label, line in lines.items()}, ax=ax)
+    figure, ax = _figure(3.0 + 0.2 * len(results))
+    methods = {label: learner(result.request.config.learner).label for label, result in results.items()}
+    plots.success_curves({label: result.trials for label, result in results.items()}, methods, ax=ax)
     _legend(ax)
+    parts = [f"{label} {result.n_solved} of {result.n} trials" for label, result in results.items()]
     return _picture(
         figure,
         f"Fraction of trials solved against sequences, {comparison.table.heading}: " + ", ".join(parts) + ".",
@@ -177,7 +172,7 @@ def comparison_picture(comparison: Comparison) -> Picture | None:
 
 
 def _learning(out: Path, result: RowResult) -> Picture | None:
-    tables = [_progress(trial_path(out, result.request.name, int(a["trial"]))) for a in result.attrs]
+    tables = [_progress(trial_path(out, result.request.name, int(trial))) for trial in result.trials["trial"]]
     longest = max(len(table) for table in tables)
     if longest == 0:
         return None
@@ -211,31 +206,65 @@ def _progress(path: Path) -> npt.NDArray[np.float64]:
 
 
 def _success(result: RowResult) -> Picture:
-    counts = [float(n) if n >= 0 else np.nan for n in (int(a["sequences_to_success"]) for a in result.attrs)]
-    paper, reached = result.request.row.published.sequences, result.sequences
     # Without a trial that gave up, the axis need not go on to where one would have.
-    cap = result.request.config.training.max_sequences if reached.n < len(counts) else None
+    cap = result.cap if result.n_solved < result.n else None
     figure, ax = _figure(3.4)
-    plots.success_curve(xr.Dataset({"sequences_to_success": ("trial", counts)}), ax=ax, paper=paper, cap=cap)
+    plots.success_curve(result.trials, ax=ax, paper=result.request.row.published.sequences, cap=cap)
     _legend(ax)
     return _picture(
         figure,
-        f"Success curve: {reached.n} of {len(counts)} trials solved, {_words(reached, paper)}.",
+        f"Success curve: {result.n_solved} of {result.n} trials solved, {_words(result)}.",
         "Fraction of trials solved against the training sequences needed"
         + (f", up to the cap of {cap:,}." if cap is not None else "."),
     )
 
 
 def _trace(out: Path, result: RowResult) -> Picture | None:
-    for a in sorted(result.attrs, key=lambda a: a["status"] != "solved"):
-        trace = _test_sequence(trial_path(out, result.request.name, int(a["trial"])))
-        if trace is not None:
-            which = f"a test sequence, trial {a['trial']} ({str(a['status']).replace('_', ' ')})"
-            if {"cell_state", "input_gate"} <= set(trace):
-                return _cells(trace, which)
-            # A growing net may have ended before its first hidden unit joined.
-            return _hidden(trace, which) if "hidden" in trace and trace["hidden"].notnull().any() else None
+    found = _first_test_sequence(out, result)
+    if found is None:
+        return None
+    trial, trace = found
+    which = f"a test sequence, trial {trial} ({_status(result, trial)})"
+    if "cell_state" in trace:
+        return _cells(trace, which)
+    # A growing net may have ended before its first hidden unit joined.
+    return _hidden(trace, which) if "hidden" in trace and trace["hidden"].notnull().any() else None
+
+
+def _first_test_sequence(out: Path, result: RowResult) -> tuple[int, xr.Dataset] | None:
+    """A trial with a test trace, a solved one if possible, and its first test sequence."""
+    solved = result.trials["status"].values == "solved"
+    for trial in result.trials["trial"].values[np.argsort(~solved, kind="stable")]:
+        if (trace := _test_sequence(trial_path(out, result.request.name, int(trial)))) is not None:
+            return int(trial), trace
     return None
+
+
+def _status(result: RowResult, trial: int) -> str:
+    one = result.trials.sel(trial=trial)
+    return f"{one['status'].item().replace('_', ' ')} after {one['sequences'].item():,} sequences"
+
+
+@plots.style()
+def write_overview(out: Path, result: RowResult) -> Path | None:
+    """Write `<row>/overview.png`: cell states, gates and learning curve of the first trial that has a test trace.
+
+    A solved trial is taken if there is one. Returns the file's path; None without a trace, or where the method has no cells.
+    """
+    found = _first_test_sequence(out, result)
+    if found is None or "cell_state" not in found[1]:
+        return None
+    request, (trial, trace) = result.request, found
+    one = result.trials.sel(trial=trial)
+    table = _progress(trial_path(out, request.name, trial))
+    progress = xr.Dataset({name: ("window", table[:, i], v.attrs) for i, (name, v) in enumerate(PROGRESS.items())})
+    title = f"row {request.row.id}: {request.row.title}, trial {trial} ({_status(result, trial)})"
+    paper = request.row.published.sequences
+    figure = plots.overview(trace, progress, title=title, paper=paper, ended=one["sequences"].item())
+    path = out / request.name / "overview.png"
+    with whole_or_absent(path) as part:
+        figure.savefig(part, format="png")
+    return path
 
 
 def _cells(trace: xr.Dataset, which: str) -> Picture:
@@ -260,13 +289,12 @@ def _cells(trace: xr.Dataset, which: str) -> Picture:
 
 def _hidden(trace: xr.Dataset, which: str) -> Picture:
     figure, ax = _figure(3.4)
-    values = trace["hidden"].transpose("step", ...).values
-    ax.plot(trace["t"].values, values, linewidth=1.2)
-    ax.set(xlabel="time (steps)", ylabel="activation of the hidden units")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plots.hidden(trace, ax=ax)
+    _legend(ax)
+    values = trace["hidden"].values
     return _picture(
         figure,
-        f"A test sequence of {len(values):,} steps: activations of {values.shape[1]} hidden units between "
+        f"A test sequence of {trace.sizes['step']:,} steps: activations of {trace.sizes['hidden']} hidden units between "
         f"{np.nanmin(values):.3g} and {np.nanmax(values):.3g}.",
         f"Hidden units in {which}.",
     )
@@ -282,8 +310,9 @@ def _test_sequence(path: Path) -> xr.Dataset | None:
             return None
 
 
-def _words(reached: Reached, paper: float | None) -> str:
-    ours = "no success" if reached.mean is None else f"mean {reached.mean:,.0f} sequences"
+def _words(result: RowResult) -> str:
+    mean, paper = result.reached().mean, result.request.row.published.sequences
+    ours = "no success" if mean is None else f"mean {mean:,.0f} sequences"
     return ours if paper is None else f"{ours}, the paper {paper:,.0f}"
 
 
@@ -293,11 +322,7 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def _legend(ax: Axes) -> None:
-    """A legend above the picture in as many columns as there is room for."""
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
-        columns = max(1, _LETTERS // (max(map(len, labels)) + 7))
-        ax.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderpad=0.0, fontsize=8)
+    legend_above(ax, most=10**6, size=8.0)
 
 
 def _picture(figure: Figure, alt: str, caption: str) -> Picture:

@@ -1,23 +1,21 @@
-"""What the trials of a row amount to, for tables: fraction solved, sequences needed, test results."""
+"""What the trials of a row amount to: fraction solved, sequences needed, test results."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from lstmsim.campaign.folder import trial_path
+from lstmsim.campaign.manifest import recall
 from lstmsim.campaign.requests import Request
-from lstmsim.simulation.config import parse_value
-from lstmsim.trace.summary import STATUSES, BrokenFile, read_trial
-
-Attrs = dict[str, Any]
+from lstmsim.report.text import value_text
+from lstmsim.trace.summary import STATUSES, BrokenFile, of_trials, read_trial
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -50,45 +48,18 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
 
 
-@dataclass(frozen=True)
-class Reached:
-    """Training sequences until something happened, over the trials in which it did.
+class Reached(NamedTuple):
+    """Training sequences until something happened: over `n` of the `trials`, in the others it never did."""
 
-    Attributes
-    ----------
-    counts : tuple of int
-        Sequences, one number per trial that got there.
-    trials : int
-        All trials.
-    """
+    n: int = 0
+    trials: int = 0
+    mean: float | None = None
+    low: int | None = None
+    high: int | None = None
 
-    counts: tuple[int, ...]
-    trials: int
-
-    @classmethod
-    def of(cls, attrs: Iterable[Attrs], name: str) -> Reached:
-        """From the attribute `sequences_to_NAME` of trials, -1 where it never happened."""
-        every = [int(a.get(f"sequences_to_{name}", -1)) for a in attrs]
-        return cls(tuple(n for n in every if n >= 0), len(every))
-
-    @property
-    def n(self) -> int:
-        """Trials that got there."""
-        return len(self.counts)
-
-    @property
-    def mean(self) -> float | None:
-        """Mean over the trials that got there."""
-        return float(np.mean(self.counts)) if self.counts else None
-
-    @property
-    def range(self) -> tuple[int, int] | None:
-        """Smallest and largest number."""
-        return (min(self.counts), max(self.counts)) if self.counts else None
-
-    def ratio(self, paper: float | None) -> float | None:
-        """The mean divided by the paper's."""
-        return None if self.mean is None or not paper else self.mean / paper
+    def ratio(self, published: float | None) -> float | None:
+        """Return the mean divided by a published one."""
+        return None if self.mean is None or not published else self.mean / published
 
 
 @dataclass(frozen=True)
@@ -99,83 +70,82 @@ class RowResult:
     ----------
     request : Request
         What was asked for.
-    attrs : list of dict
-        Attributes of the finished trials, as `lstmsim.trace.summary.read_trial` gives them.
+    trials : xarray.Dataset
+        As `lstmsim.trace.summary.of_trials` gives it.
     broken : list of str
         Messages about files that cannot be read.
     """
 
     request: Request
-    attrs: list[Attrs]
+    trials: xr.Dataset
     broken: list[str] = field(default_factory=list)
 
+    @property
+    def n(self) -> int:
+        """Trials that have ended."""
+        return self.trials.sizes["trial"]
+
     @cached_property
-    def solved(self) -> list[Attrs]:
+    def solved(self) -> xr.Dataset:
         """Trials that were solved."""
-        return [a for a in self.attrs if a["status"] == "solved"]
+        return self.trials.isel(trial=np.flatnonzero(self.trials["status"].values == "solved"))
+
+    @property
+    def n_solved(self) -> int:
+        """Trials that were solved."""
+        return self.solved.sizes["trial"]
 
     @cached_property
     def statuses(self) -> dict[str, int]:
         """Number of trials by status."""
-        return {status: sum(a["status"] == status for a in self.attrs) for status in STATUSES}
+        return {status: int((self.trials["status"].values == status).sum()) for status in STATUSES}
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """Wilson's 95 % interval of the fraction solved."""
-        return wilson(len(self.solved), len(self.attrs)) if self.attrs else None
+        return wilson(self.n_solved, self.n) if self.n else None
 
-    @cached_property
-    def sequences(self) -> Reached:
-        """Sequences until the whole stopping rule was met."""
-        return Reached.of(self.attrs, "success")
+    def counts(self, milestone: str = "success") -> Any:
+        """Sequences until a milestone, of the trials that reached it."""
+        values = self.trials.get(f"sequences_to_{milestone}")
+        return np.zeros(0) if values is None else values.values[np.isfinite(values.values)]
 
-    @cached_property
-    def stages(self) -> dict[str, Reached]:
-        """Sequences until each stage of the stopping rule but the last."""
-        return {stage.name: Reached.of(self.attrs, stage.name) for stage in self.request.config.training.stages[:-1]}
-
-    def milestone(self, name: str) -> Reached:
-        """Sequences until a milestone, named as in `lstmsim.kernels.scores.MILESTONES`."""
-        return Reached.of(self.attrs, name)
-
-    @cached_property
-    def per_success(self) -> float | None:
-        """Sequences of all trials, those without success too, per trial solved."""
-        return sum(int(a["sequences"]) for a in self.attrs) / len(self.solved) if self.solved else None
-
-    @cached_property
-    def test_sequences(self) -> int:
-        """Test sequences of the solved trials together."""
-        return sum(int(a["test_sequences"]) for a in self.solved)
-
-    @cached_property
-    def test_wrong(self) -> int:
-        """Those of them that were not correct."""
-        return sum(int(a["test_wrong"]) for a in self.solved)
-
-    @cached_property
-    def wrong(self) -> float | None:
-        """Fraction of wrong test sequences, over the solved trials."""
-        return self.test_wrong / self.test_sequences if self.test_sequences else None
-
-    @cached_property
-    def squared_error(self) -> float | None:
-        """Mean squared test error, over the solved trials."""
-        return self._mean("test_squared_error")
-
-    @cached_property
-    def difference(self) -> float | None:
-        """Mean absolute test error, over the solved trials."""
-        return self._mean("test_error")
-
-    def _mean(self, name: str) -> float | None:
-        return float(np.mean([a[name] for a in self.solved])) if self.test_sequences else None
+    def reached(self, milestone: str = "success") -> Reached:
+        """Return when a milestone was reached: "success", a stage, or one of `lstmsim.kernels.scores.MILESTONES`."""
+        counts = self.counts(milestone)
+        if not counts.size:
+            return Reached(0, self.n)
+        return Reached(counts.size, self.n, float(counts.mean()), int(counts.min()), int(counts.max()))
 
     @property
-    def weights(self) -> int | None:
-        """Trainable weights; None where the net's size is not fixed."""
-        found: int | None = getattr(self.request.config.settings, "n_weights", None)
-        return found
+    def stages(self) -> list[str]:
+        """Names of the stages of the stopping rule but the last."""
+        return [stage.name for stage in self.request.config.training.stages[:-1]]
+
+    @property
+    def cap(self) -> int:
+        """Sequences after which a trial gives up."""
+        return int(self.request.config.training.max_sequences)
+
+    @property
+    def per_success(self) -> float | None:
+        """Sequences of all trials, those without success too, per trial solved."""
+        return int(self.trials["sequences"].sum()) / self.n_solved if self.n_solved else None
+
+    @property
+    def test(self) -> tuple[int, int]:
+        """Test sequences of the solved trials together that were wrong, and all of them."""
+        return int(self.solved["test_wrong"].sum()), int(self.solved["test_sequences"].sum())
+
+    def test_mean(self, name: str) -> float | None:
+        """Return the mean over the solved trials of "test_error" or "test_squared_error"; None without a test."""
+        values = self.solved[name].values
+        return float(np.nanmean(values)) if np.isfinite(values).any() else None
+
+    @property
+    def joined(self) -> tuple[int, ...]:
+        """Units that had joined by the end of each trial, of the successful ones if there are any."""
+        return tuple(map(int, (self.solved if self.n_solved else self.trials)["joined"].values))
 
     @property
     def label(self) -> str:
@@ -187,17 +157,20 @@ class RowResult:
     @property
     def setting(self) -> str:
         """What was changed, as KEY=VALUE text that --set takes."""
-        return " ".join(f"{key}={value_text(value)}" for key, value in self.request.changes.items())
+        return _assignments(self.request.changes)
 
     @property
     def departures(self) -> str:
         """The same without the cap, which tables give apart and which is no reading of the paper."""
-        changes = self.request.changes.items()
-        return " ".join(f"{key}={value_text(value)}" for key, value in changes if key != "max_sequences")
+        return _assignments({key: value for key, value in self.request.changes.items() if key != "max_sequences"})
+
+
+def _assignments(changes: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value_text(value)}" for key, value in changes.items())
 
 
 def read_row(out: Path, request: Request) -> RowResult:
-    """Read the attributes of a row's trial files, each once."""
+    """Read a row's trial files, each once."""
     attrs, broken = [], []
     for trial in range(request.trials):
         path = trial_path(out, request.name, trial)
@@ -206,17 +179,18 @@ def read_row(out: Path, request: Request) -> RowResult:
                 attrs.append(read_trial(path))
             except BrokenFile as error:
                 broken.append(str(error))
-    return RowResult(request, attrs, broken)
+    return RowResult(request, of_trials(attrs), broken)
 
 
-def value_text(value: Any) -> str:
-    """A value in the notation of --set, which `lstmsim.simulation.config.parse_value` reads."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(json.dumps(part) if isinstance(part, str) else value_text(part) for part in value)}]"
-    if isinstance(value, str) and (parse_value(value) != value or " " in value):
-        return json.dumps(value)
-    return str(value)
+def read_run(out: Path) -> list[RowResult]:
+    """Read all that a run's folder was asked for.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no `run.json` that can be used, or no finished trial.
+    """
+    results = [read_row(out, request) for request in recall(out).requests]
+    if not any(result.n for result in results):
+        raise ValueError(f"{out} holds no finished trial; allowed: a run's folder with at least one")
+    return results

@@ -1,8 +1,9 @@
-"""What a run's folder holds in short: status and milestones by row and trial, from the attributes of the trial files."""
+"""What trials amount to: a dataset over the trials of a row, and one over rows and trials, from the files' attributes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from lstmsim.trace.seal import intact
 from lstmsim.trace.store import library, whole_or_absent
 
 STATUSES = ("solved", "gave_up", "diverged")
+NOT_RUN = "not_run"  # status of a trial that one row lacks and another has
+PROVENANCE = ("version", "git_commit", "numba", "numpy", "xarray", "netCDF4", "cpu")
 # What reading a file that is not one of ours, or is damaged, may raise.
 UNREADABLE = (
     OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError,
@@ -22,6 +25,8 @@ UNREADABLE = (
 _ATTRIBUTES: dict[str, Any] = {
     "row": str, "trial": Integral, "seed": Integral, "status": str, "config": str, "version": str,
 }  # fmt: skip
+_COUNTS = ("seed", "sequences", "steps", "joined", "test_sequences", "test_wrong")
+_MEANS = {"seconds": "s", "test_error": "1", "test_squared_error": "1"}
 _MOST_TESTS = 1_000_000
 _SMALL = 1 << 26  # bytes up to which a file is verified whenever it is opened
 
@@ -69,35 +74,59 @@ def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
     return attrs
 
 
-def summarise(rows: dict[str, list[dict[str, Any]]]) -> xr.Dataset:
-    """Status, milestones and test results by (row, trial); -1 or NaN where a trial has none.
+def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
+    """What the trials of one row amount to.
 
     Parameters
     ----------
-    rows : dict
-        For each row the attributes of its trial files, as `read_trial` gives them.
+    attrs : sequence of mapping
+        Attributes of trial files, as `read_trial` gives them.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `trial`: status, seed, sequences, steps, seconds, joined (how many units had joined), `sequences_to_success`
+        and every other milestone (NaN where it was not reached), test results (NaN without a test), and what made the files.
     """
-    trials = sorted({int(attrs["trial"]) for group in rows.values() for attrs in group})
-    place = {trial: i for i, trial in enumerate(trials)}
-    counts = sorted({k for group in rows.values() for attrs in group for k in attrs if k.startswith("sequences_to_")})
-    whole = ["sequences", "steps", "test_sequences", "test_wrong", *counts]
-    numbers = ["seconds", "test_error", "test_squared_error"]
-    shape = (len(rows), len(trials))
-    data: dict[str, np.ndarray] = {name: np.full(shape, -1, np.int64) for name in whole}
-    data |= {name: np.full(shape, np.nan) for name in numbers}
-    status = np.full(shape, "", dtype=object)
-    for i, group in enumerate(rows.values()):
-        for attrs in group:
-            at = i, place[int(attrs["trial"])]
-            status[at] = attrs["status"]
-            for name in (*whole, *numbers):
-                if name in attrs:
-                    data[name][at] = attrs[name]
-    variables: dict[str, Any] = {"status": (("row", "trial"), status.astype(str))}
-    for name, values in data.items():
-        units = "sequences" if name.startswith("sequences") or name == "test_sequences" else "1"
-        attrs = {"long_name": name.replace("_", " "), "units": "s" if name == "seconds" else units}
-        variables[name] = (("row", "trial"), values, attrs)
+
+    def column(name: str, values: Any, units: str = "1") -> tuple[str, Any, dict[str, str]]:
+        return "trial", values, {"long_name": name.replace("_", " "), "units": units}
+
+    milestones = sorted({key for a in attrs for key in a if key.startswith("sequences_to_")} | {"sequences_to_success"})
+    # As objects: the longest text must not be cut where datasets are joined.
+    columns: dict[str, Any] = {
+        key: column(key, np.array([str(a.get(key, "")) for a in attrs], object)) for key in ("status", *PROVENANCE)
+    }
+    for key in _COUNTS:
+        counts = [np.size(a.get(key, ())) if key == "joined" else a.get(key, 0) for a in attrs]
+        columns[key] = column(key, np.array(counts, np.int64), "sequences" if key.endswith("sequences") else "1")
+    for key, units in _MEANS.items():
+        columns[key] = column(key, np.array([a.get(key, np.nan) for a in attrs], float), units)
+    for key in milestones:
+        reached = np.array([a.get(key, np.nan) for a in attrs], float)
+        columns[key] = column(key, np.where(reached >= 0, reached, np.nan), "sequences")
+    return xr.Dataset(columns, {"trial": np.array([a["trial"] for a in attrs], np.int64)})
+
+
+def summarise(rows: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Return what the trials of several rows amount to, over (row, trial).
+
+    Parameters
+    ----------
+    rows : mapping of str to xarray.Dataset
+        For each row what `of_trials` gives. What a row lacks is NaN; its status then is "not_run", other texts are "".
+    """
+    trials = sorted({int(trial) for part in rows.values() for trial in part["trial"].values})
+    variables: dict[str, Any] = {}
+    for name, like in {str(name): v for part in rows.values() for name, v in part.data_vars.items()}.items():
+        shape = len(rows), len(trials)
+        grid = np.full(shape, np.nan)
+        if like.dtype == object:
+            grid = np.full(shape, NOT_RUN if name == "status" else "", object)
+        for place, part in enumerate(rows.values()):
+            if name in part:
+                grid[place, np.searchsorted(trials, part["trial"].values)] = part[name].values
+        variables[name] = ("row", "trial"), grid, like.attrs
     return xr.Dataset(variables, {"row": list(rows), "trial": trials}, {"title": "lstmsim: summary of a run"})
 
 
