@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lstmsim import tasks
 from lstmsim.campaign import checkpoint
 from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
 from lstmsim.learners import learner
@@ -14,7 +15,6 @@ from lstmsim.paper import rows
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.trial import Result, TrialQueue
-from lstmsim.tasks import TASKS
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.rows import Rows
 from lstmsim.trace.seal import intact, seal
@@ -205,7 +205,7 @@ def test_checkpoints_decide_nothing_where_trials_diverge(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
     net = Architecture(2, 1, 2, 2, output="identity", learning_rate=4.0)
     training = Training((Stage("never", 0),), max_sequences=300, window=50, final_test=10)
-    config = Config(TASKS["adding"](20), "lstm", net, training)
+    config = Config(tasks.task("adding")(20), "lstm", net, training)
     whole = run(config, range(8), policy="none")
     assert {result.status for result in whole.values()} == {"diverged", "gave_up"}
     for policy in ("none", "default"):

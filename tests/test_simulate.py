@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmsim
+from lstmsim import tasks
 from lstmsim.kernels.recording import HEAD
+from lstmsim.kernels.scores import MILESTONES
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.paper import row
 from lstmsim.simulation.config import Config, Stage, Training
-from lstmsim.simulation.loop import MILESTONES, Result, Simulation
-from lstmsim.tasks import TASKS
+from lstmsim.simulation.loop import Result, Simulation
 from lstmsim.trace.dataset import steps
 from lstmsim.trace.policy import Policy
 
@@ -32,7 +33,9 @@ def adding(*stages: Stage, **training: Any) -> Config:
     """Very short adding; its sequences are right by chance about one time in five."""
     net = Architecture(2, 1, 2, 2, input_gate_bias=[-3, -6], learning_rate=0.5)
     training = {"max_sequences": 400, "window": 50, "final_test": 40} | training
-    return Config(TASKS["adding"](20), "lstm", net, Training(stages or (Stage("some", 43), Stage("more", 39)), **training))
+    return Config(
+        tasks.task("adding")(20), "lstm", net, Training(stages or (Stage("some", 43), Stage("more", 39)), **training)
+    )
 
 
 def two_sequence() -> Config:
@@ -41,7 +44,7 @@ def two_sequence() -> Config:
     net = Architecture(1, 1, 3, 1, bias="b1", learning_rate=3.0, **biases)
     stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
     training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
-    return Config(TASKS["two_sequence"](6, 3), "lstm", net, training)
+    return Config(tasks.task("two_sequence")(6, 3), "lstm", net, training)
 
 
 def noise_free(p: int = 3) -> Config:
@@ -51,14 +54,16 @@ def noise_free(p: int = 3) -> Config:
         init_range=0.2, learning_rate=1.0, sequential=True, join_window=70,
     )  # fmt: skip
     training = Training((Stage("solved", 1, test=100),), max_sequences=3000, window=200, test_every=100, final_test=20)
-    return Config(TASKS["noise_free"](p), "lstm", net, training)
+    return Config(tasks.task("noise_free")(p), "lstm", net, training)
 
 
 def temporal_order() -> Config:
     """One-hot inputs, topology F with hidden units and shortcuts, and a learning rate that falls."""
     rate = {"learning_rate": 0.5, "learning_rate_decay": 0.02}
     net = Architecture(8, 4, 2, 2, n_hidden=1, shortcuts=True, output_gate_bias=-1, **rate)
-    return Config(TASKS["temporal_order"](2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9))
+    return Config(
+        tasks.task("temporal_order")(2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9)
+    )
 
 
 def never_reset() -> Config:
@@ -312,9 +317,9 @@ def test_progress_and_milestones_are_those_of_the_window():
     for name, column in (("absolute_error", 1), ("squared_error", 2)):
         means = [judged[seen - 60 : seen, column].mean() for seen in range(60, 1301)]
         below = np.flatnonzero(np.array(means) < 0.12)
-        assert result.milestones[name] == (below[0] + 60 if below.size else -1)
+        assert result.milestones[name] == (below[0] + 60 if below.size else None)
     assert result.milestones["squared_error"] == 60
-    assert result.milestones["correct_100"] == -1
+    assert result.milestones["correct_100"] is None
 
 
 def test_error_bound_of_a_stage_counts_too():

@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstmsim.learners import learner
+from lstmsim import learners
 from lstmsim.learners.cascade.equations import candidate_pass, centre, output_pass, quickprop, unit_values
-from lstmsim.learners.cascade.nets import Cascade, CascadeNets, CascadeSettings, CascadeTrials, Strings
+from lstmsim.learners.cascade.net import Cascade, CascadeSettings, Strings
+from lstmsim.learners.cascade.nets import CascadeNets
 from lstmsim.paper import row
+from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.tasks.reber import Reber
+from lstmsim.tasks.stream import Stream
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import TrialFile, provenance
 
@@ -183,12 +186,12 @@ def run(trial, seed=0, cap=400_000, **settings):
         settings=replace(config.settings, **settings),
         training=replace(config.training, max_sequences=cap),
     )
-    driver = CascadeTrials(config, seed, 1, Policy())
-    return driver, next(driver.run(iter([trial])))
+    simulation = simulation_for(config, seed, 1, Policy())
+    return config, simulation.learner, next(simulation.run(iter([trial])))
 
 
 def test_a_trial_depends_on_seed_and_trial():
-    one, two, other, fresh = (run(t, s, 30_000)[1] for t, s in ((0, 0), (0, 0), (3, 0), (0, 1)))
+    one, two, other, fresh = (run(t, s, 30_000)[2] for t, s in ((0, 0), (0, 0), (3, 0), (0, 1)))
     for name in one.final:
         assert np.array_equal(one.final[name], two.final[name])
         assert not np.array_equal(one.final[name], other.final[name])
@@ -201,14 +204,14 @@ def test_a_trial_depends_on_seed_and_trial():
 
 
 def test_gives_up_when_the_units_do_not_suffice():
-    _, result = run(0, max_hidden=1)
+    _, _, result = run(0, max_hidden=1)
     assert result.status == "gave_up"
     assert len(result.joined) == 1
     assert "training" not in result.stages
 
 
 def test_learns_the_embedded_grammar_and_fills_a_file(tmp_path):
-    driver, result = run(SOLVED)
+    config, learner, result = run(SOLVED)
     assert result.status == "solved"
     assert result.stages == {"training": result.sequences, "solved": result.sequences}
     assert 1 <= len(result.joined) <= 15
@@ -216,31 +219,31 @@ def test_learns_the_embedded_grammar_and_fills_a_file(tmp_path):
     assert result.milestones["correct_100"] == result.sequences
     assert len(result.test) == 512
     assert result.test[:, 3].all()
-    width = driver.learner.layout.width
+    width = learner.layout.width
     assert result.rows
     assert all(rows.shape[1] == width for rows in [*result.rows, result.test_rows])
     first, last = result.rows[0], result.rows[-1]
     assert np.isnan(first[:, -15:]).all()
     assert np.isfinite(last[:, -15 : -15 + len(result.joined)]).all()
     assert {n for n, _ in result.snapshots} >= set(result.joined)
-    with TrialFile(tmp_path / "trial-0000.nc", driver.learner.layout, driver.config.task) as file:
-        file.finish("1-rcc", driver.config, driver.learner, result, provenance())
+    with TrialFile(tmp_path / "trial-0000.nc", learner.layout, config.task) as file:
+        file.finish("1-rcc", config, learner, result, provenance())
 
 
 @pytest.mark.parametrize("final_test", [0, 1])
 def test_the_final_test_may_be_left_out_or_short(final_test):
     config = row("1-rcc").config.with_settings({"max_hidden": 1, "max_sequences": 2000, "final_test": final_test})
-    (result,) = CascadeTrials(config, 0, 1, Policy()).run(iter([0]))
+    (result,) = simulation_for(config, 0, 1, Policy()).run(iter([0]))
     assert result.test.shape == (2 * final_test, 4)
 
 
 def test_stops_when_told(tmp_path):
     config = row("1-rcc").config
-    driver = CascadeTrials(config, 0, 1, Policy())
+    driver = simulation_for(config, 0, 1, Policy())
     seen = []
 
     def stop(simulation):
-        seen.append(int(simulation.lanes.scores.index[0]))
+        seen.append(simulation.progress()[0].sequences)
         if len(seen) == 5:
             raise KeyboardInterrupt
 
@@ -251,7 +254,7 @@ def test_stops_when_told(tmp_path):
 
 def test_streams_rows_and_goes_on_with_the_next_trial():
     config = replace(row("1-rcc").config, settings=CascadeSettings(7, 7, max_hidden=1))
-    driver, taken = CascadeTrials(config, 0, 1, Policy()), []
+    driver, taken = simulation_for(config, 0, 1, Policy()), []
     results = list(driver.run(iter([0, 1]), on_rows=lambda trial, rows: taken.append(trial)))
     assert [r.trial for r in results] == [0, 1]
     assert sorted(set(taken)) == [0, 1]
@@ -264,7 +267,9 @@ def test_refuses(change):
         CascadeSettings(7, 7, **change)
 
 
-def test_is_in_the_table_and_takes_symbols_only():
-    assert learner("cascade") is CascadeNets
+def test_is_in_the_table_and_takes_fixed_sets_of_symbols_only():
+    assert learners.learner("cascade") is CascadeNets
     with pytest.raises(ValueError, match="symbols is False"):
         CascadeNets(CascadeSettings(7, 7), 1)
+    with pytest.raises(ValueError, match="task is 'stream'; allowed: one with fixed"):
+        CascadeNets(CascadeSettings(7, 7), symbols=True).check(Stream())

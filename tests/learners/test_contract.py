@@ -6,32 +6,29 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from lstmsim import tasks
+from lstmsim.kernels.random import trial_keys
 from lstmsim.kernels.recording import HEAD, new_record
 from lstmsim.learners import learner, learners
-from lstmsim.learners.elman import ElmanSettings
+from lstmsim.learners.base import LearnerSettings, TrialLearner
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Config
-from lstmsim.simulation.loop import Lanes, Simulation
-from lstmsim.tasks import TASKS, trial_keys
+from lstmsim.simulation.lanes import Lanes
+from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.trace.dataset import values
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.schema import step_variables, weight_dims
 from lstmsim.trace.store import TrialFile, provenance
 
 SEQUENCES = 12
+SMALL = {"T": 20, "p": 6, "n_train": 12, "n_test": 12}  # parameters of tasks
+TRIAL_LEARNERS = {"guessing": {"n_train": 12, "n_test": 6}, "cascade": {"max_hidden": 2}}
 
 
 def short(config: Config, **settings) -> Config:
     """The configuration on small tasks, for few sequences and a short final test."""
     training = dataclasses.replace(config.training, max_sequences=SEQUENCES, test_every=5, final_test=6, window=10)
-    sizes = (
-        {"p": 6}
-        if config.task.name in ("noise_free", "local_regularities")
-        else {"T": 20}
-        if config.task.name == "adding"
-        else {}
-    )
-    task = dataclasses.replace(config.task, **sizes)
+    task = dataclasses.replace(config.task, **{name: size for name, size in SMALL.items() if name in vars(config.task)})
     settings = {"n_inputs": task.n_inputs, "n_outputs": task.n_outputs, **settings}
     return dataclasses.replace(
         config, task=task, settings=dataclasses.replace(config.settings, **settings), training=training
@@ -42,29 +39,39 @@ def cases() -> dict[str, Config]:
     """One row for each learner that learns step by step, and what no row has."""
     table, found = rows(), {}
     for row in table.values():
-        if row.config.learner not in found and not hasattr(learner(row.config.learner), "driver"):
-            found[row.config.learner] = short(row.config)
-    adding = TASKS["adding"](20)
+        if row.config.learner not in TRIAL_LEARNERS:
+            found.setdefault(row.config.learner, short(row.config))
+    adding = tasks.task("adding")(20)
     dense = {"n_inputs": 2, "n_outputs": 1, "n_hidden": 3}
     for name, settings in (
         ("rtrl", {"update": "sequence", "bias": True}),
         ("rtrl", {"teacher_forcing": True, "learning_rate": 2.0}),
         ("rtrl", {"topology": "late"}),
         ("bptt", {"topology": "layered", "horizon": 5, "interval": 3}),
+        ("elman", {"momentum": 0.9}),
     ):
-        kind = type(found[name].settings)
-        found[f"{name} {settings}"] = short(
-            dataclasses.replace(found[name], task=adding, settings=kind(**dense, **settings))
-        )
-    momentum = ElmanSettings(**dense, momentum=0.9)
-    found["elman momentum"] = short(dataclasses.replace(found["elman"], task=adding, settings=momentum))
+        kind = type(found[name].settings)(**dense, **settings)
+        found[f"{name} {settings}"] = short(dataclasses.replace(found[name], task=adding, settings=kind))
     found["lstm on-line, 2 blocks"] = short(table["6a"].config)
     found["exact_lstm at ends"] = short(table["4-1-exact"].config, update="sequence")
     return found
 
 
+def trial_cases() -> dict[str, Config]:
+    """One row for each learner that takes one trial after another."""
+    found = {}
+    for row in rows().values():
+        name = row.config.learner
+        if name in TRIAL_LEARNERS and name not in found:
+            found[name] = short(row.config, **TRIAL_LEARNERS[name])
+            cap = dataclasses.replace(found[name].training, max_sequences=3000)
+            found[name] = dataclasses.replace(found[name], training=cap)
+    return found
+
+
 CASES = cases()
 every_case = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+every_learner = pytest.mark.parametrize("config", (ALL := CASES | trial_cases()).values(), ids=ALL.keys())
 
 
 def build(config, lanes=1):
@@ -77,7 +84,7 @@ def same(one, other):
 
 
 def simulate(config, trials, policy="none", seed=0, lanes=1):
-    simulation = Simulation(config, seed, lanes, Policy.parse(policy))
+    simulation = simulation_for(config, seed, lanes, Policy.parse(policy))
     return {result.trial: result for result in simulation.run(iter(trials))}
 
 
@@ -86,8 +93,27 @@ def rows_of(result):
     return np.concatenate(sorted((rows for rows in result.rows if len(rows)), key=lambda rows: rows[0, 0]))
 
 
-def test_every_learner_has_a_row():
-    assert {row.config.learner for row in rows().values()} == set(learners())
+def test_every_learner_has_a_row_and_says_what_it_is():
+    assert {config.learner for config in ALL.values()} == set(learners())
+    for name, found in learners().items():
+        assert found is learner(name)
+        assert found.name == name
+        assert found.label
+        assert issubclass(found, TrialLearner) == (name in TRIAL_LEARNERS)
+
+
+@every_learner
+def test_settings_are_fitted_to_a_task_and_show_themselves(config):
+    if not isinstance(config.settings, LearnerSettings):
+        pytest.skip("not yet of the common kind")
+    free = dataclasses.replace(config.settings, n_inputs=0, n_outputs=0)
+    assert free.fitted(config.task) == config.settings == config.settings.fitted(config.task)
+    wrong = dataclasses.replace(config.settings, n_inputs=0 if config.learner == "guessing" else 9, n_outputs=0)
+    with pytest.raises(ValueError, match=r"n_inputs is 9; allowed: \d+, as task '\w+' has" if wrong.n_inputs else "is 0"):
+        wrong.fitted(config.task) if wrong.n_inputs else learner(config.learner)(wrong, 1, symbols=config.task.symbols)
+    assert config.settings.units_text([3, 2, 3])
+    assert config.settings.weights_shown([2, 3])
+    assert config.settings.step_width is None or config.settings.step_width > 0
 
 
 @every_case
@@ -158,7 +184,7 @@ def test_reset_forgets_the_sequence_and_keeps_the_weights(config):
     for _ in range(2):
         task = config.task.for_trial(0)
         record = new_record(1, 4 * task.max_length, learner.layout.width, 0, first=3)
-        lanes = Lanes(task, learner, record=record, training=config.training)
+        lanes = Lanes(task, learner, record)
         lanes.begin(0, int(trial_keys(0, 0)[0]))
         lanes.task.fill(lanes.sequences, 1)
         stop = int(lanes.sequences.write[0]) - 1  # one step short of the sequence's end
@@ -169,7 +195,7 @@ def test_reset_forgets_the_sequence_and_keeps_the_weights(config):
     assert same(weights, learner.weights(0)), "without learning the weights stay"
 
 
-@every_case
+@every_learner
 def test_a_trial_does_not_depend_on_other_trials(config):
     alone = simulate(config, [3])[3]
     for together in (simulate(config, [0, 3]), simulate(config, range(5), lanes=4)):
@@ -190,7 +216,7 @@ def test_a_stretch_can_be_cut_anywhere(config):
         learner.start(0, (0, 0))
         task = config.task.for_trial(0)
         record = new_record(1, 1, learner.layout.width, 0)
-        lanes = Lanes(task, learner, record=record, training=config.training)
+        lanes = Lanes(task, learner, record)
         lanes.begin(0, int(trial_keys(0, 0)[0]))
         lanes.task.fill(lanes.sequences, 60)
         clock, end = 0, int(lanes.sequences.write[0])
@@ -208,11 +234,13 @@ def test_the_last_sequences_can_be_replayed(config):
     np.testing.assert_array_equal(everything[everything[:, 0] >= SEQUENCES - 2], last)
 
 
-@every_case
+@every_learner
 def test_a_trial_file_takes_it(config, tmp_path):
-    simulation = Simulation(config, 0, 1, Policy.parse("default"))
+    simulation = simulation_for(config, 0, 1, Policy.parse("default"))
     result = next(simulation.run(iter([0])))
     path = tmp_path / "trial-0000.nc"
+    width = simulation.learner.layout.width
+    assert all(rows.shape[1] == width for rows in [*result.rows, result.test_rows])
     with TrialFile(path, simulation.learner.layout, config.task) as file:
         file.finish("row", config, simulation.learner, result, provenance())
     with xr.open_datatree(path) as tree:

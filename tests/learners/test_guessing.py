@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lstmsim.kernels.random import subkey, uniform
-from lstmsim.learners.guessing import Guess, GuessingNets, GuessingSettings, GuessingTrials, draw_examples
-from lstmsim.learners.guessing_kernel import Examples
+from lstmsim.kernels.random import subkey, trial_keys, uniform
+from lstmsim.learners.guessing import GuessingNets, GuessingSettings, Strings, draw_strings, search
 from lstmsim.paper import rows
+from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.tasks.adding import Adding
-from lstmsim.tasks.base import trial_keys
 from lstmsim.tasks.latch import Latch, Parity
 from lstmsim.tasks.two_sequence import TwoSequence
 from lstmsim.trace.policy import Policy
@@ -42,13 +41,13 @@ def literal(settings, weights, inputs):
 def random_sequences(settings, lengths):
     rng = np.random.default_rng(1)
     begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Examples(rng.normal(size=(begins[-1], settings.n_inputs)), begins, rng.uniform(size=len(lengths)))
+    return Strings(rng.normal(size=(begins[-1], settings.n_inputs)), begins, rng.uniform(size=len(lengths)))
 
 
 @every_net
 def test_nets_are_the_literal_ones(settings):
-    net, data = Guess(settings), random_sequences(settings, [7, 1, 12])
-    net.packed[:] = np.random.default_rng(2).normal(size=net.packed.size)
+    net, data = GuessingNets(settings), random_sequences(settings, [7, 1, 12])
+    net.net.weights[:] = np.random.default_rng(2).normal(size=net.net.weights.size)
     for n in (0, 1, 2):
         inputs = data.inputs[data.begins[n] : data.begins[n + 1]]
         expected = literal(settings, net.weights(), inputs)
@@ -73,27 +72,27 @@ def test_paper_sizes():
 
 def test_search_is_a_plain_loop():
     settings = GuessingSettings(1, 1, weight_range=3.0, accept=0.4)
-    net, data, key = Guess(settings), random_sequences(settings, [5, 9, 4, 6]), np.uint64(12345)
+    net, data, key = GuessingNets(settings), random_sequences(settings, [5, 9, 4, 6]), np.uint64(12345)
 
     def right(draw):
         own = np.uint64(subkey(key, draw))
-        net.packed[:] = [3.0 * (2.0 * uniform(own, j) - 1.0) for j in range(7)]
+        net.net.weights[:] = [3.0 * (2.0 * uniform(own, j) - 1.0) for j in range(7)]
         wrong = np.flatnonzero(net.judge(data)[:, 3] == 0)
         return int(wrong[0]) if len(wrong) else len(data.targets)
 
     runs = [right(draw) for draw in range(300)]
     for best in (-1, 0, 1, 2):
         expected = next((n for n, value in enumerate(runs) if value > best), 300)
-        assert net.search(data, int(key), 0, 300, best) == expected
+        assert search(net.net, data, key, 0, 300, best) == expected
         if expected < 300:
             assert right(expected) == runs[expected] > best
     assert len(set(runs)) > 2
-    assert net.search(data, int(key), 17, 300, 0) == next(n for n in range(17, 300) if runs[n] > 0)
+    assert search(net.net, data, key, 17, 300, 0) == next(n for n in range(17, 300) if runs[n] > 0)
 
 
 def test_sequences_are_the_tasks():
     task = TwoSequence(20, 3)
-    data = draw_examples(task, 5, int(trial_keys(4, 2)[0]))
+    data = draw_strings(task, 5, int(trial_keys(4, 2)[0]))
     for n in range(5):
         inputs, targets = task.sequence(4, 2, n)
         assert np.array_equal(data.inputs[data.begins[n] : data.begins[n + 1]], inputs)
@@ -103,13 +102,13 @@ def test_sequences_are_the_tasks():
 def run(name, trial=0, seed=0, policy="default", **training):
     config = ROWS[name].config
     config = replace(config, training=replace(config.training, **training))
-    driver = GuessingTrials(config, seed, 1, Policy.parse(policy))
-    return driver, next(driver.run(iter([trial])))
+    simulation = simulation_for(config, seed, 1, Policy.parse(policy))
+    return config, simulation.learner, next(simulation.run(iter([trial])))
 
 
 @pytest.mark.parametrize("name", ["guess-latch-1", "guess-latch-2", "guess-parity-a2-bare"])
 def test_solves_what_can_be_guessed(name, tmp_path):
-    driver, result = run(name)
+    config, learner, result = run(name)
     assert result.status == "solved"
     assert result.stages == {"solved": result.sequences}
     assert result.progress[-1, 0] == result.sequences
@@ -118,9 +117,9 @@ def test_solves_what_can_be_guessed(name, tmp_path):
     assert result.test.shape == (100, 4)
     assert result.test[:, 3].mean() > 0.9
     assert len(result.snapshots) == len(result.progress)
-    assert all(rows.shape[1] == driver.learner.layout.width for rows in [*result.rows, result.test_rows])
-    with TrialFile(tmp_path / "trial-0000.nc", driver.learner.layout, driver.config.task) as file:
-        file.finish(name, driver.config, driver.learner, result, provenance())
+    assert all(rows.shape[1] == learner.layout.width for rows in [*result.rows, result.test_rows])
+    with TrialFile(tmp_path / "trial-0000.nc", learner.layout, config.task) as file:
+        file.finish(name, config, learner, result, provenance())
 
 
 def test_every_draw_is_made_whatever_is_searched_in_one_go(monkeypatch):
@@ -128,32 +127,32 @@ def test_every_draw_is_made_whatever_is_searched_in_one_go(monkeypatch):
     results = []
     for block in (1, 7, 10_000):
         monkeypatch.setattr("lstmsim.learners.guessing._BLOCK", block)
-        results.append(run("guess-adding-a1", max_sequences=200)[1])
+        results.append(run("guess-adding-a1", max_sequences=200)[2])
     for result in results[:2]:
         np.testing.assert_array_equal(result.progress, results[2].progress)
         assert (result.sequences, result.steps) == (results[2].sequences, results[2].steps)
 
 
 def test_adding_is_out_of_reach():
-    _, result = run("guess-adding-a1", max_sequences=2_000)
+    _, _, result = run("guess-adding-a1", max_sequences=2_000)
     assert result.status == "gave_up"
     assert result.sequences == 2_000
     assert result.test[:, 3].mean() < 0.3
 
 
 def test_recorded_rows_show_the_net_at_work():
-    driver, result = run("guess-latch-1")
+    config, _, result = run("guess-latch-1")
     rows = result.test_rows
     ends = np.flatnonzero(~np.isnan(rows[:, 5]))
-    inputs, targets = driver.config.task.sequence(0, 0, 0, testing=True)
+    inputs, targets = config.task.sequence(0, 0, 0, testing=True)
     assert np.array_equal(rows[: len(inputs), 2:5], inputs)
     assert rows[ends[0], 5] == targets[-1, 0]
     assert rows[ends[0], 7] == pytest.approx(rows[ends[0], 5] - rows[ends[0], 6])
-    assert np.allclose(rows[: len(inputs), 6:7], literal(driver.config.settings, result.final, inputs), atol=1e-12)
+    assert np.allclose(rows[: len(inputs), 6:7], literal(config.settings, result.final, inputs), atol=1e-12)
 
 
 def test_a_trial_depends_on_seed_and_trial():
-    one, two, other, fresh = (run("guess-latch-2", t, s)[1] for t, s in ((0, 0), (0, 0), (1, 0), (0, 1)))
+    one, two, other, fresh = (run("guess-latch-2", t, s)[2] for t, s in ((0, 0), (0, 0), (1, 0), (0, 1)))
     assert np.array_equal(one.final["output"], two.final["output"])
     assert one.sequences == two.sequences
     assert one.steps == two.steps
@@ -199,6 +198,6 @@ def test_parity_and_latch_targets():
 
 
 def test_adding_targets_are_judged_at_the_end():
-    data = draw_examples(Adding(20), 3, 1)
+    data = draw_strings(Adding(20), 3, 1)
     assert data.targets.shape == (3,)
     assert ((data.targets >= 0) & (data.targets <= 1)).all()

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, new_sequences, rewind
-from lstmsim.tasks import Task, trial_keys
+from lstmsim.kernels.random import trial_keys
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, rewind
+from lstmsim.tasks import Task
 
 Array = NDArray[Any]
 
@@ -25,9 +26,7 @@ class Sequence(NamedTuple):
 
 def make_sequences(task: Task, lanes: int, block: int, *, seed: int = 0, trial: int = 0, testing: bool = False) -> Sequences:
     """Room for blocks of this many clocks; lane i holds trial number trial + i. What is unwritten can be told."""
-    slots = block // task.min_length + 2
-    inputs = 0 if task.symbols else task.n_inputs
-    sequences = new_sequences(lanes, block + task.max_length, inputs, task.fixed_rows(), slots)
+    sequences = task.room(lanes, block)
     sequences.inputs[:], sequences.symbol[:], sequences.active[:] = np.nan, -1, True
     sequences.targets[sequences.fixed_rows :] = np.nan
     sequences.key[:] = [trial_keys(seed, trial + lane)[int(testing)] for lane in range(lanes)]
@@ -42,8 +41,9 @@ def read_lanes(task: Task, count: int, *, lanes: int = 1, block: int = 2000, **t
     while complete.min() < count:
         task.fill(sequences, block)
         event = sequences.event[:block].copy()
-        learned = np.where((event & LEARN != 0)[..., None], sequences.targets[sequences.learn[:block]], np.nan)
-        judged = np.where((event & JUDGE != 0)[..., None], sequences.targets[sequences.judge[:block]], np.nan)
+        targets = sequences.targets[:, : task.n_outputs]
+        learned = np.where((event & LEARN != 0)[..., None], targets[sequences.learn[:block]], np.nan)
+        judged = np.where((event & JUDGE != 0)[..., None], targets[sequences.judge[:block]], np.nan)
         seen = sequences.symbol[:block].copy() if task.symbols else np.moveaxis(sequences.inputs[:block], 2, 1).copy()
         blocks.append((event, seen, learned, judged))
         complete += (event & END != 0).sum(axis=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmsim.tasks import TASKS
+from lstmsim import tasks
 from tests.tasks.reading import check_fraction, read, steps_with
 
 
@@ -19,7 +19,7 @@ def whole_string(p, sequence):
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(p=st.integers(2, 120), seed=st.integers(0, 2**40))
 def test_2a_is_one_of_two_strings_with_all_next_symbols_as_targets(p, seed):
-    for sequence in read(TASKS["noise_free"](p=p), 20, seed=seed):
+    for sequence in read(tasks.task("noise_free")(p=p), 20, seed=seed):
         string = whole_string(p, sequence)
         assert string in ([p - 1, *range(p - 1), p - 1], [p, *range(p - 1), p])
         assert np.array_equal(sequence.learned, np.eye(p + 1)[string[1:]])
@@ -29,7 +29,7 @@ def test_2a_is_one_of_two_strings_with_all_next_symbols_as_targets(p, seed):
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(p=st.integers(2, 120), seed=st.integers(0, 2**40), targets=st.sampled_from(["every", "end"]))
 def test_2b_repeats_the_first_symbol_after_any_others(p, seed, targets):
-    for sequence in read(TASKS["local_regularities"](p=p, targets=targets), 20, seed=seed):
+    for sequence in read(tasks.task("local_regularities")(p=p, targets=targets), 20, seed=seed):
         string = whole_string(p, sequence)
         assert len(string) == p + 1
         assert string[0] == string[-1]
@@ -45,12 +45,12 @@ def test_2b_repeats_the_first_symbol_after_any_others(p, seed, targets):
 
 @pytest.mark.parametrize("name", ["noise_free", "local_regularities"])
 def test_classes_are_equally_likely(name):
-    sequences = read(TASKS[name](p=5), 4000, block=5000)
+    sequences = read(tasks.task(name)(p=5), 4000, block=5000)
     check_fraction(sum(int(sequence.inputs[0] == 5) for sequence in sequences), 4000, 0.5)
 
 
 def test_2b_draws_are_uniform_and_independent():
-    strings = np.array([sequence.inputs for sequence in read(TASKS["local_regularities"](p=6), 4000)])
+    strings = np.array([sequence.inputs for sequence in read(tasks.task("local_regularities")(p=6), 4000)])
     symbols = strings[:, 1:]
     for column in symbols.T:
         check_fraction(np.bincount((strings[:, 0] - 5) * 5 + column, minlength=10), len(strings), 0.1)
@@ -61,7 +61,7 @@ def test_2b_draws_are_uniform_and_independent():
 
 @pytest.mark.parametrize("name", ["noise_free", "local_regularities"])
 def test_sizes(name):
-    task = TASKS[name](p=100)
+    task = tasks.task(name)(p=100)
     assert (task.n_inputs, task.n_outputs, task.min_length, task.max_length) == (101, 101, 100, 100)
     assert task.tolerance == 0.25
     assert task.events(task.sequence(0, 0, 0)[0]).tolist() == [0]

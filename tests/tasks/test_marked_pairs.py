@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmsim.tasks import TASKS
+from lstmsim import tasks
 from tests.tasks.reading import check_fraction, check_moments, check_whole, read, steps_with
 
 both = pytest.mark.parametrize("name", ["adding", "multiplication"])
@@ -39,7 +39,7 @@ def check_sequence(name, T, sequence):
 @both
 @pytest.mark.parametrize("T", [20, 100, 101])
 def test_every_sequence_obeys_the_paper(name, T):
-    for sequence in read(TASKS[name](T=T), 500):
+    for sequence in read(tasks.task(name)(T=T), 500):
         check_sequence(name, T, sequence)
 
 
@@ -47,14 +47,14 @@ def test_every_sequence_obeys_the_paper(name, T):
 @given(T=st.integers(20, 400), seed=st.integers(0, 2**40))
 @both
 def test_any_length(name, T, seed):
-    for sequence in read(TASKS[name](T=T), 20, seed=seed):
+    for sequence in read(tasks.task(name)(T=T), 20, seed=seed):
         check_sequence(name, T, sequence)
 
 
 @both
 def test_places_and_lengths_are_uniform(name):
     T, count = 40, 4000
-    sequences = read(TASKS[name](T=T), count, block=20_000)
+    sequences = read(tasks.task(name)(T=T), count, block=20_000)
     check_whole([sequence.length for sequence in sequences], T, T + T // 10)
     places = np.zeros(T // 2)
     for sequence in sequences:
@@ -66,7 +66,7 @@ def test_places_and_lengths_are_uniform(name):
 
 @both
 def test_values_are_uniform(name):
-    values = np.concatenate([s.inputs[s.inputs[:, 1] == 0.0, 0] for s in read(TASKS[name](), 500)])
+    values = np.concatenate([s.inputs[s.inputs[:, 1] == 0.0, 0] for s in read(tasks.task(name)(), 500)])
     lowest = -1.0 if name == "adding" else 0.0
     check_moments(values, (1.0 + lowest) / 2.0, (1.0 - lowest) ** 2 / 12.0, kurtosis=1.8)
     check_fraction(np.histogram(values, 20, (lowest, 1.0))[0], len(values), 0.05)
@@ -74,7 +74,7 @@ def test_values_are_uniform(name):
 
 @both
 def test_events_are_the_marked_pairs(name):
-    task = TASKS[name](T=30)
+    task = tasks.task(name)(T=30)
     for index in range(50):
         inputs, _ = task.sequence(0, 0, index)
         assert task.events(inputs).tolist() == np.flatnonzero(inputs[:, 1] == 1.0).tolist()
@@ -82,6 +82,6 @@ def test_events_are_the_marked_pairs(name):
 
 @both
 def test_sizes(name):
-    task = TASKS[name](T=105)
+    task = tasks.task(name)(T=105)
     assert (task.n_inputs, task.n_outputs, task.min_length, task.max_length) == (2, 1, 105, 115)
     assert task.tolerance == 0.04

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmsim.tasks import TASKS
+from lstmsim import tasks
 from tests.tasks.reading import check_fraction, read
 
 PLAIN = "B(TS*X(XT*VP)*(S|XT*VV)|PT*V(PXT*V)*(V|PS))E"
@@ -18,7 +18,7 @@ MOVES = {0: "T1P2", 1: "S1X3", 2: "T2V4", 3: "X2S5", 4: "P3V5"}
 SYMBOLS = "BTPSXVE"
 FIRST_OF_PAIR_0 = ["BTBTSXSETE", "BTBTSXSETE", "BTBPVPSETE"]
 
-Reber = TASKS["reber"]
+Reber = tasks.task("reber")
 
 
 def texts(task):

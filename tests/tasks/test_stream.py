@@ -39,5 +39,5 @@ def test_the_first_symbol_after_a_sequence_may_differ_from_what_was_learned():
 
 @pytest.mark.parametrize("parameters", [{"q": 0}, {"strings": 0}, {"q": 2.5}])
 def test_refuses(parameters):
-    with pytest.raises(ValueError, match="task 'stream' allows"):
+    with pytest.raises(ValueError, match="; allowed: a whole number from 1"):
         Stream(**parameters)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmsim.tasks import TASKS
+from lstmsim import tasks
 from tests.tasks.reading import check_fraction, check_whole, read, steps_with
 
 PLACES = {2: [(10, 20), (50, 60)], 3: [(10, 20), (33, 43), (66, 76)]}
@@ -17,7 +17,7 @@ def letters(sequence):
 
 @both
 def test_every_string_obeys_the_paper(n_relevant):
-    for sequence in read(TASKS["temporal_order"](n_relevant=n_relevant), 500):
+    for sequence in read(tasks.task("temporal_order")(n_relevant=n_relevant), 500):
         string = letters(sequence)
         assert 100 <= len(string) <= 110
         assert (string[0], string[-1]) == ("E", "B")
@@ -35,7 +35,7 @@ def test_every_string_obeys_the_paper(n_relevant):
 @both
 def test_lengths_places_classes_and_letters_are_uniform(n_relevant):
     count = 4000
-    sequences = read(TASKS["temporal_order"](n_relevant=n_relevant), count, block=20_000)
+    sequences = read(tasks.task("temporal_order")(n_relevant=n_relevant), count, block=20_000)
     check_whole([sequence.length for sequence in sequences], 100, 110)
     classes = np.sum([sequence.learned[-1] for sequence in sequences], axis=0)
     check_fraction(classes, count, 0.5**n_relevant)
@@ -48,14 +48,14 @@ def test_lengths_places_classes_and_letters_are_uniform(n_relevant):
 
 @pytest.mark.parametrize(("n_relevant", "lag"), [(2, 40), (3, 24)])
 def test_minimal_lag(n_relevant, lag):
-    sequences = read(TASKS["temporal_order"](n_relevant=n_relevant), 4000, block=20_000)
+    sequences = read(tasks.task("temporal_order")(n_relevant=n_relevant), 4000, block=20_000)
     lags = [s.length - 1 - np.flatnonzero(np.isin(s.inputs, [4, 5]))[-1] for s in sequences]
     assert min(lags) == lag
 
 
 @both
 def test_sizes_and_events(n_relevant):
-    task = TASKS["temporal_order"](n_relevant=n_relevant)
+    task = tasks.task("temporal_order")(n_relevant=n_relevant)
     assert (task.n_inputs, task.n_outputs) == (8, 2**n_relevant)
     assert (task.min_length, task.max_length, task.tolerance) == (100, 110, 0.3)
     inputs, _ = task.sequence(0, 0, 0)

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstmsim
+from lstmsim import tasks
+from lstmsim.kernels.scores import MILESTONES
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.simulation.config import Config, Stage, Training
-from lstmsim.simulation.loop import MILESTONES, Result, Simulation
-from lstmsim.tasks import TASKS
+from lstmsim.simulation.loop import Result, Simulation
 from lstmsim.trace.dataset import steps
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.schema import COORDINATES, PROGRESS, TEST, step_variables
@@ -47,13 +48,13 @@ def dense() -> Config:
     net = Architecture(1, 1, 3, bias="b1", n_hidden=1, learning_rate=3.0, output_gate_bias=[-2, -4, -6])
     stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
     training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
-    return Config(TASKS["two_sequence"](6, 3), "lstm", net, training)
+    return Config(tasks.task("two_sequence")(6, 3), "lstm", net, training)
 
 
 def one_hot() -> Config:
     net = Architecture(8, 4, 2, 2, learning_rate=0.5)
     training = Training((Stage("never", 0),), max_sequences=110, window=50, final_test=4)
-    return Config(TASKS["temporal_order"](2), "lstm", net, training)
+    return Config(tasks.task("temporal_order")(2), "lstm", net, training)
 
 
 @pytest.fixture(scope="module", params=["dense", "one_hot"])
@@ -97,7 +98,8 @@ def test_root_attributes(trial, written):
     assert attrs["sequences_to_success"] == (result.sequences if solved else -1)
     assert (attrs["sequences"], attrs["steps"]) == (result.sequences, result.steps)
     for name in MILESTONES:
-        assert attrs[f"sequences_to_{name}"] == result.milestones[name]
+        met = result.milestones[name]
+        assert attrs[f"sequences_to_{name}"] == (-1 if met is None else met)
     for name, number in result.stages.items():
         assert attrs[f"sequences_to_{name}"] == number
 
@@ -231,7 +233,7 @@ def test_a_trial_without_rows_progress_or_test(tmp_path):
 
 
 def test_marks():
-    task = TASKS["adding"](20)
+    task = tasks.task("adding")(20)
     sequences = [task.sequence(0, 0, index)[0] for index in range(4)]
     t = np.concatenate([np.arange(len(inputs)) for inputs in sequences])
     found = marks(task, np.concatenate(sequences), t)

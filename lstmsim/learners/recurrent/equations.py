@@ -6,7 +6,7 @@ hidden units of the same step. Sources of a unit stand in the order units (padde
 padding; sources of a layered net's outputs in the order hidden units, inputs (where the outputs see them), bias. Padding
 has activation and weight 0. Arrays are float64 unless said otherwise, and C-contiguous.
 
-What a rule's step takes as `nets` is a named tuple with `shape`, `net` and `state` as below, and the rule's own arrays.
+What a rule's step takes as `nets` is `Nets`, or a named tuple that has more.
 """
 
 from __future__ import annotations
@@ -63,6 +63,15 @@ class State(NamedTuple):
     unit_mask: Array  # (unit,): 1.0 for units, 0.0 for padding
     source_mask: Array  # (unit,): 1.0 for units that feed others one step later
     output_mask: Array  # (output,)
+
+
+class Nets(NamedTuple):
+    """What a step takes: a net and its rule. A rule with more to keep has a named tuple of its own that begins like this."""
+
+    shape: Shape
+    net: Net
+    state: State
+    alpha: float
 
 
 @inlined

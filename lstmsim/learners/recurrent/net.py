@@ -22,7 +22,7 @@ from lstmsim.learners.base import (
     LearnerSettings,
 )
 from lstmsim.learners.over_time import OneLaneLearner
-from lstmsim.learners.recurrent.equations import Net, Shape, State
+from lstmsim.learners.recurrent.equations import Net, Nets, Shape, State
 from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, not_too_large, uniform_weights
 
 
@@ -183,6 +183,7 @@ class RecurrentNet(OneLaneLearner):
             source_mask=aligned(shape.first_input),
             output_mask=aligned(shape.output_stride),
         )
+        self.nets: Any = Nets(shape, self.net, self.state, settings.learning_rate)
         self.state.unit_mask[: shape.units] = 1.0
         self.state.source_mask[shape.outputs if settings.topology == "late" else 0 : shape.units] = 1.0
         self.state.output_mask[: shape.outputs] = 1.0
