@@ -107,8 +107,7 @@ def describe(hint: Any) -> str:
             return f"a list, each {describe(args[0])}"
         return f"{len(args)} values: {', '.join(map(describe, args))}"
     names = {int: "a whole number", float: "a finite number", bool: "True, False", str: "a text", type(None): "None"}
-    name: str = names.get(hint) or getattr(hint, "__name__", str(hint))
-    return name
+    return str(names.get(hint) or getattr(hint, "__name__", hint))
 
 
 def _limits(*, gt: Any = None, ge: Any = None, lt: Any = None, le: Any = None) -> str:

@@ -143,8 +143,11 @@ class Learner(ABC):
     lanes: int = 1
     many_lanes: ClassVar[bool] = False
 
-    @abstractmethod
-    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False) -> None: ...
+    @classmethod
+    def make(cls, settings: Any, lanes: int, *, symbols: bool = False) -> Any:
+        """The learner that trials of these settings take, which may be of a class of its own; `lanes` is what it can use."""
+        made: Any = cls
+        return made(settings, lanes, symbols=symbols)
 
     @classmethod
     @abstractmethod

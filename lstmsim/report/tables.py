@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lstmsim import paper
+from lstmsim.kernels.scores import MILESTONES
 from lstmsim.learners.base import learner
 from lstmsim.paper import Published, Row
 from lstmsim.report.results import Reached, RowResult
 from lstmsim.report.text import DASH, percent, percent0, short, span, times, whole
-from lstmsim.kernels.scores import MILESTONES
 
 CORRECT = tuple(name for name in MILESTONES if name.startswith("correct_"))
 ERRORS = tuple(name for name in MILESTONES if not name.startswith("correct_"))

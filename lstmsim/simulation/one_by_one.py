@@ -86,11 +86,9 @@ class OneByOne:
 
     def __init__(self, config: Config, seed: int, policy: Policy) -> None:
         self.task, self.stop, self.seed, self.policy = config.task, config.training, seed, policy
-        made = learner(config.learner)(config.settings, 1, symbols=self.task.symbols)  # type: ignore[call-arg]
-        assert isinstance(made, TrialLearner)
-        self.learner = made
-        made.check(self.task)
-        np.empty(made.memory(self.task), np.uint8)  # too large a request fails here, before the first trial
+        self.learner: TrialLearner = learner(config.learner).make(config.settings, 1, symbols=self.task.symbols)
+        self.learner.check(self.task)
+        np.empty(self.learner.memory(self.task), np.uint8)  # too large a request fails here, before the first trial
         self.running: dict[int, TrialUnderWay] = {}
         self.on_rows: Callable[[int, Floats], None] | None = None
         self.on_progress: Callable[[Any], None] = lambda _: None

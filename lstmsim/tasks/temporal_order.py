@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from lstmsim.checks import settings
+from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
 from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
@@ -53,7 +53,7 @@ class TemporalOrder(Task):
         Number of relevant symbols: 2 (6a) at positions 10..20 and 50..60; 3 (6b) at 10..20, 33..43 and 66..76.
     """
 
-    n_relevant: Literal[2, 3] = 2
+    n_relevant: Annotated[Whole, Field(ge=2, le=3)] = 2
 
     n_inputs: ClassVar[int] = len(SYMBOLS)
     symbols: ClassVar[bool] = True

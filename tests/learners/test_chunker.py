@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lstmsim.kernels.recording import HEAD
 from lstmsim.learners.chunker.nets import ChunkerNets, ChunkerSettings
 from lstmsim.paper import row
 from lstmsim.simulation.loop import Simulation
@@ -124,7 +125,7 @@ def test_changes_against_finite_differences(settings):
 
 def test_weight_counts():
     settings = row("2a-chunker").config.settings
-    assert settings.automatizer_weights == 10506
+    assert settings.weights_shown() == (10506,)
     assert settings.n_weights == 10506 + 10404
 
 
@@ -149,7 +150,7 @@ def test_learns_the_20_step_stream_and_the_automatizer_takes_over():
     assert result.status == "solved"
     assert result.sequences <= 500
     rows = np.concatenate(result.rows)
-    place = 4 + 4 * Stream().n_outputs
+    place = HEAD + 1 + 4 * Stream().n_outputs
     read = rows[:, place].reshape(-1, 10, 21)  # sequence, string, step
     assert read[0].all(), "at first everything is unexpected"
     assert (read[:, :, 0] == 1).all(axis=0)[0], "the first input always is"

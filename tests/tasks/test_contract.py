@@ -174,7 +174,7 @@ def test_tasks_are_values(task):
         (
             "temporal_order",
             {"n_relevant": 4},
-            "n_relevant is 4; allowed: 2, 3",
+            "n_relevant is 4; allowed: a whole number from 2 to 3",
         ),
         ("reber", {"set": -1}, "set is -1; allowed: "),
         ("reber", {"n_train": 0}, "n_train is 0; allowed: "),
