@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmsim import learners
-from lstmsim.learners.cascade.equations import candidate_pass, centre, output_pass, quickprop, unit_values
+from lstmsim.learners.cascade.equations import Pool, Quickprop, candidate_pass, centre, output_pass, quickprop, unit_values
 from lstmsim.learners.cascade.net import Cascade, CascadeSettings, Strings
 from lstmsim.learners.cascade.nets import CascadeNets
 from lstmsim.paper import row
@@ -65,7 +65,7 @@ def test_strings_are_the_training_set_in_order():
 def test_hidden_unit_is_the_literal_recurrence():
     strings, rng = make_strings(), np.random.default_rng(0)
     weights, own = rng.normal(size=8), 1.7
-    unit_values(strings.values, strings.first, weights, own, 8, 8)
+    unit_values(strings.arrays, weights, own, 8)
     assert np.allclose(strings.values[:, 8], literal_values(strings, weights, own, 8), atol=1e-14, rtol=0)
 
 
@@ -79,8 +79,7 @@ def test_output_slopes_against_finite_differences(offset):
         y = sigmoid(strings.values[:, :active] @ weights[:, :active].T)
         return y, 0.5 * ((y - strings.targets) ** 2).sum()
 
-    arrays = strings.values, active, net.output, strings.targets, strings.judged, strings.first
-    total = output_pass(*arrays, offset, errors, slopes, results)
+    total = output_pass(strings.arrays, active, net.output, offset, errors, slopes, results)
     y, loss = squared(net.output)
     assert total == pytest.approx(2.0 * loss)
     assert np.allclose(errors, (y * (1 - y) + offset) * (y - strings.targets), atol=1e-14)
@@ -113,10 +112,11 @@ def test_candidate_slopes_against_finite_differences():
     centred = errors.copy()
     squares = centre(centred)
     assert squares == pytest.approx((errors**2).sum())
-    state, scores, slopes = np.zeros((active + 2, 8)), np.zeros((7, 8)), np.zeros_like(weights)
+    signs, scores, slopes = np.zeros((7, 8)), np.zeros((7, 8)), np.zeros_like(weights)
+    pool = Pool(weights, np.zeros((active + 2, 8)), signs, scores, slopes)
     for _ in range(2):  # the second pass has the signs of the first
-        signs = np.sign(scores)
-        candidate_pass(strings.values, active, strings.first, centred, squares, weights, state, signs, scores, slopes)
+        signs[:] = np.sign(scores)
+        candidate_pass(strings.arrays, active, centred, squares, pool)
     assert np.allclose(scores, expected, atol=1e-13)
     for c, i in [(0, 0), (3, 7), (5, active - 1), (6, active), (7, active)]:
         step = np.zeros(active + 1)
@@ -132,7 +132,7 @@ def test_quickprop_on_a_parabola_by_hand():
     course = []
     for _ in range(4):
         slopes = 2.0 * (w - np.array([[3.0, -3.0]]))
-        quickprop(w, slopes, before, steps, 1, 2, 0.1, 2.0, 0.0)
+        quickprop(Quickprop(w, slopes, before, steps, 0.1, 2.0, 0.0), 1, 2)
         course.append(w[0, 0])
         assert w[0, 1] == pytest.approx(-w[0, 0])
     assert course[:3] == pytest.approx([0.6, 2.28, 3.144])
@@ -142,7 +142,7 @@ def test_quickprop_on_a_parabola_by_hand():
 
 def test_quickprop_decay_pulls_to_zero():
     w = np.full((1, 1), 2.0)
-    quickprop(w, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)), 1, 1, 0.1, 2.0, 0.5)
+    quickprop(Quickprop(w, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)), 0.1, 2.0, 0.5), 1, 1)
     assert w[0, 0] == pytest.approx(1.9)
 
 

@@ -1,45 +1,80 @@
 """Recurrent cascade-correlation: one pass over all training strings at a time, and Quickprop.
 
 Fahlman, "The recurrent cascade-correlation architecture", NIPS 3, 1991; Fahlman, "An empirical study of learning speed in
-back-propagation networks", CMU-CS-88-162, 1988. The strings stand one after another along `step`. The columns of
-`values` are the inputs, the bias and the hidden units in the order in which they joined; the first `active` are in use.
-Candidates lie along the vector.
+back-propagation networks", CMU-CS-88-162, 1988. The strings stand one after another along `step`. Candidates lie along
+the vector. Arrays are float64 unless said otherwise, and C-contiguous.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 
+Array = Any
+
+
+class Strings(NamedTuple):
+    """Strings one after another."""
+
+    values: Array  # (step, source): inputs, bias and hidden units in the order in which they joined
+    first: Array  # (step,) bool: the first step of a string
+    targets: Array  # (step, output)
+    judged: Array  # (step, output): what verdicts compare with
+
+
+class Pool(NamedTuple):
+    """Candidates with the first `active` sources, and what a pass over the strings leaves of them."""
+
+    weights: Array  # (active + 1, candidate), self-weights last
+    state: Array  # (active + 2, candidate): D_i, D_s and V of the running step
+    signs: Array  # (output, candidate): signs of the scores of the pass before
+    scores: Array  # (output, candidate): S_o
+    slopes: Array  # (active + 1, candidate): of -sum_o |S_o|
+
+
+class Quickprop(NamedTuple):
+    """Weights that Quickprop changes, and what it keeps from step to step."""
+
+    weights: Array  # (row, column)
+    slopes: Array  # (row, column): of the error
+    before: Array  # (row, column): slopes of the step before
+    steps: Array  # (row, column): the last change of each weight
+    epsilon: float
+    growth: float
+    decay: float
+
 
 @kernel
-def unit_values(values, first, weights, self_weight, active, column):
-    """Write V(t) = f(sum_i w_i I_i(t) + w_s V(t-1)) of one hidden unit to a column; V is 0 before each string.
+def unit_values(strings, weights, self_weight, column):
+    """Write V(t) = f(sum_i w_i I_i(t) + w_s V(t-1)) of a hidden unit to a column of the values; V is 0 before each string.
 
-    f is the logistic function less 1/2. `first` marks the first step of each string.
+    The unit sees the columns before its own; f is the logistic function less 1/2.
     """
-    before = 0.0
+    values, first, before = strings.values, strings.first, 0.0
     for t in range(values.shape[0]):
         if first[t]:
             before = 0.0
         net = self_weight * before
-        for i in range(active):
+        for i in range(column):
             net += weights[i] * values[t, i]
         before = 1.0 / (1.0 + math.exp(-net)) - 0.5
         values[t, column] = before
 
 
 @kernel
-def output_pass(values, active, weights, targets, judged, first, offset, errors, slopes, results):
+def output_pass(strings, active, weights, offset, errors, slopes, results):
     """Outputs y_o = f(sum_i w_oi I_i) at all steps: error signals, slopes of E = 1/2 sum (y - d)**2, a verdict per string.
 
-    The error signal is (f' + offset)(y - d); slopes[o, i] is its sum with I_i. Row n of `results` is string n against the
-    rows of `judged`: largest |error|, mean |error|, mean squared error, and 1 if at every step the outputs above 0 in
+    The outputs see the first `active` sources by `weights` (output, source). Written are `errors` (step, output), the
+    signals (f' + offset)(y - d); `slopes` (output, source), their sums with I_i; and `results` (string, 4), each string
+    against `judged`: largest |error|, mean |error|, mean squared error, and 1 if at every step the outputs above 0 in
     `judged` are the most active ones. Returns the sum of (y - d)**2.
     """
+    values, first, targets, judged = strings.values, strings.first, strings.targets, strings.judged
     steps, outputs = targets.shape
     for o in range(outputs):
         for i in range(active):
@@ -82,7 +117,7 @@ def output_pass(values, active, weights, targets, judged, first, offset, errors,
 
 @kernel
 def centre(errors):
-    """Take the mean of each output's error signals from them; returns the sum of their squares before."""
+    """Take the mean of each output's signals from `errors` (step, output); returns the sum of their squares before."""
     total = 0.0
     for o in range(errors.shape[1]):
         mean = 0.0
@@ -96,71 +131,72 @@ def centre(errors):
 
 
 @inlined
-def _forget(state, pool, rows):
-    """V, D_i and D_s of all candidates to zero, as before every string."""
+def forget(array, count, rows):
+    """The first rows of an array (row, candidate) to zero."""
     for row in range(rows):
-        for c in range(0, pool, 8):
-            store_at(state, row * pool + c, splat(UNITS, 0.0))
+        for c in range(0, count, 8):
+            store_at(array, row * count + c, splat(UNITS, 0.0))
 
 
 @kernel
-def candidate_pass(values, active, first, errors, squares, weights, state, signs, scores, slopes):
+def candidate_pass(strings, active, errors, squares, pool):
     """Covariances S_o = sum_t V(t) (E_o(t) - mean E_o) / sum E**2 of all candidates, and slopes of -sum_o |S_o|.
 
     D_i(t) = f'(V)(I_i(t) + w_s D_i(t-1)) and D_s(t) = f'(V)(V(t-1) + w_s D_s(t-1)) are exact for one self-recurrent unit,
-    f' = (1/2 + V)(1/2 - V); the slope takes `signs`, the signs of S_o of the pass before.
-
-    Arrays: weights (active + 1, candidate), self-weights last; state (active + 2, candidate) with D_i, D_s, V; signs and
-    scores (output, candidate); slopes like weights. `errors` have mean 0, `squares` is the sum of their squares before.
+    f' = (1/2 + V)(1/2 - V); the slope takes the signs of S_o of the pass before. Changes state, scores and slopes of the
+    pool. `errors` (step, output) have mean 0, `squares` is the sum of their squares before.
     """
+    values, first, weights, state = strings.values, strings.first, pool.weights, pool.state
+    signs, scores, slopes = pool.signs, pool.scores, pool.slopes
     steps, outputs = errors.shape
-    pool = weights.shape[1]
-    _forget(slopes, pool, active + 1)
-    _forget(scores, pool, outputs)
+    count = weights.shape[1]
+    forget(slopes, count, active + 1)
+    forget(scores, count, outputs)
     for t in range(steps):
         if first[t]:
-            _forget(state, pool, active + 2)
-        for c in range(0, pool, 8):
-            self_weight = load_at(UNITS, weights, active * pool + c)
-            before = load_at(UNITS, state, (active + 1) * pool + c)
+            forget(state, count, active + 2)
+        for c in range(0, count, 8):
+            self_weight = load_at(UNITS, weights, active * count + c)
+            before = load_at(UNITS, state, (active + 1) * count + c)
             net = self_weight * before
             for i in range(active):
-                net = fma(load_at(UNITS, weights, i * pool + c), values[t, i], net)
+                net = fma(load_at(UNITS, weights, i * count + c), values[t, i], net)
             f = logistic(net)
             v, slope = f - 0.5, f * (1.0 - f)
             pull = splat(UNITS, 0.0)
             for o in range(outputs):
                 error = errors[t, o] / squares
-                at = o * pool + c
+                at = o * count + c
                 store_at(scores, at, fma(v, error, load_at(UNITS, scores, at)))
                 pull = fma(load_at(UNITS, signs, at), error, pull)
             for i in range(active):
-                at = i * pool + c
+                at = i * count + c
                 d = slope * fma(self_weight, load_at(UNITS, state, at), splat(UNITS, values[t, i]))
                 store_at(state, at, d)
                 store_at(slopes, at, load_at(UNITS, slopes, at) - pull * d)
-            at = active * pool + c
+            at = active * count + c
             d = slope * fma(self_weight, load_at(UNITS, state, at), before)
             store_at(state, at, d)
             store_at(slopes, at, load_at(UNITS, slopes, at) - pull * d)
-            store_at(state, (active + 1) * pool + c, v)
+            store_at(state, (active + 1) * count + c, v)
 
 
 @kernel
-def quickprop(weights, slopes, before, steps, rows, columns, epsilon, growth, decay):
-    """One Quickprop step on weights[:rows, :columns]; `before` and `steps` keep the slopes and steps for the next one.
+def quickprop(net, rows, columns):
+    """One Quickprop step on the first rows and columns of `net.weights`; `net.before` and `net.steps` change too.
 
     With s = slope + decay w, p the slope before and d the step before: the parabola through both slopes gives
     d s / (p - s), at most growth * d; gradient descent by epsilon is added as long as s points the way of d.
     """
+    weights, before, steps, growth = net.weights, net.before, net.steps, net.growth
     shrink = growth / (1.0 + growth)
     for row in range(rows):
         for column in range(columns):
             w, d, p = weights[row, column], steps[row, column], before[row, column]
-            s = slopes[row, column] + decay * w
+            s = net.slopes[row, column] + net.decay * w
             step = 0.0
             if d == 0.0 or d * s < 0.0:
-                step = -epsilon * s
+                step = -net.epsilon * s
             if d < 0.0:
                 step += growth * d if s >= shrink * p else d * s / (p - s)
             elif d > 0.0:

@@ -10,7 +10,8 @@ import numpy as np
 from lstmsim.checks import Field, Real, Whole, settings
 from lstmsim.kernels.recording import HEAD
 from lstmsim.learners.base import LearnerSettings
-from lstmsim.learners.cascade.equations import candidate_pass, centre, output_pass, quickprop, unit_values
+from lstmsim.learners.cascade import equations
+from lstmsim.learners.cascade.equations import Pool, Quickprop, candidate_pass, centre, output_pass, quickprop, unit_values
 from lstmsim.learners.weights import Floats, Weights
 
 
@@ -104,6 +105,7 @@ class Strings:
         self.targets, self.judged = examples.learned, examples.judged
         self.first = np.zeros(n, np.bool_)
         self.first[self.begins] = True
+        self.arrays = equations.Strings(self.values, self.first, self.targets, self.judged)
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -144,13 +146,13 @@ class Cascade:
 
     def look(self, strings: Strings, errors: Floats, slopes: Floats, results: Floats) -> float:
         """Errors, slopes and verdicts of a set of strings; the sum of squared errors."""
-        arrays = strings.values, self.active, self.output, strings.targets, strings.judged, strings.first
-        return float(output_pass(*arrays, self.settings.offset, errors, slopes, results))
+        return float(output_pass(strings.arrays, self.active, self.output, self.settings.offset, errors, slopes, results))
 
     def train_outputs(self, epoch: Callable[[], bool]) -> None:
         """Train the outputs until the squared error stagnates, or until `epoch`, called after each look, says stop."""
-        s, slopes = self.settings, np.zeros_like(self.output)
-        before, steps = np.zeros_like(slopes), np.zeros_like(slopes)
+        s, rate = self.settings, self.settings.output_epsilon / len(self.strings.first)
+        slopes, before, steps = (np.zeros_like(self.output) for _ in range(3))
+        rule = Quickprop(self.output, slopes, before, steps, rate, s.growth, s.decay)
         mark, quit_at = 0.0, s.patience
         for number in range(s.phase_epochs):
             error = self.look(self.strings, self.errors, slopes, self.results)
@@ -160,26 +162,24 @@ class Cascade:
                 mark, quit_at = error, number + s.patience
             elif number >= quit_at:
                 return
-            rate = s.output_epsilon / len(self.strings.first)
-            shape = s.n_outputs, self.active
-            quickprop(self.output, slopes, before, steps, *shape, rate, s.growth, s.decay)
+            quickprop(rule, s.n_outputs, self.active)
 
     def train_candidates(self, epoch: Callable[[], bool]) -> None:
         """Train a pool of candidates until the best score stagnates and let the best join; errors are those last seen."""
         s, strings, active = self.settings, self.strings, self.active
-        pool = -(-s.pool // 8) * 8
-        weights = np.zeros((active + 1, pool))
+        count = -(-s.pool // 8) * 8
+        weights, slopes, before, steps = (np.zeros((active + 1, count)) for _ in range(4))
         weights[:, : s.pool] = self._draw(active + 1, s.pool)
-        slopes, before, steps = (np.zeros_like(weights) for _ in range(3))
-        scores, state = np.zeros((s.n_outputs, pool)), np.zeros((active + 2, pool))
+        signs, scores = (np.zeros((s.n_outputs, count)) for _ in range(2))
+        pool = Pool(weights, np.zeros((active + 2, count)), signs, scores, slopes)
         errors = self.errors.copy()
         squares = float(centre(errors))
         rate = s.candidate_epsilon / (len(strings.first) * (active + 1))
+        rule = Quickprop(weights, slopes, before, steps, rate, s.growth, 0.0)
         mark, quit_at = 0.0, s.patience
         for number in range(s.phase_epochs + 1):
-            signs = np.sign(scores)  # of the epoch before; the first epoch only measures
-            arrays = strings.values, active, strings.first, errors, squares, weights, state
-            candidate_pass(*arrays, signs, scores, slopes)
+            signs[:] = np.sign(scores)  # of the epoch before; the first epoch only measures
+            candidate_pass(strings.arrays, active, errors, squares, pool)
             best = float(np.abs(scores).sum(axis=0)[: s.pool].max())
             if epoch():
                 return
@@ -188,7 +188,7 @@ class Cascade:
             elif number >= quit_at:
                 break
             if 0 < number < s.phase_epochs:
-                quickprop(weights, slopes, before, steps, active + 1, s.pool, rate, s.growth, 0.0)
+                quickprop(rule, active + 1, s.pool)
         winner = int(np.argmax(np.abs(scores).sum(axis=0)[: s.pool]))
         self.join(weights[:active, winner], float(weights[active, winner]), scores[:, winner])
 
@@ -203,9 +203,8 @@ class Cascade:
 
     def fill(self, strings: Strings, unit: int) -> None:
         """Compute a hidden unit's values for a set of strings."""
-        active = self.settings.n_inputs + 1 + unit
         row = self.hidden[unit]
-        unit_values(strings.values, strings.first, row, float(row[-1]), active, active)
+        unit_values(strings.arrays, row, float(row[-1]), self.settings.n_inputs + 1 + unit)
 
     def state(self) -> dict[str, Any]:
         """What the net consists of between two phases."""
