@@ -9,11 +9,11 @@ import pytest
 from lstmsim import tasks
 from lstmsim.campaign import checkpoint
 from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
-from lstmsim.learners import learner
 from lstmsim.learners.lstm.settings import Architecture
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.rows import Rows
@@ -61,7 +61,7 @@ def run(
     every: float = 0.0,
 ):
     """Run trials with checkpoints until all have ended or the folder stops them; results with all their rows."""
-    simulation = getattr(learner(config.learner), "driver", Simulation)(config, 0, lanes, Policy.parse(policy))
+    simulation = simulation_for(config, 0, lanes, Policy.parse(policy))
     if folder is None:
         return {result.trial: result for result in simulation.run(iter(trials))}
     kept, results = Kept(folder, config, simulation, stop_after, every), {}
