@@ -160,6 +160,7 @@ class ChunkerNets(OneLaneLearner):
     def __init__(self, settings: ChunkerSettings, lanes: int, *, symbols: bool = False) -> None:
         if not symbols:
             raise refusal("symbols", symbols, "True, the chunker takes one-hot inputs")
+        settings.check_sizes()
         self.settings = s = settings
         self.automatizer = a = _net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)
         self.chunker = _net(s.n_inputs, s.chunker_hidden, s.n_outputs, shortcuts=s.chunker_shortcuts)

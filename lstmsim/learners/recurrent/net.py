@@ -165,6 +165,7 @@ class RecurrentNet(OneLaneLearner):
     def __init__(
         self, settings: RecurrentSettings, lanes: int = 1, *, symbols: bool = False, separate: bool = False
     ) -> None:
+        settings.check_sizes()
         self.settings = settings
         self.shape = shape = settings.shape(symbols=symbols)
         groups = (shape.units, shape.stride), (shape.output_sources, shape.output_stride)

@@ -1,0 +1,45 @@
+"""The loop over time is one, compiled for each method in the method's own name."""
+
+import inspect
+
+import pytest
+
+from lstmsim.learners import bptt, elman, over_time, rtrl
+from lstmsim.learners.base import LearnerSettings, learner, register
+from lstmsim.learners.chunker import equations as chunker
+from lstmsim.learners.rtrl import RTRLSettings
+
+METHODS = (rtrl, bptt, elman, chunker)
+
+
+@pytest.mark.parametrize("module", METHODS, ids=lambda module: module.__name__)
+def test_a_methods_loop_is_cached_with_the_method(module):
+    """Its disk cache is named by the sources that the method imports, and by the file of its step."""
+    loop, step = module.advance.py_func, module.step.py_func
+    assert (loop.__module__, loop.__code__.co_filename) == (module.__name__, inspect.getsourcefile(module))
+    assert loop.__code__.co_firstlineno == step.__code__.co_firstlineno
+    assert loop.__globals__["step"] is module.step
+    assert module.advance._cache._cache_file._index_name.startswith(
+        "equations.step" if module is chunker else module.__name__[17:]
+    )
+
+
+def test_loops_do_not_share_what_they_call():
+    assert len({id(module.advance.py_func.__globals__["step"]) for module in METHODS}) == len(METHODS)
+    assert over_time.step is None
+
+
+def test_a_name_is_given_once_and_defining_it_anew_is_no_second_time():
+    found = learner("rtrl")
+    with pytest.raises(ValueError, match="name is 'rtrl'; allowed: a name that no other learner has; taken are"):
+        register("rtrl", RTRLSettings, label="another")(type("Another", (found,), {}))
+    assert learner("rtrl") is found
+    with pytest.raises(ValueError, match="unknown learner 'rtlr'; did you mean 'rtrl'"):
+        learner("rtlr")
+
+
+def test_settings_without_a_task_need_their_sizes():
+    with pytest.raises(ValueError, match="n_inputs is 0; allowed: a whole number of at least 1 where there is no task"):
+        learner("rtrl")(RTRLSettings(n_outputs=2))
+    with pytest.raises(NotImplementedError):
+        LearnerSettings(1, 1).units_text()
