@@ -147,6 +147,12 @@ class Learner(ABC):
     def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False) -> None: ...
 
     @classmethod
+    def make(cls, settings: Any, lanes: int, *, symbols: bool = False) -> Any:
+        """The learner that trials of these settings take, which may be of a class of its own; `lanes` is what it can use."""
+        made: Any = cls
+        return made(settings, lanes, symbols=symbols)
+
+    @classmethod
     @abstractmethod
     def variables(cls) -> dict[str, Variable]:
         """Everything that the method can be recorded by, for the schema."""

@@ -43,8 +43,7 @@ class Simulation:
         self.task, self.stop, self.seed, self.policy = config.task, config.training, seed, policy
 
         def new_learner() -> StepLearner:
-            made = learner(config.learner)(config.settings, lanes, symbols=self.task.symbols)  # type: ignore[call-arg]
-            return cast(StepLearner, made)
+            return cast(StepLearner, learner(config.learner).make(config.settings, lanes, symbols=self.task.symbols))
 
         self.learner = new_learner()
         self.learner.check(window=self.stop.window)
