@@ -146,7 +146,7 @@ class LSTM:
         """Copies of the weights.
 
         "input_gate" (block, source), "output_gate" (block, source), "cell" (cell, source), "output" (output_unit,
-        output_source) and, with hidden units, "hidden" (hidden, source). Sources: inputs, cells, input gates, output
+        output_source) and, with hidden units, "hidden" (hidden_unit, source). Sources: inputs, cells, input gates, output
         gates, hidden units, bias; output sources: inputs where the outputs see them, cells, hidden units, bias.
         Connections that do not exist are 0.
         """
@@ -167,7 +167,7 @@ class LSTM:
     def state(self) -> dict[str, Floats]:
         """Copies of what the last step left; all 0 after a reset, an output gate that does not exist 1.
 
-        "cell_state" (cell,), "cell_output" (cell,), "input_gate" (block,), "output_gate" (block,), "hidden" (hidden,) and
+        "cell_state" (cell,), "cell_output" (cell,), "input_gate" (block,), "output_gate" (block,), "hidden" (hidden_unit,) and
         "output" (output_unit,).
         """
         return self._nets.activations()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lstmsim import LSTM
 
 
-UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden", "output": "output_unit"}
+UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden_unit", "output": "output_unit"}
 MAX_SLOPE = 0.25  # largest f' of the logistic function (3)
 
 
@@ -424,6 +424,6 @@ def _weight_dims(name: str) -> tuple[str, str]:
 
 def _weight_coords(net: Frozen) -> dict[str, Any]:
     a = net.settings
-    sizes = {"block": a.n_blocks, "output_unit": a.n_outputs} | ({"hidden": a.n_hidden} if a.n_hidden else {})
+    sizes = {"block": a.n_blocks, "output_unit": a.n_outputs} | ({"hidden_unit": a.n_hidden} if a.n_hidden else {})
     numbers = {name: np.arange(n) for name, n in sizes.items()}
     return {"source": a.sources, "output_source": a.output_sources, **numbers, **_cells(net)}

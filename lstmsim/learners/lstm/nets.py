@@ -39,7 +39,7 @@ class LaneNets(StepLearner):
         "input_gate": ("block", "source"),
         "output_gate": ("block", "source"),
         "cell": ("cell", "source"),
-        "hidden": ("hidden", "source"),
+        "hidden": ("hidden_unit", "source"),
         "output": ("output_unit", "output_source"),
     }
 

@@ -36,7 +36,7 @@ def layout(shape: Any) -> Layout:
         "cell": shape.cells,
         "input_unit": shape.symbols or shape.inputs,
         "output_unit": shape.outputs,
-    } | ({"hidden": shape.hidden} if shape.hidden else {})
+    } | ({"hidden_unit": shape.hidden} if shape.hidden else {})
     there = {name: variable for name, variable in VARIABLES.items() if set(variable.dims) <= {"step", *sizes}}
     return Layout(there, sizes, bool(shape.symbols), shape.size)
 
