@@ -15,8 +15,9 @@ from benchmarks.programs import build
 from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import LEARN, new_sequences
-from lstmsim.learners.lstm.settings import Architecture
-from lstmsim.learners.lstm.wide.net import one_net
+from lstmsim.learners.lstm.nets import LaneNets
+from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.lstm.wide.net import WideNets
 
 SIZES = ((16, 2, 8), (8, 2, 32), (8, 2, 104), (8, 2, 332))  # inputs, outputs, blocks: 1e3, 1e4, 1e5 and 1e6 weights
 
@@ -31,14 +32,14 @@ def ours(
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     """A function that runs the steps and returns their nanoseconds, and one for the sum of the last outputs."""
     inputs, outputs, blocks = size
-    architecture = Architecture(inputs, outputs, blocks, learning_rate=0.01)
-    net, weights, first = one_net(architecture), {}, 0
+    settings = LSTMSettings(inputs, outputs, n_blocks=blocks, learning_rate=0.01)
+    net, weights, first = WideNets(settings) if blocks > 8 else LaneNets(settings), {}, 0
     for name in ("input_gate", "output_gate", "cell", "output"):
-        shape = architecture.exists[name].shape
+        shape = settings.exists[name].shape
         weights[name] = 0.1 * wave(shape[0] * shape[1], 0.7, shape, first)
         first += shape[0] * shape[1]
     net.set_weights(0, weights)
-    table = np.zeros((steps, net.shape.output_stride))
+    table = np.zeros((steps, net.nets.shape.output_stride))
     table[:, :outputs] = 0.5 + 0.4 * wave(steps * outputs, 0.9, (steps, outputs))
     sequences = new_sequences(1, steps, inputs, table, 0)
     sequences.inputs[:, :, 0] = wave(steps * inputs, 1.3, (steps, inputs))
@@ -52,7 +53,7 @@ def ours(
         net.advance(sequences, scores, buffer, 0, steps, learn=True, track=True)
         return time.thread_time_ns() - start
 
-    return run, lambda: float(net.state.y_k[0, :outputs].sum())
+    return run, lambda: float(net.nets.state.y_k[0, :outputs].sum())
 
 
 def table(repeats: int) -> None:
@@ -64,19 +65,20 @@ def table(repeats: int) -> None:
     print("  ns of processor time per weight and step; targets at every n-th step")
     print("  weights   n       C  lstmsim  recorded   C / lstmsim")
     for size, every in product(SIZES, (1, 10)):
-        architecture = Architecture(*size)
-        steps = max(10_000_000 // architecture.n_weights // 10 * 10, 30)
-        (plain, outputs), (recorded, _) = (ours(size, steps, every, record) for record in (False, True))
+        inputs, outputs, blocks = size
+        settings = LSTMSettings(inputs, outputs, n_blocks=blocks)
+        steps = max(10_000_000 // settings.n_weights // 10 * 10, 30)
+        (plain, summed), (recorded, _) = (ours(size, steps, every, record) for record in (False, True))
         command = [str(program), *map(str, (*size, steps, every, 2))]
         found: dict[str, list[float]] = {"C": [], "plain": [], "recorded": []}
-        per = steps * architecture.n_weights
+        per = steps * settings.n_weights
         for repeat in range(repeats + 1):
             found["plain"].append(plain() / per)
             found["recorded"].append(recorded() / per)
             lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
             found["C"].append(float(lines[3]))
             if repeat == 0:
-                assert int(lines[0]) == architecture.n_weights
-                assert abs(float(lines[1]) - outputs()) < 1e-9, "the two programs do not compute the same"
+                assert int(lines[0]) == settings.n_weights
+                assert abs(float(lines[1]) - summed()) < 1e-9, "the two programs do not compute the same"
         c, wide, noted = (statistics.median(found[name][1:]) for name in ("C", "plain", "recorded"))
         print(f"  {per // steps:7}  {every:2}  {c:6.3f}   {wide:6.3f}    {noted:6.3f}       {c / wide:5.2f}", flush=True)

@@ -7,7 +7,19 @@ __version__ = "0.1.0"
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["errorflow", "learners", "paper", "plots", "tasks"],
-    submod_attrs={"net": ["LSTM"], "trace.open": ["load_net", "open_run"], "trace.recorder": ["Recorder"]},
+    submod_attrs={"net": ["LSTM", "DivergedError", "load_net"], "trace.open": ["open_run"], "trace.recorder": ["Recorder"]},
 )
 
-__all__ = ["LSTM", "Recorder", "__version__", "errorflow", "learners", "load_net", "open_run", "paper", "plots", "tasks"]
+__all__ = [
+    "LSTM",
+    "DivergedError",
+    "Recorder",
+    "__version__",
+    "errorflow",
+    "learners",
+    "load_net",
+    "open_run",
+    "paper",
+    "plots",
+    "tasks",
+]

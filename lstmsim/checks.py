@@ -14,10 +14,24 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pydantic
 from pydantic import BeforeValidator, Field
 
-__all__ = ["Field", "Flag", "Real", "Table", "Whole", "check", "describe", "refusal", "settings", "shown", "unknown"]
+__all__ = [
+    "Field",
+    "Flag",
+    "Real",
+    "Table",
+    "Whole",
+    "array",
+    "check",
+    "describe",
+    "refusal",
+    "settings",
+    "shown",
+    "unknown",
+]
 
 C = TypeVar("C", bound=type)
 _CONFIG = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -227,3 +241,28 @@ class Table(Generic[C]):
         if name not in self._classes and name not in self.all():
             raise unknown(self._kind, name, self.all())
         return self._classes[name]
+
+
+def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: bool = False) -> npt.NDArray[np.float64]:
+    """The value as a float64 array of the given shape (None: any length), finite but for whole rows of NaN if allowed.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what is wrong with it and what is allowed.
+    """
+    wanted = "(" + ", ".join("step" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+    try:
+        result = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise refusal(name, value, f"an array of numbers of shape {wanted}") from None
+    if result.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, result.shape, strict=True)):
+        raise ValueError(f"{name} has shape {result.shape}; allowed: {wanted}")
+    bad = ~np.isfinite(result)
+    if nan_rows:
+        bad &= ~np.isnan(result).all(axis=-1, keepdims=True)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        allowed = "finite numbers, or whole rows of NaN" if nan_rows else "finite numbers"
+        raise ValueError(f"{name} holds {result[where]} at {where}; allowed: {allowed}")
+    return result

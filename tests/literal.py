@@ -11,6 +11,7 @@ Array = NDArray[np.float64]
 PER_OUTPUT = ("target", "output", "output_error")
 PER_CELL = ("cell_net", "cell_state", "cell_output", "state_error", "cell_error")
 PER_BLOCK = ("input_gate", "output_gate", "input_gate_error", "output_gate_error")
+PER_HIDDEN = ("hidden", "hidden_error")
 
 
 def f(x: float) -> float:
@@ -45,6 +46,11 @@ class LiteralLSTM:
         (scale, shift) of scale * f(x) - shift for g (5) and h (4); no effect where f or the identity replaces them.
     factor : float
         Multiplies every e_k of (19).
+    gate_bias, cell_bias, hidden_bias, output_bias : bool or None
+        Whether units of a kind have biases; None: as `bias` says.
+    cell_bias_partial, gate_bias_partial, gate_source_partial, cell_source_partial : {"sum", "last"}
+        Whether the partials (27) of a cell's bias, (25) of an input gate's, and both with respect to the weights from gates
+        and from cells are the sum over the sequence or the term of the last step alone.
     """
 
     def __init__(
@@ -53,7 +59,10 @@ class LiteralLSTM:
         input_gate_bias: object = None, output_gate_bias: object = None, cell_input: str = "g", cell_output: str = "h",
         output: str = "logistic", init_range: float = 0.1, learning_rate: float = 0.1, seed: int = 0,
         error_derivative: bool = True, update: str = "step", g_range: tuple[float, float] = (4.0, 2.0),
-        h_range: tuple[float, float] = (2.0, 1.0), factor: float = 1.0,
+        h_range: tuple[float, float] = (2.0, 1.0), factor: float = 1.0, gate_bias: bool | None = None,
+        cell_bias: bool | None = None, hidden_bias: bool | None = None, output_bias: bool | None = None,
+        cell_bias_partial: str = "sum",
+        gate_bias_partial: str = "sum", gate_source_partial: str = "sum", cell_source_partial: str = "sum",
     ) -> None:  # fmt: skip
         for name, value, allowed in (
             ("topology", topology, ("F", "B")), ("bias", bias, ("all", "b1", "ga", "none")),
@@ -70,6 +79,16 @@ class LiteralLSTM:
         self.g_range, self.h_range = g_range if cell_input == "g" else (1.0, 0.0), h_range
         self.learning_rate, self.error_derivative = learning_rate, error_derivative
         self.update, self.factor = update, factor
+        b1 = bias in ("all", "b1")
+        self.gate_bias = bias != "none" if gate_bias is None else gate_bias
+        self.cell_bias, self.hidden_bias = (b1 if given is None else given for given in (cell_bias, hidden_bias))
+        self.output_bias = bias == "all" if output_bias is None else output_bias
+        first_gate, first_hidden = n_inputs + self.n_cells, n_inputs + self.n_cells + 2 * n_blocks
+        kept = np.ones(first_hidden + n_hidden + 1)  # what the partials of a source keep from step to step
+        kept[n_inputs:first_gate] = cell_source_partial == "sum"
+        kept[first_gate:first_hidden] = gate_source_partial == "sum"
+        self.kept_cell, self.kept_gate = kept.copy(), kept.copy()
+        self.kept_cell[-1], self.kept_gate[-1] = cell_bias_partial == "sum", gate_bias_partial == "sum"
         self.exists = self._connections()
         self._weights = {name: np.zeros(mask.shape) for name, mask in self.exists.items()}
         self._pending = {name: np.zeros(mask.shape) for name, mask in self.exists.items()}
@@ -85,7 +104,7 @@ class LiteralLSTM:
             rows["hidden"] = self.n_hidden
         exists: dict[str, NDArray[np.bool_]] = {}
         for name, n_units in rows.items():
-            biased = self.bias in (("all", "b1", "ga") if name in ("input_gate", "output_gate") else ("all", "b1"))
+            biased = {"cell": self.cell_bias, "hidden": self.hidden_bias}.get(name, self.gate_bias)
             exists[name] = np.zeros((n_units, bias_unit + 1), dtype=bool)
             for unit in range(n_units):
                 for source in range(bias_unit + 1):
@@ -102,7 +121,7 @@ class LiteralLSTM:
                     exists[name][unit, source] = there
         n_sources = (self.n_inputs if self.direct else 0) + self.n_cells + self.n_hidden
         exists["output"] = np.ones((self.n_outputs, n_sources + 1), dtype=bool)
-        exists["output"][:, n_sources] = self.bias == "all"
+        exists["output"][:, n_sources] = self.output_bias
         return exists
 
     @property
@@ -158,6 +177,7 @@ class LiteralLSTM:
             self.end_sequence()
         width = dict.fromkeys(PER_OUTPUT, self.n_outputs) | dict.fromkeys(PER_CELL, self.n_cells)
         width |= dict.fromkeys(PER_BLOCK, self.n_blocks) | {"input": self.n_inputs}
+        width |= dict.fromkeys(PER_HIDDEN, self.n_hidden) if self.n_hidden else {}
         trace = {name: np.array([row[name] for row in rows]).reshape(len(rows), n) for name, n in width.items()}
         return trace | {"update_norm": np.array([float(row["update_norm"]) for row in rows])}
 
@@ -210,7 +230,9 @@ class LiteralLSTM:
         for c in cells:
             j = block_of[c]
             for m in range(len(z)):
+                self.partial_cell[c, m] *= self.kept_cell[m]
                 self.partial_cell[c, m] += self._dg(net_c[c]) * y_in[j] * z[m]  # (27)
+                self.partial_input_gate[c, m] *= self.kept_gate[m]
                 self.partial_input_gate[c, m] += self._g(net_c[c]) * df(net_in[j]) * z[m]  # (25)
 
         e_k, e_i = [0.0 for k in outputs], [0.0 for i in hidden]
@@ -258,5 +280,6 @@ class LiteralLSTM:
             "input": x, "target": target, "output": y_k, "output_error": e_k, "cell_net": net_c, "cell_state": s,
             "cell_output": y_c, "state_error": e_s, "cell_error": e_c, "input_gate": y_in, "output_gate": y_out,
             "input_gate_error": e_in, "output_gate_error": e_out, "update_norm": math.sqrt(squares),
+            "hidden": y_i, "hidden_error": e_i,
         }  # fmt: skip
         return {name: np.array(value, dtype=float) for name, value in row.items()}

@@ -9,7 +9,7 @@ import pytest
 from lstmsim import tasks
 from lstmsim.campaign import checkpoint
 from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Simulation
@@ -203,7 +203,7 @@ def test_a_policy_may_ask_for_more_last_sequences_than_the_checkpoint_was_made_f
 def test_checkpoints_decide_nothing_where_trials_diverge(tmp_path, monkeypatch):
     """A trial diverges where it would without checkpoints and recording."""
     monkeypatch.setattr("os.fsync", lambda _: None)
-    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=4.0)
+    net = LSTMSettings(2, 1, n_blocks=2, block_size=2, output="identity", learning_rate=4.0)
     training = Training((Stage("never", 0),), max_sequences=300, window=50, final_test=10)
     config = Config(tasks.task("adding")(20), "lstm", net, training)
     whole = run(config, range(8), policy="none")

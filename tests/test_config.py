@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmsim import tasks
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Config, Stage, Training, parse_assignment, parse_value
 
 CONFIG = Config(
     tasks.task("two_sequence")(50, 3),
     "lstm",
-    Architecture(1, 1, 3, bias="b1"),
+    LSTMSettings(1, 1, n_blocks=3, bias="b1"),
     Training((Stage("ST1", 1, test=256),), window=100),
 )
 LSTM_ROWS = {name: row.config for name, row in rows().items() if row.config.learner == "lstm"}
@@ -155,7 +155,7 @@ def test_json_says_everything(config):
     assert learner.pop("name") == config.learner
     stages = tuple(Stage(**stage) for stage in training.pop("stages"))
     again = Config(
-        tasks.task(task.pop("name"))(**task), config.learner, Architecture(**learner), Training(stages=stages, **training)
+        tasks.task(task.pop("name"))(**task), config.learner, LSTMSettings(**learner), Training(stages=stages, **training)
     )
     assert again == config
     assert again.as_json() == config.as_json()

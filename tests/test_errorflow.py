@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import lstmsim
 from lstmsim.errorflow import backflow, credit, drift, gradient_bias, scaling, scaling_bound, usage
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 from tests.literal import LiteralLSTM
 
 Array = NDArray[np.float64]
@@ -36,7 +36,7 @@ def build(seed: int = 0, size: float = 0.9, **settings: Any) -> LiteralLSTM:
     settings = {"n_blocks": 2, "block_size": 2, "learning_rate": 0.3} | settings
     net = LiteralLSTM(N_INPUTS, N_OUTPUTS, **settings)
     named = {"error_factor" if name == "factor" else name: value for name, value in settings.items()}
-    net.architecture = Architecture(N_INPUTS, N_OUTPUTS, **named)
+    net.settings = LSTMSettings(N_INPUTS, N_OUTPUTS, **named)
     rng = np.random.default_rng(seed)
     net.set_weights({name: rng.uniform(-size, size, mask.shape) * mask for name, mask in net.exists.items()})
     return net
@@ -116,12 +116,12 @@ def test_credit_sums_to_the_update(net: LiteralLSTM) -> None:
 
 
 def test_credit_sums_to_the_update_of_the_compiled_net(net: LiteralLSTM) -> None:
-    compiled, (inputs, targets) = lstmsim.LSTM.from_weights(net.architecture, net.weights), task(40)
+    compiled, (inputs, targets) = lstmsim.LSTM.from_weights(net.settings, net.weights), task(40)
     shares, before = credit(compiled, inputs, targets), compiled.weights
     compiled.run(inputs, targets)
     for name, values in compiled.weights.items():
         np.testing.assert_allclose(shares[name].sum(("step", "lag")), values - before[name], rtol=0, atol=1e-12)
-    assert list(shares.source.values) == net.architecture.sources
+    assert list(shares.source.values) == net.settings.sources
 
 
 def test_credit_of_several_targets_with_frozen_weights(net: LiteralLSTM) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import lstmsim
 from lstmsim.trace.schema import step_variables
-from tests.literal import PER_BLOCK, PER_CELL, PER_OUTPUT, LiteralLSTM
+from tests.literal import PER_BLOCK, PER_CELL, PER_HIDDEN, PER_OUTPUT, LiteralLSTM
 
 Array = NDArray[np.float64]
 Weights = dict[str, Array]
@@ -34,13 +34,13 @@ PAPER = (
     ("6b", (8, 8, 3, 2), {"bias": "all"}, 308),
 )
 
-TRACE = ("input", *PER_OUTPUT, *PER_CELL, *PER_BLOCK, "update_norm")
+TRACE = ("input", *PER_OUTPUT, *PER_CELL, *PER_BLOCK, "update_norm")  # and where there are hidden units PER_HIDDEN
 READINGS = {"factor": "error_factor"}  # what the twin calls otherwise
 
 
 def randomised(net: lstmsim.LSTM, rng: np.random.Generator, scale: float = 0.7) -> Weights:
     """Give all existing weights of a net values in [-scale, scale]; returns them."""
-    weights = {name: rng.uniform(-scale, scale, mask.shape) * mask for name, mask in net.architecture.exists.items()}
+    weights = {name: rng.uniform(-scale, scale, mask.shape) * mask for name, mask in net.settings.exists.items()}
     net.set_weights(weights)
     return weights
 
@@ -75,7 +75,8 @@ def assert_twins(net: lstmsim.LSTM, twin: LiteralLSTM, seed: int, steps: int = 8
     for _ in range(sequences):
         inputs, targets = data(net, rng, steps)
         found, expected = net.run(inputs, targets), twin.run(inputs, targets)
-        for name in TRACE:
+        assert set(found.data_vars) == set(expected) == {*TRACE, *(PER_HIDDEN if net.n_hidden else ())}
+        for name in expected:
             assert_close(found[name].values, expected[name], name)
     found_weights, expected_weights = net.weights, twin.weights
     for name, values in expected_weights.items():
@@ -91,8 +92,7 @@ def same_bits(one: Weights, other: Weights) -> bool:
 
 def everything(net: lstmsim.LSTM) -> list[bytes]:
     """Return all that a net carries, as bytes."""
-    lanes = net._lanes
-    return [np.asarray(array).tobytes() for part in (lanes.net, lanes.state) for array in part]
+    return [array.tobytes() for array in net._hand.arrays()]
 
 
 # Against the literal twin.
@@ -126,6 +126,22 @@ MODES: dict[str, dict[str, Any]] = {
     "error factor": {"factor": 2.0},
     "error factor, no derivative": {"factor": 0.3, "error_derivative": False, "output": "identity"},
     "ranges": {"g_range": (2.0, 1.0), "h_range": (4.0, 2.0)},
+    "biases of cells alone": {"bias": "none", "cell_bias": True, "n_hidden": 1},
+    "biases of hidden units alone": {"bias": "none", "hidden_bias": True, "n_hidden": 2},
+    "biases of all but hidden units": {"hidden_bias": False, "n_hidden": 2},
+    "biases of gates alone": {"cell_bias": False, "output_bias": False, "n_hidden": 1},
+    "biases of all but gates": {"gate_bias": False},
+    "biases of all but cells": {"cell_bias": False},
+    "cells' bias partials of the last step": {"cell_bias_partial": "last"},
+    "input gates' bias partials of the last step": {"gate_bias_partial": "last"},
+    "gates' partials of the last step": {"gate_source_partial": "last", "n_hidden": 2},
+    "cells' partials of the last step": {"cell_source_partial": "last", "n_hidden": 2},
+    "no recurrent or bias partial accumulates": {
+        "cell_bias_partial": "last",
+        "gate_bias_partial": "last",
+        "gate_source_partial": "last",
+        "cell_source_partial": "last",
+    },
     "lopsided ranges": {"g_range": (3.0, 1.2), "h_range": (-1.5, 0.4), "learning_rate": 0.1},
 }
 SIZES = ((3, 2, 2, 2), (1, 1, 1, 1), (2, 9, 1, 3), (4, 3, 3, 1), (9, 1, 2, 3))
@@ -282,6 +298,7 @@ KINDS = (
     {"n_hidden": 2, "shortcuts": True},
     {"topology": "B", "output_gates": False},
     {"output": "identity", "learning_rate": 0.05},
+    {"gate_source_partial": "last", "cell_bias_partial": "last"},
 )
 
 
@@ -325,7 +342,9 @@ def test_no_global_random_state():
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "deepcopy", "pickle"]
+)
 def test_a_copy_goes_on_alone(copied):
     net = lstmsim.LSTM(3, 2, 2, 2, learning_rate=0.7)
     inputs, targets = data(net, np.random.default_rng(6), 9)
@@ -360,7 +379,8 @@ def test_a_net_that_diverged_can_be_used_again():
     net, fresh = lstmsim.LSTM(3, 2, 2, 2, **how), lstmsim.LSTM(3, 2, 2, 2, **how)
     weights = net.weights
     inputs, targets = data(net, np.random.default_rng(7), 60, targets=1.0)
-    assert np.isnan(net.run(inputs, targets)["output"]).any()
+    with pytest.raises(lstmsim.DivergedError):
+        net.run(inputs, targets)
     net.set_weights(weights)
     xr.testing.assert_identical(net.run(inputs[:3], targets[:3]), fresh.run(inputs[:3], targets[:3]))
     assert same_bits(net.weights, fresh.weights)
@@ -382,7 +402,7 @@ def test_weights_round_trip(how):
     assert same_bits(net.weights, weights)
     other = lstmsim.LSTM(3, 2, 2, 2, seed=9, **how)
     other.set_weights(net.weights)
-    again = lstmsim.LSTM.from_weights(net.architecture, weights)
+    again = lstmsim.LSTM.from_weights(net.settings, weights)
     inputs, targets = data(net, np.random.default_rng(9), 5)
     xr.testing.assert_identical(net.run(inputs, targets), other.run(inputs, targets))
     again.run(inputs, targets)
@@ -413,13 +433,13 @@ def test_connections_that_do_not_exist_are_0_and_stay_0(how):
     how = {READINGS.get(name, name): value for name, value in how.items()}
     net, twin = lstmsim.LSTM(3, 2, 2, 2, init_range=0.5, **how), LiteralLSTM(3, 2, 2, 2, n_hidden=how.get("n_hidden", 0))
     shapes = {name: values.shape for name, values in twin.weights.items()}
-    exists = net.architecture.exists
+    exists = net.settings.exists
     inputs, targets = data(net, np.random.default_rng(10), 5)
     for _ in range(2):
         assert all((values[~exists[name]] == 0.0).all() for name, values in net.weights.items())
         assert sum(np.count_nonzero(values) for values in net.weights.values()) == net.n_weights
         net.run(inputs, targets)
-    if not net.architecture.sees_inputs:
+    if not net.settings.sees_inputs:
         assert {name: values.shape for name, values in net.weights.items()} == shapes
 
 

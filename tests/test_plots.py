@@ -435,7 +435,7 @@ def test_outputs_are_drawn_against_their_targets(trace):
 def test_hidden_units_of_any_learner_are_drawn_once_they_are_there():
     values = np.random.default_rng(0).uniform(size=(40, 9))
     values[:, 8] = np.nan
-    trace = xr.Dataset({"hidden": (("step", "hidden"), values)}, {"t": ("step", np.arange(40))})
+    trace = xr.Dataset({"hidden": (("step", "hidden_unit"), values)}, {"t": ("step", np.arange(40))})
     ax = plots.hidden(trace, ax=new_axes())
     assert len(shown(ax)) == 8
     assert legend_texts(ax)[::7] == ["hidden unit 0", "hidden unit 7"]

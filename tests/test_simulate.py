@@ -12,7 +12,7 @@ import lstmsim
 from lstmsim import tasks
 from lstmsim.kernels.recording import HEAD
 from lstmsim.kernels.scores import MILESTONES
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import row
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Result, Simulation
@@ -31,7 +31,7 @@ WIDTHS = [1, 8, *SLOW_WIDTHS]
 
 def adding(*stages: Stage, **training: Any) -> Config:
     """Very short adding; its sequences are right by chance about one time in five."""
-    net = Architecture(2, 1, 2, 2, input_gate_bias=[-3, -6], learning_rate=0.5)
+    net = LSTMSettings(2, 1, n_blocks=2, block_size=2, input_gate_bias=[-3, -6], learning_rate=0.5)
     training = {"max_sequences": 400, "window": 50, "final_test": 40} | training
     return Config(
         tasks.task("adding")(20), "lstm", net, Training(stages or (Stage("some", 43), Stage("more", 39)), **training)
@@ -41,7 +41,7 @@ def adding(*stages: Stage, **training: Any) -> Config:
 def two_sequence() -> Config:
     """Two classes told apart over a few steps, judged by tests with frozen weights."""
     biases = {"output_gate_bias": [-2, -4, -6], "input_gate_bias": [-1, -3, -5]}
-    net = Architecture(1, 1, 3, 1, bias="b1", learning_rate=3.0, **biases)
+    net = LSTMSettings(1, 1, n_blocks=3, block_size=1, bias="b1", learning_rate=3.0, **biases)
     stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
     training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
     return Config(tasks.task("two_sequence")(6, 3), "lstm", net, training)
@@ -49,8 +49,8 @@ def two_sequence() -> Config:
 
 def noise_free(p: int = 3) -> Config:
     """One-hot inputs and outputs, topology B, and a memory cell that joins when the error has stopped falling."""
-    net = Architecture(
-        p + 1, p + 1, 1, topology="B", bias="none", output_gates=False, cell_input="f", cell_output="identity",
+    net = LSTMSettings(
+        p + 1, p + 1, topology="B", bias="none", output_gates=False, cell_input="f", cell_output="identity",
         init_range=0.2, learning_rate=1.0, sequential=True, join_window=70,
     )  # fmt: skip
     training = Training((Stage("solved", 1, test=100),), max_sequences=3000, window=200, test_every=100, final_test=20)
@@ -60,7 +60,7 @@ def noise_free(p: int = 3) -> Config:
 def temporal_order() -> Config:
     """One-hot inputs, topology F with hidden units and shortcuts, and a learning rate that falls."""
     rate = {"learning_rate": 0.5, "learning_rate_decay": 0.02}
-    net = Architecture(8, 4, 2, 2, n_hidden=1, shortcuts=True, output_gate_bias=-1, **rate)
+    net = LSTMSettings(8, 4, n_blocks=2, block_size=2, n_hidden=1, shortcuts=True, output_gate_bias=-1, **rate)
     return Config(
         tasks.task("temporal_order")(2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9)
     )
@@ -235,7 +235,7 @@ def test_what_is_carried_over(name, carry):
     config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry=carry), training=training)
     simulation = Simulation(config, 0, 1, NONE)
     list(simulation.run(iter([0])))
-    state, blocks = simulation.learner.state, config.settings.n_blocks
+    state, blocks = simulation.learner.nets.state, config.settings.n_blocks
     assert state.s.any() == state.h.any() == (carry in ("states", "all"))
     partials = (state.p_symbol,) if config.task.symbols else (state.p_cell, state.p_gate)
     assert all(part.any() == (carry in ("partials", "all")) for part in partials)
@@ -446,7 +446,7 @@ def test_the_last_sequences_are_recorded_whatever_ends_the_trial(last, alone):
 
 
 def test_a_trial_that_diverges_ends_alone():
-    net = Architecture(2, 1, 2, 2, output="identity", learning_rate=4.0)
+    net = LSTMSettings(2, 1, n_blocks=2, block_size=2, output="identity", learning_rate=4.0)
     config = dataclasses.replace(adding(Stage("never", 0), max_sequences=300), settings=net)
     together = simulate(config, range(12), policy=Policy())
     statuses = [together[trial].status for trial in range(12)]

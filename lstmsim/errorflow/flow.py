@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lstmsim import LSTM
 
 
-UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden", "output": "output_unit"}
+UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden_unit", "output": "output_unit"}
 MAX_SLOPE = 0.25  # largest f' of the logistic function (3)
 
 
@@ -70,7 +70,7 @@ def backflow(net: LSTM, inputs: ArrayLike, step: int, mode: str = "truncated") -
     step = _step(step, len(x))
     if mode not in ("truncated", "full"):
         raise ValueError(f"mode is {mode!r}; allowed: 'truncated', 'full'")
-    n_cells, recurrent = frozen.architecture.n_cells, frozen.recurrent
+    n_cells, recurrent = frozen.settings.n_cells, frozen.recurrent
     flow = np.empty((step + 1, n_cells, n_cells))
     if mode == "truncated":
         flow[:] = np.eye(n_cells)
@@ -134,13 +134,13 @@ def credit(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Dataset:
     steps = np.flatnonzero(~np.isnan(d[:, 0]))
     path = follow(frozen, x)
     e_k, back = output_errors(frozen, path, d)
-    rows, exists, alpha, n_lags = frozen.rows, frozen.exists, frozen.architecture.learning_rate, int(steps[-1]) + 1
+    rows, exists, alpha, n_lags = frozen.rows, frozen.exists, frozen.settings.learning_rate, int(steps[-1]) + 1
     # Lag before step, so that the pages of untouched lags are never committed to memory.
     hidden = np.zeros((n_lags, len(steps), frozen.n_units, frozen.hidden.shape[1]))
     output = np.zeros((n_lags, len(steps), *frozen.output.shape))
     cells, gates = rows["cell"], rows["input_gate"]
     for i, t in enumerate(map(int, steps)):
-        e_s, delta = step_back(frozen, path, t, np.zeros(frozen.architecture.n_cells), back[t])
+        e_s, delta = step_back(frozen, path, t, np.zeros(frozen.settings.n_cells), back[t])
         hidden[0, i, gates.stop :] = alpha * np.outer(delta[gates.stop :], path.sources[t]) * exists[gates.stop :]
         output[0, i] = alpha * np.outer(e_k[t], path.output_sources[t]) * frozen.output_exists
         z = path.sources[t::-1, None, :]
@@ -276,7 +276,7 @@ def scaling(
     """
     q = _lags(lags)
     frozen, x = None, None
-    if hasattr(weights, "architecture"):
+    if hasattr(weights, "settings"):
         for name, value in (("derivatives", derivatives), ("activations", activations)):
             if value is not None:
                 raise ValueError(f"{name} was given with an LSTM; allowed: None")
@@ -284,7 +284,7 @@ def scaling(
         x = None if inputs is None else checked_inputs(frozen, inputs)
         slopes = np.full(frozen.n_units, MAX_SLOPE) if x is None else conventional_slopes(frozen, x)
         w = frozen.recurrent
-        units: list[str] | list[int] = frozen.architecture.sources[frozen.architecture.n_inputs : -1]
+        units: list[str] | list[int] = frozen.settings.sources[frozen.settings.n_inputs : -1]
     else:
         if inputs is not None:
             raise ValueError("inputs was given with a weight matrix; allowed: None")
@@ -414,7 +414,7 @@ def _error(difference: ArrayLike, reference: ArrayLike) -> Array:
 
 
 def _cells(net: Frozen) -> dict[str, Any]:
-    a = net.architecture
+    a = net.settings
     return {"cell": np.arange(a.n_cells), "cell_block": ("cell", np.repeat(np.arange(a.n_blocks), a.block_size))}
 
 
@@ -423,7 +423,7 @@ def _weight_dims(name: str) -> tuple[str, str]:
 
 
 def _weight_coords(net: Frozen) -> dict[str, Any]:
-    a = net.architecture
-    sizes = {"block": a.n_blocks, "output_unit": a.n_outputs} | ({"hidden": a.n_hidden} if a.n_hidden else {})
+    a = net.settings
+    sizes = {"block": a.n_blocks, "output_unit": a.n_outputs} | ({"hidden_unit": a.n_hidden} if a.n_hidden else {})
     numbers = {name: np.arange(n) for name, n in sizes.items()}
     return {"source": a.sources, "output_source": a.output_sources, **numbers, **_cells(net)}

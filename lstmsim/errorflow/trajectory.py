@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 
 if TYPE_CHECKING:
     from lstmsim import LSTM
@@ -31,7 +31,7 @@ class Frozen:
 
     Attributes
     ----------
-    architecture : Architecture
+    settings : LSTMSettings
         The net's units, connections and rule.
     hidden : ndarray, shape (unit, source)
         Rows: cells, input gates, output gates, hidden units. Columns: inputs, the same units, bias.
@@ -41,7 +41,7 @@ class Frozen:
         Which of these weights the net has.
     """
 
-    architecture: Architecture
+    settings: LSTMSettings
     hidden: Array
     output: Array
     exists: NDArray[np.bool_]
@@ -55,51 +55,51 @@ class Frozen:
     @property
     def recurrent(self) -> Array:
         """Weights between hidden-layer units, shape (unit, unit)."""
-        return self.hidden[:, self.architecture.n_inputs : -1]
+        return self.hidden[:, self.settings.n_inputs : -1]
 
     @property
     def rows(self) -> dict[str, slice]:
         """Where each kind of unit stands among the stacked units."""
-        a = self.architecture
+        a = self.settings
         ends = np.cumsum([0, a.n_cells, a.n_blocks, a.n_blocks, a.n_hidden])
         return {name: slice(int(i), int(j)) for name, i, j in zip(UNITS, ends[:-1], ends[1:], strict=True)}
 
     @property
     def heard(self) -> tuple[slice, slice]:
         """Columns of the cells and of the hidden units among the weights of the outputs."""
-        a = self.architecture
+        a = self.settings
         first = a.n_inputs if a.sees_inputs else 0
         return slice(first, first + a.n_cells), slice(first + a.n_cells, first + a.n_cells + a.n_hidden)
 
     def split(self, hidden: Array, output: Array) -> dict[str, Array]:
         """Name the parts of arrays (..., unit, source) and (..., output, output_source) as ``net.weights`` does."""
         rows = self.rows
-        return {name: output if name == "output" else hidden[..., rows[name], :] for name in self.architecture.exists}
+        return {name: output if name == "output" else hidden[..., rows[name], :] for name in self.settings.exists}
 
     def cells(self, per_block: Array) -> Array:
         """Repeat a value per block (last axis) for each of its cells."""
-        return np.repeat(per_block, self.architecture.block_size, axis=-1)
+        return np.repeat(per_block, self.settings.block_size, axis=-1)
 
     def blocks(self, per_cell: Array) -> Array:
         """Sum a value per cell (last axis) over each block."""
-        a = self.architecture
+        a = self.settings
         result: Array = per_cell.reshape(*per_cell.shape[:-1], a.n_blocks, a.block_size).sum(axis=-1)
         return result
 
 
 def freeze(net: LSTM) -> Frozen:
     """Copy what a net computes with; ValueError if `net` is not a net."""
-    architecture = getattr(net, "architecture", None)
-    if not isinstance(architecture, Architecture):
+    settings = getattr(net, "settings", None)
+    if not isinstance(settings, LSTMSettings):
         raise ValueError(f"net is {net!r}; allowed: an lstmsim.LSTM")
     weights = net.weights
     names = [name for name in UNITS if name in weights]
     return Frozen(
-        architecture=architecture,
+        settings=settings,
         hidden=np.concatenate([weights[name] for name in names]),
         output=weights["output"],
-        exists=np.concatenate([architecture.exists[name] for name in names]),
-        output_exists=architecture.exists["output"],
+        exists=np.concatenate([settings.exists[name] for name in names]),
+        output_exists=settings.exists["output"],
     )
 
 
@@ -138,7 +138,7 @@ class Trajectory:
 
 def follow(net: Frozen, inputs: Array, state: Array | None = None, units: Array | None = None) -> Trajectory:
     """Run the net with its weights frozen: (7), (8), (9), from a reset or from a given cell state and activations."""
-    a, rows, n_steps = net.architecture, net.rows, len(inputs)
+    a, rows, n_steps = net.settings, net.rows, len(inputs)
     n_cells = a.n_cells
     (scale, shift), h_range = a.squashing
     recurrent = np.ascontiguousarray(net.recurrent)
@@ -226,7 +226,7 @@ def descent(net: Frozen, path: Trajectory, targets: Array, full: bool) -> tuple[
     they go on from there through the recurrent weights to all units of the step before, which gives the exact gradient.
     """
     e_k, to_units = output_errors(net, path, targets)
-    to_state = np.zeros(net.architecture.n_cells)
+    to_state = np.zeros(net.settings.n_cells)
     deltas = np.empty_like(to_units)
     recurrent = net.recurrent
     for t in range(len(targets) - 1, -1, -1):
@@ -243,7 +243,7 @@ def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Arra
     changed since; else they are computed anew at each target, on a path run from the reset with the weights of that
     moment. Activations and cell states are carried along in both cases.
     """
-    a, rows, begin, done = net.architecture, net.rows, net, 0
+    a, rows, begin, done = net.settings, net.rows, net, 0
     if a.update == "sequence":
         change, output_change = descent(net, follow(net, inputs), targets, full=False)
         return a.learning_rate * change, a.learning_rate * output_change
@@ -276,7 +276,7 @@ def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Arra
 
 def conventional_slopes(net: Frozen, inputs: Array) -> Array:
     """f'(net) of the conventional net that has the LSTM's hidden-layer weights, (step, unit), run from a reset."""
-    external = inputs @ net.hidden[:, : net.architecture.n_inputs].T + net.hidden[:, -1]
+    external = inputs @ net.hidden[:, : net.settings.n_inputs].T + net.hidden[:, -1]
     y = np.zeros((len(inputs) + 1, net.n_units))
     for t, from_outside in enumerate(external):
         y[t + 1] = logistic(from_outside + net.recurrent @ y[t])
@@ -298,8 +298,8 @@ def finite(name: str, values: ArrayLike) -> Array:
 def checked_inputs(net: Frozen, inputs: ArrayLike) -> Array:
     """Return inputs (step, input) as float64, or raise ValueError."""
     x = finite("inputs", inputs)
-    if x.ndim != 2 or x.shape[1] != net.architecture.n_inputs or not len(x):
-        raise ValueError(f"inputs has shape {x.shape}; allowed: (step, {net.architecture.n_inputs}), at least one step")
+    if x.ndim != 2 or x.shape[1] != net.settings.n_inputs or not len(x):
+        raise ValueError(f"inputs has shape {x.shape}; allowed: (step, {net.settings.n_inputs}), at least one step")
     return x
 
 

@@ -98,7 +98,7 @@ def usage(trace: xr.Dataset | xr.DataTree, net: LSTM | None = None) -> xr.Datase
     loudness = np.ones(n_cells)
     if net is not None:
         frozen = freeze(net)
-        own = frozen.architecture.n_blocks, frozen.architecture.n_cells
+        own = frozen.settings.n_blocks, frozen.settings.n_cells
         if own != (n_blocks, n_cells):
             raise ValueError(f"net has {own[0]} blocks and {own[1]} cells; allowed: {n_blocks} and {n_cells}")
         loudness = np.linalg.norm(frozen.output[:, frozen.heard[0]], axis=0)

@@ -2,7 +2,7 @@
 
 Numba does not notice when a kernel that another one calls has changed. The cache folder of a kernel is therefore named by a
 digest of its own source file and of all that it imports from this package: a change compiles anew what may depend on it, and
-nothing stale is ever loaded.
+nothing stale is ever loaded. Where that folder cannot be written, kernels are compiled for the run and kept nowhere.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import sys
+import tempfile
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 import numba
 from numba import config
+from numba.core import event
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -59,15 +63,46 @@ def source_digest(module: str, root: Path = _ROOT) -> str:
 
 
 def cache_folder(module: str) -> Path:
-    """Folder of a module's compiled kernels: below NUMBA_CACHE_DIR where set, else below the user's cache folder."""
-    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lstmsim" / source_digest(module)
+    """Folder of a module's compiled kernels: below NUMBA_CACHE_DIR where set, else below the user's cache folder.
 
-
-def _compile(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile with the flags that every kernel has; the cache folder is ours alone, other users of Numba keep theirs."""
-    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder(function.__module__))
+    Raises
+    ------
+    OSError
+        If nobody knows where the user's home is.
+    """
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     try:
+        home = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
+    return home / "lstmsim" / source_digest(module)
+
+
+@cache
+def _usable_folder(module: str) -> Path | None:
+    """A module's cache folder if files can be written there; where they cannot, Numba would look for another place."""
+    global _no_cache
+    try:
+        folder = cache_folder(module).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        _no_cache = str(error)
+        return None
+
+
+_no_cache = ""  # why compiled kernels cannot be kept
+
+
+def _compile(function: Callable[..., Any], *, cached: bool = False, **options: Any) -> Any:
+    """Compile with the flags that every kernel has; the cache folder is ours alone, other users of Numba keep theirs."""
+    if config.DISABLE_JIT:
+        raise ValueError("NUMBA_DISABLE_JIT is set; allowed: not to set it, the kernels of lstmsim exist compiled only")
+    folder = _usable_folder(function.__module__) if cached else None
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    try:
+        options["cache"] = folder is not None
         return numba.njit(_nrt=False, nogil=True, error_model="numpy", fastmath=False, **options)(function)
     finally:
         config.CACHE_DIR = before
@@ -75,9 +110,62 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls: cached on disk, releases the GIL, IEEE arithmetic as written."""
-    return _compile(function, cache=True)
+    return _compile(function, cached=True)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a piece of a kernel: inlined into every caller, with the same flags."""
     return _compile(function, forceinline=True)
+
+
+class _Watch(event.Listener):
+    """Notes which kernels are being compiled, and says once that they cannot be kept."""
+
+    def __init__(self) -> None:
+        self.running: dict[int, tuple[int, str]] = {}  # thread: how deep in kernels that call others, name of the outermost
+        self.told = False
+
+    def on_start(self, event: Any) -> None:
+        function = event.data["dispatcher"].py_func
+        depth, name = self.running.get(threading.get_ident(), (0, function.__qualname__))
+        self.running[threading.get_ident()] = depth + 1, name
+        if _no_cache and not self.told and function.__module__.startswith("lstmsim."):
+            self.told = True
+            print(f"lstmsim: compiled kernels cannot be kept ({_no_cache}); they are compiled for this run", file=sys.stderr)
+
+    def on_end(self, event: Any) -> None:
+        depth, name = self.running.pop(threading.get_ident())
+        if depth > 1:
+            self.running[threading.get_ident()] = depth - 1, name
+
+
+_watch = _Watch()
+event.register("numba:compile", _watch)
+
+
+def compiling() -> list[str]:
+    """Names of the kernels that are being compiled at this moment, in any thread; to be asked from another one."""
+    return sorted(name for _, name in list(_watch.running.values()))
+
+
+def bound(function: Any, *arguments: Any) -> Callable[..., Any]:
+    """A kernel compiled for arguments of these types, to be called with such only: no time is spent on looking at them.
+
+    It is compiled in a thread, so that Ctrl-C is answered at once.
+    """
+    found: list[Any] = []
+
+    def compile_it() -> None:
+        try:
+            found.append(function.compile(tuple(map(numba.typeof, arguments))))
+        except BaseException as error:  # it is raised below, where somebody waits for it
+            found.append(error)
+
+    thread = threading.Thread(target=compile_it, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.05)
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    compiled: Callable[..., Any] = found[0]
+    return compiled

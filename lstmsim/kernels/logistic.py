@@ -28,7 +28,7 @@ _MAGIC = 6755399441055744.0 + 1023.0  # 1.5 * 2**52 + 1023: adding it rounds to 
 
 
 @inlined
-def _halves(u):  # type: ignore[no-untyped-def]
+def _halves(u):
     """Two values whose ratio is 2**u for -0.5 <= u <= 0.5: even + odd and even - odd polynomial, by Chebyshev nodes."""
     u2 = u * u
     even = fma(u2, fma(u2, 0.0002289335713655609, 0.05338222142534791), 1.0)
@@ -37,7 +37,7 @@ def _halves(u):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """Exponential, relative error below 1e-14; the limits 0 and infinity are exact, NaN stays NaN."""
     x = select(x < -1500.0, -1500.0, x)
     x = 0.25 * select(x > 1500.0, 1500.0, x)
@@ -49,7 +49,7 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _logistic_parts(x):  # type: ignore[no-untyped-def]
+def _logistic_parts(x):
     """Numerator and denominator of f(x); x is cut to -170..700, so that the product of four denominators stays finite.
 
     With -x / ln 2 = n + u, n whole, exp(-x) is 2**n times the ratio of `_halves`, and f one ratio: no second division.
@@ -62,14 +62,14 @@ def _logistic_parts(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def logistic(x):  # type: ignore[no-untyped-def]
+def logistic(x):
     """F of (3): 1 / (1 + exp(-x)); at least 1.5e-74, NaN stays NaN."""
     over, under = _logistic_parts(x)
     return over / under
 
 
 @inlined
-def logistic2(a, b):  # type: ignore[no-untyped-def]
+def logistic2(a, b):
     """F of (3) for two vectors with one division."""
     over_a, a = _logistic_parts(a)
     over_b, b = _logistic_parts(b)
@@ -78,7 +78,7 @@ def logistic2(a, b):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def logistic4(a, b, c, d):  # type: ignore[no-untyped-def]
+def logistic4(a, b, c, d):
     """F of (3) for four vectors with one division."""
     over_a, a = _logistic_parts(a)
     over_b, b = _logistic_parts(b)
@@ -91,6 +91,6 @@ def logistic4(a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def logistic_slope(y):  # type: ignore[no-untyped-def]
+def logistic_slope(y):
     """f'(net) = f (1 - f), from y = f(net)."""
     return fma(-y, y, y)

@@ -11,13 +11,14 @@ import numpy as np
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.scores import RUNNING, close_sequence
 from lstmsim.kernels.sequences import LEARN
+from lstmsim.kernels.struct import Struct
 
 Array = Any
 
 HEAD = 2  # sequence, t stand before the variables
 
 
-class Record(NamedTuple):
+class Record(Struct):
     """Rows of recorded steps per lane, in the column order of the learner's `Layout`."""
 
     on: Array  # (lane,) bool: the running sequence is being recorded
@@ -151,45 +152,3 @@ def finish_sequence(scores, record, lane, tick):
     full = record.used[lane] + record.room > record.rows.shape[1]
     full |= scores.progress_rows[lane] == scores.progress.shape[1]
     return full or scores.flag[lane] != RUNNING
-
-
-@inlined
-def write_step(shape, rule, state, record, sequences, lane, index, clock, tick, now, then, learning):
-    """Append the lane's step: activations as they are, errors (19), (21), (23), (36), (37) or 0 where none arise."""
-    row = record.rows[lane, record.used[lane]]
-    record.used[lane] += 1
-    row[0], row[1] = index, tick - record.begun[lane]
-    learns = (sequences.event[clock, lane] & LEARN) != 0
-    target = sequences.learn[clock, lane]
-    at = HEAD
-    if shape.symbols:
-        row[at] = state.symbol[lane]
-        at += 1
-    for i in range(shape.inputs):
-        row[at + i] = state.z[now + i, lane]
-    at += shape.inputs
-    for k in range(shape.outputs):
-        row[at + k] = sequences.targets[target, k] if learns else float("nan")
-        row[at + shape.outputs + k] = state.y_k[lane, k]
-        row[at + 2 * shape.outputs + k] = state.e_k[lane, k] if learns else 0.0
-    at += 3 * shape.outputs
-    blocks, size, cells = shape.blocks, shape.size, shape.cells
-    first_cell = blocks
-    row_cells = then + shape.inputs + 1 + shape.gate_rows + shape.hidden
-    gate_at = at + 5 * cells
-    for j in range(blocks):
-        y_in, total = state.y[j, lane], 0.0
-        for c in range(j * size, (j + 1) * size):
-            f = state.y[first_cell + c, lane]
-            e_s = state.e_s[c, lane] if learns else 0.0
-            row[at + c] = state.net[first_cell + c, lane]
-            row[at + cells + c] = state.s[c, lane]
-            row[at + 2 * cells + c] = state.z[row_cells + c, lane]
-            row[at + 3 * cells + c] = e_s
-            row[at + 4 * cells + c] = rule.g_scale * f * (1.0 - f) * y_in * e_s
-            total += (rule.g_scale * f - rule.g_shift) * e_s
-        row[gate_at + j] = y_in
-        row[gate_at + blocks + j] = state.y[blocks + cells + j, lane] if shape.output_gates else 1.0
-        row[gate_at + 2 * blocks + j] = y_in * (1.0 - y_in) * total
-        row[gate_at + 3 * blocks + j] = state.e_out[j, lane] if learns and shape.output_gates else 0.0
-    row[gate_at + 4 * blocks] = state.norm[lane] ** 0.5 if learns and learning else 0.0

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_max, lane_sum, load_at, magnitude, select, splat
 
 Array = Any
@@ -28,7 +29,7 @@ MILESTONES = (*(f"correct_{100 * level:g}" for level in LEVELS), "absolute_error
 _LEVELS = np.array(LEVELS)
 
 
-class Scores(NamedTuple):
+class Scores(Struct):
     """Per lane: counts, the latest `window` sequences, milestones, progress rows."""
 
     index: Array  # (lane,) int: sequences finished

@@ -13,6 +13,7 @@ import numpy as np
 
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.random import subkey
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned
 
 Array = Any
@@ -20,7 +21,7 @@ Array = Any
 LEARN, JUDGE, END = 1, 2, 4
 
 
-class Sequences(NamedTuple):
+class Sequences(Struct):
     """Sequences of all lanes along the clock; all arrays are written in place."""
 
     inputs: Array  # (clock, input, lane) float64, dense inputs

@@ -29,8 +29,8 @@ INPUT = Variable(("step", "input_unit"), "input activation", "x(t)")
 TARGET = Variable(("step", "output_unit"), "target, NaN where there is none", "d_k(t)")
 OUTPUT = Variable(("step", "output_unit"), "output activation", "y_k(t)")
 OUTPUT_ERROR = Variable(("step", "output_unit"), "error signal of the output, 0 without a target", "e_k(t) (19)")
-HIDDEN = Variable(("step", "hidden"), "activation of the hidden unit", "y_i(t)")
-HIDDEN_ERROR = Variable(("step", "hidden"), "error signal of the hidden unit, lag 0", "e_i(t) (20)")
+HIDDEN = Variable(("step", "hidden_unit"), "activation of the hidden unit", "y_i(t)")
+HIDDEN_ERROR = Variable(("step", "hidden_unit"), "error signal of the hidden unit, lag 0", "e_i(t) (20)")
 UPDATE_NORM = Variable(("step",), "Euclidean norm of the weight change of this step", "|dw(t)|")
 
 
@@ -137,7 +137,7 @@ class Learner(ABC):
     label: ClassVar[str]
     Settings: ClassVar[type[LearnerSettings]]
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        "hidden": ("hidden", "source"),
+        "hidden": ("hidden_unit", "source"),
         "output": ("output_unit", "output_source"),
     }
     lanes: int = 1

@@ -343,7 +343,7 @@ class GuessingNets(TrialLearner):
         """What a recorded step holds."""
         s = self.settings
         variables = {name: variable for name, variable in self.variables().items() if s.hidden or name != "hidden"}
-        sizes = {"input_unit": s.n_inputs, "output_unit": 1} | ({"hidden": s.hidden} if s.hidden else {})
+        sizes = {"input_unit": s.n_inputs, "output_unit": 1} | ({"hidden_unit": s.hidden} if s.hidden else {})
         return Layout(variables, sizes, False)
 
     @property

@@ -294,7 +294,7 @@ def _hidden(trace: xr.Dataset, which: str) -> Picture:
     values = trace["hidden"].values
     return _picture(
         figure,
-        f"A test sequence of {trace.sizes['step']:,} steps: activations of {trace.sizes['hidden']} hidden units between "
+        f"A test sequence of {trace.sizes['step']:,} steps: {trace.sizes['hidden_unit']} hidden units between "
         f"{np.nanmin(values):.3g} and {np.nanmax(values):.3g}.",
         f"Hidden units in {which}.",
     )

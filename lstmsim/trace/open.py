@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -18,9 +16,6 @@ from xarray.core import indexing
 from lstmsim.trace.schema import COORDINATES
 from lstmsim.trace.store import library
 from lstmsim.trace.summary import UNREADABLE, BrokenFile, read_trial
-
-if TYPE_CHECKING:
-    from lstmsim.net import LSTM
 
 _CHUNK = 1 << 18  # steps read together
 _MOST_NAMES = 10_000_000  # texts of one variable, which are read at once
@@ -72,51 +67,7 @@ def _trial_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("trial-*.nc") if path.is_file())
 
 
-def load_net(path: str | Path, which: str | int = "final") -> LSTM:
-    """Make the net of a trial file, in the state of a reset.
-
-    Parameters
-    ----------
-    path : str or Path
-        A trial file of the learner `lstm`.
-    which : {"initial", "final"} or int
-        The weights: before training, after it, or those of the snapshot of this number, from 0.
-
-    Returns
-    -------
-    LSTM
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no file at `path`.
-    ValueError
-        If the file is no whole trial file, its learner is another, it lacks the weights asked for, or a block had not
-        joined the net by then (sequential construction).
-    """
-    # The compiled kernels take a second to import; opening traces does without them.
-    from lstmsim.learners.lstm.settings import Architecture
-    from lstmsim.net import LSTM
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
-    attrs = read_trial(path)
-    settings: dict[str, Any] = json.loads(attrs["config"])["learner"]
-    if (learner := settings.pop("name")) != "lstm":
-        raise ValueError(f"path is {str(path)!r}, a trial of the learner {learner!r}; allowed: a trial of 'lstm'")
-    # JSON has no tuples.
-    settings |= {key: tuple(value) for key, value in settings.items() if isinstance(value, list)}
-    architecture = Architecture(**settings)
-    sequences, weights = _weights(path, which, architecture.exists)
-    joined, n_blocks = np.sum(np.atleast_1d(attrs["joined"]) <= sequences), architecture.n_blocks
-    if architecture.sequential and joined < n_blocks:
-        raise ValueError(f"which is {which!r}, when {joined} of {n_blocks} blocks had joined; allowed: after all have")
-    alpha = architecture.learning_rate_at(int(sequences))
-    return LSTM.from_weights(replace(architecture, learning_rate=alpha, learning_rate_decay=0.0), weights)
-
-
-def _weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float, dict[str, Any]]:
+def saved_weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float, dict[str, Any]]:
     """Sequences seen and the weights by name that `which` asks for."""
     with library(), netCDF4.Dataset(path) as file:
         group = file["weights"]

@@ -49,7 +49,7 @@ INTS = ("add", "sub", "mul", "and", "scalar_add", "lt", "gt", "ge", "ne")
 
 
 @kernel
-def on_floats(width, lanes, x, y, z, out, order):  # type: ignore[no-untyped-def]
+def on_floats(width, lanes, x, y, z, out, order):
     """Apply everything that takes floats to the flat arrays x, y, z; result q in row q of out."""
     n = x.size
     for row in range(n // lanes):
@@ -88,7 +88,7 @@ def on_floats(width, lanes, x, y, z, out, order):  # type: ignore[no-untyped-def
 
 
 @kernel
-def on_ints(width, lanes, x, y, out):  # type: ignore[no-untyped-def]
+def on_ints(width, lanes, x, y, out):
     """Apply everything that takes ints to the flat arrays x, y; result q in row q of out."""
     n = x.size
     for row in range(n // lanes):
@@ -105,7 +105,7 @@ def on_ints(width, lanes, x, y, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reductions(width, lanes, x, positive, sums, largest, groups, copies):  # type: ignore[no-untyped-def]
+def reductions(width, lanes, x, positive, sums, largest, groups, copies):
     """Which of each `lanes` values are positive; sums of each eight, the largest, sums of groups, copies of the first."""
     for row in range(x.size // lanes):
         bits = lane_bits(load(width, x, row) > 0.0)

@@ -11,10 +11,11 @@ import lstmsim
 from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, new_sequences
+from lstmsim.learners.lstm.choice import nets_of, takes_wide
 from lstmsim.learners.lstm.nets import LaneNets
-from lstmsim.learners.lstm.settings import Architecture
-from lstmsim.learners.lstm.wide.equations import RING
-from lstmsim.learners.lstm.wide.net import WideNets, one_net
+from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.lstm.wide.net import WideNets
+from lstmsim.learners.lstm.wide.structs import RING
 from lstmsim.paper import rows
 from lstmsim.trace.dataset import values
 from tests.literal import LiteralLSTM
@@ -43,16 +44,21 @@ def architecture(rng: np.random.Generator, sizes: tuple[int, int, int]) -> tuple
     return (int(rng.integers(1, 10)), int(rng.integers(1, 12)), blocks, size), how
 
 
+def lstm(n_inputs: int, n_outputs: int, n_blocks: int = 1, block_size: int = 1, **how: Any) -> LSTMSettings:
+    """Settings with the sizes in the order of `lstmsim.LSTM`."""
+    return LSTMSettings(n_inputs, n_outputs, n_blocks=n_blocks, block_size=block_size, **how)
+
+
 def settings(how: dict[str, Any]) -> dict[str, Any]:
-    """Name what the twin calls otherwise as `Architecture` does."""
+    """Name what the twin calls otherwise as `LSTMSettings` does."""
     return {"error_factor" if name == "factor" else name: value for name, value in how.items()}
 
 
-def weights(a: Architecture, rng: np.random.Generator, scale: float = 0.5) -> dict[str, Array]:
+def weights(a: LSTMSettings, rng: np.random.Generator, scale: float = 0.5) -> dict[str, Array]:
     return {name: rng.uniform(-scale, scale, mask.shape) * mask for name, mask in a.exists.items()}
 
 
-def holders(a: Architecture, seed: int = 0) -> tuple[WideNets, LaneNets]:
+def holders(a: LSTMSettings, seed: int = 0) -> tuple[WideNets, LaneNets]:
     """Make the net on both kernels, with the same weights."""
     given = weights(a, np.random.default_rng(seed))
     nets = WideNets(a), LaneNets(a, 1)
@@ -61,7 +67,7 @@ def holders(a: Architecture, seed: int = 0) -> tuple[WideNets, LaneNets]:
     return nets
 
 
-def data(a: Architecture, rng: np.random.Generator, steps: int, targets: float) -> tuple[Array, Array]:
+def data(a: LSTMSettings, rng: np.random.Generator, steps: int, targets: float) -> tuple[Array, Array]:
     """Draw inputs, and targets at about this fraction of the steps."""
     wanted = rng.uniform(0.0, 1.0, (steps, a.n_outputs))
     wanted[rng.uniform(size=steps) >= targets] = np.nan
@@ -70,7 +76,7 @@ def data(a: Architecture, rng: np.random.Generator, steps: int, targets: float) 
 
 def run(net: LaneNets, inputs: Array, targets: Array, ends: Any = (), *, learn: bool = True, track: bool = True) -> Array:
     """Drive a net over steps of which `ends` are the last of a sequence; returns the recorded rows and the scores's."""
-    shape, steps = net.shape, len(inputs)
+    shape, steps = net.nets.shape, len(inputs)
     sequences = new_sequences(1, steps, shape.inputs, np.zeros((steps, shape.output_stride)), 0)
     sequences.inputs[:, :, 0], sequences.targets[:, : shape.outputs] = inputs, targets
     sequences.event[:, 0] = np.where(np.isnan(targets[:, 0]), 0, LEARN | JUDGE)
@@ -100,7 +106,7 @@ def assert_same_weights(found: LaneNets, expected: LaneNets, what: Any = "", acc
 def test_is_the_literal_twin(sizes, seed):
     rng = np.random.default_rng([seed, *sizes])
     shape, how = architecture(rng, sizes)
-    a = Architecture(*shape, **settings(how))
+    a = lstm(*shape, **settings(how))
     net, twin = WideNets(a), LiteralLSTM(*shape, **how)
     given = weights(a, rng)
     net.set_weights(0, given)
@@ -124,7 +130,7 @@ def test_is_the_lanes_over_sequences(sizes, targets):
     rng = np.random.default_rng([int(10 * targets), *sizes])
     shape, how = architecture(rng, sizes)
     readings = {"recurrence": ("all", "cells", "none")[rng.integers(3)], "output_bias": (None, True, False)[rng.integers(3)]}
-    a = Architecture(*shape, **settings(how), **readings)
+    a = lstm(*shape, **settings(how), **readings)
     wide, lanes = holders(a)
     inputs, wanted = data(a, rng, 40, targets)
     for learn in (True, False):
@@ -135,7 +141,7 @@ def test_is_the_lanes_over_sequences(sizes, targets):
 @pytest.mark.parametrize("sizes", [(9, 1, 0), (3, 2, 2), (2, 8, 0)], ids=str)
 def test_absent_blocks(sizes):
     rng = np.random.default_rng(3)
-    a = Architecture(3, 2, sizes[0], sizes[1], n_hidden=sizes[2], sequential=True, learning_rate=0.3)
+    a = LSTMSettings(3, 2, n_blocks=sizes[0], block_size=sizes[1], n_hidden=sizes[2], sequential=True, learning_rate=0.3)
     nets = holders(a)
     for net in nets:
         net.start(0, [1])
@@ -151,7 +157,7 @@ def test_absent_blocks(sizes):
 
 
 def test_without_tracking_the_partials_stay():
-    a = Architecture(3, 2, 9, learning_rate=0.3)
+    a = LSTMSettings(3, 2, n_blocks=9, learning_rate=0.3)
     nets = holders(a)
     inputs, targets = data(a, np.random.default_rng(4), 30, 0.3)
     nothing = np.full_like(targets, np.nan)
@@ -169,7 +175,9 @@ def test_without_tracking_the_partials_stay():
 @pytest.mark.parametrize("targets", [0.0, 0.3, 0.8, 1.0])
 def test_parts_of_a_run_are_the_run(sizes, update, targets):
     """To the bit, wherever it is cut: no bit depends on how long terms and changes wait."""
-    a = Architecture(3, 2, sizes[0], sizes[1], n_hidden=sizes[2], bias="ga", update=update, learning_rate=0.3)
+    a = LSTMSettings(
+        3, 2, n_blocks=sizes[0], block_size=sizes[1], n_hidden=sizes[2], bias="ga", update=update, learning_rate=0.3
+    )
     rng = np.random.default_rng(5)
     steps = 3 * RING
     inputs, wanted = data(a, rng, steps, targets)
@@ -188,7 +196,7 @@ def test_parts_of_a_run_are_the_run(sizes, update, targets):
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_weights_come_back_as_given(sizes):
-    a = Architecture(3, 9, sizes[0], sizes[1], n_hidden=sizes[2], bias="ga", shortcuts=True)
+    a = LSTMSettings(3, 9, n_blocks=sizes[0], block_size=sizes[1], n_hidden=sizes[2], bias="ga", shortcuts=True)
     wide, lanes = holders(a)
     for name, value in lanes.weights(0).items():
         np.testing.assert_array_equal(wide.weights(0)[name], value)
@@ -197,23 +205,32 @@ def test_weights_come_back_as_given(sizes):
 @pytest.mark.parametrize("sizes", [(11, 1, 0), (3, 3, 0), (1, 7, 0), (5, 2, 3)], ids=str)
 def test_lanes_without_a_unit_never_matter(sizes):
     """Their weights are 0 and stay 0, while the gates of a block are the same in all its lanes."""
-    a = Architecture(3, 2, sizes[0], sizes[1], n_hidden=sizes[2], cell_input="f", cell_output="identity", learning_rate=0.5)
+    a = LSTMSettings(
+        3,
+        2,
+        n_blocks=sizes[0],
+        block_size=sizes[1],
+        n_hidden=sizes[2],
+        cell_input="f",
+        cell_output="identity",
+        learning_rate=0.5,
+    )
     net, _ = holders(a)
     inputs, targets = data(a, np.random.default_rng(6), 30, 0.7)
     run(net, inputs, targets)
-    used = np.zeros(8 * net.tiles.rows, bool)
+    used = np.zeros(8 * net.nets.tiles.rows, bool)
     for name in ("cell", "input_gate", "output_gate", *(["hidden"] if a.n_hidden else [])):
         lanes = net._unit_lanes(name)
         assert not used[lanes].any()
         used[lanes] = True
-        first = net.net.w[lanes[:, 0] // 8, :, lanes[:, 0] % 8]
+        first = net.nets.weights.w[lanes[:, 0] // 8, :, lanes[:, 0] % 8]
         for copy in lanes.T:
-            np.testing.assert_array_equal(net.net.w[copy // 8, :, copy % 8], first)
-    assert not net.net.w.transpose(0, 2, 1).reshape(len(used), -1)[~used].any()
+            np.testing.assert_array_equal(net.nets.weights.w[copy // 8, :, copy % 8], first)
+    assert not net.nets.weights.w.transpose(0, 2, 1).reshape(len(used), -1)[~used].any()
 
 
 def test_a_big_net_on_both_kernels():
-    a = Architecture(8, 2, 104, learning_rate=0.05, init_range=0.05)
+    a = LSTMSettings(8, 2, n_blocks=104, learning_rate=0.05, init_range=0.05)
     assert 100_000 < a.n_weights < 101_000
     inputs, targets = data(a, np.random.default_rng(7), 12, 0.6)
     found, expected = holders(a)
@@ -227,9 +244,9 @@ def test_a_big_net_in_the_users_hands():
     net = lstmsim.LSTM(8, 2, 104, init_range=0.05, learning_rate=0.1)
     size, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert isinstance(net._lanes, WideNets)
-    arrays = {id(x): x.nbytes for part in (net._lanes.net, net._lanes.state) for x in part}
-    assert sum(arrays.values()) < 1.1 * 8 * (net.n_weights + net._lanes.state.p.size)
+    assert isinstance(net._nets, WideNets)
+    arrays = {id(x): x.nbytes for part in (net._nets.nets.weights, net._nets.nets.state) for x in part}
+    assert sum(arrays.values()) < 1.1 * 8 * (net.n_weights + net._nets.nets.state.p.size)
     assert size < 2.0 * sum(arrays.values())
     assert peak < 4.0 * sum(arrays.values())
     rng = np.random.default_rng(8)
@@ -243,26 +260,35 @@ def test_a_big_net_in_the_users_hands():
 
 
 def test_steps_by_hand_are_the_run():
-    net, other = (lstmsim.LSTM(3, 2, 12, seed=4, learning_rate=0.3) for _ in range(2))
-    assert isinstance(net._lanes, WideNets)
+    net, other = (lstmsim.LSTM(8, 2, 70, seed=4, init_range=0.05, learning_rate=0.1) for _ in range(2))
+    assert isinstance(net._nets, WideNets)
     rng = np.random.default_rng(9)
-    inputs, targets = rng.uniform(-1, 1, (15, 3)), rng.uniform(0, 1, (15, 2))
+    inputs, targets = rng.uniform(-1, 1, (15, 8)), rng.uniform(0, 1, (15, 2))
     trace = net.run(inputs, targets)
     np.testing.assert_array_equal([other.step(x, d) for x, d in zip(inputs, targets, strict=True)], trace.output)
     for name, value in net.weights.items():
         np.testing.assert_array_equal(other.weights[name], value)
 
 
-def test_the_choice_follows_from_the_architecture():
-    for sizes, how in (((8, 2, 8), {}), ((2, 1, 1), {"n_hidden": 30}), ((40, 4, 6), {}), ((3, 3, 1, 200), {})):
-        assert isinstance(one_net(Architecture(*sizes, **how)), WideNets)
-    for sizes in ((2, 1, 2, 2), (1000, 300, 1), (2, 1, 4)):
-        assert not isinstance(one_net(Architecture(*sizes)), WideNets)
+def test_the_choice_follows_from_the_settings_alone():
+    for sizes, how in (((8, 2, 70), {}), ((40, 4, 6), {"n_hidden": 180})):
+        assert takes_wide(lstm(*sizes, **how))
+        assert isinstance(nets_of(lstm(*sizes, **how), 8), WideNets)
+    for refused in (
+        {"gate_bias": False},
+        {"carry": "states"},
+        {"cell_bias_partial": "last"},
+        {"n_hidden": 1, "hidden_bias": False},
+    ):
+        assert not takes_wide(lstm(8, 2, 70, **refused)), refused
+    for sizes in ((2, 1, 2, 2), (2000, 800, 1), (2, 1, 4)):
+        assert not takes_wide(lstm(*sizes))
+    assert not isinstance(nets_of(lstm(8, 2, 70), 8, symbols=True), WideNets)
 
 
 def test_the_papers_nets_stay_on_lanes():
-    """So that `LSTM` repeats their trials bit for bit."""
+    """There eight trials advance together, which is faster for nets of this size."""
     for entry in rows().values():
         a = entry.config.settings
-        if isinstance(a, Architecture):
-            assert type(one_net(a)) is LaneNets, entry.id
+        if isinstance(a, LSTMSettings):
+            assert not takes_wide(a), entry.id

@@ -5,7 +5,7 @@ import pytest
 
 from lstmsim.learners.lstm.exact import ExactLSTM
 from lstmsim.learners.lstm.nets import LaneNets
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 from tests.learners.driving import change, descent, difference, draw, examples, half_squared_error, run, with_weights
 
 ARCHITECTURES = {
@@ -26,7 +26,7 @@ TOPOLOGY_B = {
 
 def build(symbols=False, **settings):
     """Make an architecture of three inputs and two outputs."""
-    return Architecture(3, 2, learning_rate=0.6, **settings), examples(3, 2, [6, 4], symbols=symbols, every=2)
+    return LSTMSettings(3, 2, learning_rate=0.6, **settings), examples(3, 2, [6, 4], symbols=symbols, every=2)
 
 
 @pytest.mark.parametrize("symbols", [False, True])
@@ -99,6 +99,6 @@ def test_on_line_changes_act_at_once(symbols):
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="sequential is True"):
-        ExactLSTM(Architecture(3, 2, 1, sequential=True))
+        ExactLSTM(LSTMSettings(3, 2, n_blocks=1, sequential=True))
     with pytest.raises(ValueError, match=r"sensitivities.*fewer units"):
-        ExactLSTM(Architecture(3, 2, 200, topology="F"))
+        ExactLSTM(LSTMSettings(3, 2, n_blocks=200, topology="F"))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import lstmsim
 from lstmsim import tasks
 from lstmsim.kernels.scores import MILESTONES
-from lstmsim.learners.lstm.settings import Architecture
+from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.simulation.config import Config, Stage, Training
 from lstmsim.simulation.loop import Result, Simulation
 from lstmsim.trace.dataset import steps
@@ -35,7 +35,7 @@ WEIGHTS = {
     "input_gate": ("block", "source"),
     "output_gate": ("block", "source"),
     "cell": ("cell", "source"),
-    "hidden": ("hidden", "source"),
+    "hidden": ("hidden_unit", "source"),
     "output": ("output_unit", "output_source"),
 }
 ROOT = (
@@ -45,14 +45,14 @@ ROOT = (
 
 
 def dense() -> Config:
-    net = Architecture(1, 1, 3, bias="b1", n_hidden=1, learning_rate=3.0, output_gate_bias=[-2, -4, -6])
+    net = LSTMSettings(1, 1, n_blocks=3, bias="b1", n_hidden=1, learning_rate=3.0, output_gate_bias=[-2, -4, -6])
     stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
     training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
     return Config(tasks.task("two_sequence")(6, 3), "lstm", net, training)
 
 
 def one_hot() -> Config:
-    net = Architecture(8, 4, 2, 2, learning_rate=0.5)
+    net = LSTMSettings(8, 4, n_blocks=2, block_size=2, learning_rate=0.5)
     training = Training((Stage("never", 0),), max_sequences=110, window=50, final_test=4)
     return Config(tasks.task("temporal_order")(2), "lstm", net, training)
 

@@ -39,9 +39,9 @@ class CascadeNets(TrialLearner):
     """
 
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        "hidden": ("hidden", "source"),
+        "hidden": ("hidden_unit", "source"),
         "output": ("output_unit", "output_source"),
-        "score": ("hidden",),
+        "score": ("hidden_unit",),
     }
 
     @classmethod
@@ -143,7 +143,7 @@ class CascadeNets(TrialLearner):
     def layout(self) -> Layout:
         """What a recorded step holds."""
         s = self.settings
-        sizes = {"input_unit": s.n_inputs, "output_unit": s.n_outputs, "hidden": s.max_hidden}
+        sizes = {"input_unit": s.n_inputs, "output_unit": s.n_outputs, "hidden_unit": s.max_hidden}
         return Layout(self.variables(), sizes, True)
 
     @property

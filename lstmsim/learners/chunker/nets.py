@@ -133,7 +133,7 @@ class ChunkerNets(OneLaneLearner):
     """
 
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
-        "automatizer_hidden": ("hidden", "source"),
+        "automatizer_hidden": ("hidden_unit", "source"),
         "automatizer_output": ("automatizer_output", "output_source"),
         "chunker_hidden": ("chunker_unit", "source"),
         "chunker_output": ("output_unit", "chunker_source"),
@@ -151,7 +151,7 @@ class ChunkerNets(OneLaneLearner):
             "output_error": OUTPUT_ERROR,
             "chunker_output": Variable(("step", "output_unit"), "next unexpected input as the chunker predicts it"),
             "unexpected": Variable(("step",), "1 where the automatizer had not expected the input and the chunker reads it"),
-            "automatizer_hidden": Variable(("step", "hidden"), "activation of the automatizer's hidden unit", "h_A(t)"),
+            "automatizer_hidden": Variable(("step", "hidden_unit"), "activation of the automatizer's hidden unit", "h_A(t)"),
             "chunker_hidden": Variable(("step", "chunker_unit"), "activation of the chunker's hidden unit", "h_C(t)"),
             "chunker_prediction": Variable(("step", "imitated_unit"), "the chunker's state as the automatizer predicts it"),
             "update_norm": UPDATE_NORM,
@@ -199,7 +199,7 @@ class ChunkerNets(OneLaneLearner):
     def layout(self) -> Layout:
         """What a recorded step holds."""
         s, n = self.settings, self.settings.n_outputs
-        sizes = {"input_unit": s.n_inputs, "output_unit": n, "hidden": s.n_hidden, "chunker_unit": s.chunker_hidden}
+        sizes = {"input_unit": s.n_inputs, "output_unit": n, "hidden_unit": s.n_hidden, "chunker_unit": s.chunker_hidden}
         sizes["imitated_unit"] = s.n_imitated
         return Layout(self.variables(), sizes, True)
 

@@ -1,135 +1,40 @@
 """The 1997 learning rule, one trial per lane: equations (7)-(9), (19)-(28) of Hochreiter and Schmidhuber (1997).
 
-Layout: arrays of shape (rows, lanes) hold one vector per row. Units stand in the order input gates, cells, output gates,
-hidden units; sources in the order inputs, bias, input gates, output gates, hidden units, cells (the cells last: they are
-the last to be known). Weights from one-hot inputs stand per lane, with the symbols innermost, so that a step touches one
-column and an update runs along the symbols; the output layer stands per lane with the outputs innermost.
+Every function takes `nets`, a `lstmsim.learners.lstm.structs.Nets`, where shapes and dtypes of all arrays stand, and changes
+its state and weights in place. Rows `now` and `then` of the ring `z` hold the sources of the running and of the next step.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic, logistic2, logistic4, logistic_slope
-from lstmsim.kernels.vector import (
-    fma,
-    gather,
-    load,
-    scatter,
-    splat,
-    store,
-    store_where,
-)
+from lstmsim.kernels.vector import fma, gather, load, scatter, splat, store, store_where
 from lstmsim.learners.lstm.one_hot import take_back
-
-Array = Any
-
-WAIT = 4  # steps whose terms of the partials may wait
-
-
-class Shape(NamedTuple):
-    """Sizes of a net; `sources` counts dense inputs, the bias and, in topology F, the recurrent units."""
-
-    inputs: int
-    symbols: int
-    symbol_stride: int
-    blocks: int
-    size: int
-    cells: int
-    output_gates: int
-    hidden: int
-    units: int
-    gate_rows: int
-    rows: int
-    sources: int
-    cell_bias: bool
-    outputs: int
-    output_stride: int
-    output_inputs: int
-    output_symbols: bool
-    output_bias: bool
-    output_sources: int
-
-
-class Rule(NamedTuple):
-    """Squashing functions and the readings of the rule that can be switched."""
-
-    g_scale: float
-    g_shift: float
-    h_scale: float
-    h_shift: float
-    h_identity: bool
-    logistic_output: bool
-    error_derivative: bool
-    update_at_end: bool
-    keep_states: bool
-    keep_partials: bool
-    learning_rate: float
-    learning_rate_decay: float
-
-
-class Net(NamedTuple):
-    """Weights, and where their changes go: the same arrays when learning per step, others when updating at sequence ends."""
-
-    w: Array  # (source * unit, lane)
-    w_symbol: Array  # (lane, unit, symbol)
-    w_output: Array  # (lane, output source, output)
-    w_output_symbol: Array  # (lane, symbol, output)
-    u: Array
-    u_symbol: Array
-    u_output: Array
-    u_output_symbol: Array
-    alpha: Array  # (lane,) learning rate
-    present: Array  # (block, lane) 1.0, or 0.0 while a block has not joined the net
-    error_factor: Array  # (output,) factor of e_k, 0.0 for padding
-
-
-class State(NamedTuple):
-    """What a net carries from step to step, and what the last step left behind."""
-
-    ring: Array  # (1,) int: first row of z of the next step
-    z: Array  # ((WAIT + 1) * row, lane): sources of the latest steps and the next one
-    s: Array  # (cell, lane)
-    h: Array  # (cell, lane)
-    net: Array  # (unit, lane)
-    y: Array  # (unit, lane)
-    factor: Array  # (2 * WAIT * cell, lane): factors of z_m in (27), then in (25), of each step whose terms wait
-    p_cell: Array  # (cell * source, lane): ds_c/dw_cm
-    p_gate: Array  # (cell * source, lane): ds_c/dw_in,m
-    p_symbol: Array  # (lane, 2 * cell, symbol): both, for one-hot inputs
-    owed: Array  # (cell, lane): E = sum alpha e_s since the weights from one-hot inputs were last made whole, see `owe`
-    due: Array  # (unit, lane): what is owed to the weights from the lanes' symbols
-    source: Array  # (lane, output source): activations that the outputs see
-    y_k: Array  # (lane, output)
-    e_k: Array  # (lane, output)
-    back: Array  # (cell + hidden, lane): sum_k w_k. e_k
-    e_s: Array  # (cell, lane)
-    e_out: Array  # (block, lane)
-    e_hidden: Array  # (hidden, lane)
-    norm: Array  # (lane,) squared norm of the last weight change
-    symbol: Array  # (lane,) int
-    first_weight: Array  # (lane,) int: where a lane's rows of w_symbol begin
-    first_partial: Array  # (lane,) int: where a lane's rows of p_symbol begin
+from lstmsim.learners.lstm.structs import WAIT
 
 
 @inlined
-def _from_symbols(width, shape, net, state, u):  # type: ignore[no-untyped-def]
-    """Weights from the lanes' symbols to unit u; 0 where inputs are not one-hot."""
+def _from_symbols(nets, u):
+    """Weights from the lanes' symbols to unit u, one vector; 0 where inputs are not one-hot."""
+    width, shape, weights, state = nets.width, nets.shape, nets.weights, nets.state
     if shape.symbols:
         at = load(width, state.first_weight, 0) + load(width, state.symbol, 0) + u * shape.symbol_stride
-        return gather(net.w_symbol, at) + load(width, state.due, u)
+        return gather(weights.w_symbol, at) + load(width, state.pending, u)
     return splat(width, 0.0)
 
 
 @inlined
-def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyped-def]
-    """(7), (8) y_u = f(net_u), net_u = sum_m w_um z_m, units first to last - 1; a load of z_m and a division serve four."""
-    w, z, y, units = net.w, state.z, state.y, shape.units
+def _units(nets, now, first, last):
+    """(7), (8) y_u = f(net_u), net_u = sum_m w_um z_m, units first to last - 1; writes `net` and `y` of the state.
+
+    A load of z_m and a division serve four units.
+    """
+    width, shape, state = nets.width, nets.shape, nets.state
+    w, z, y, units = nets.weights.w, state.z, state.y, shape.units
     u = first
     while u + 4 <= last:
-        a, b = _from_symbols(width, shape, net, state, u), _from_symbols(width, shape, net, state, u + 1)
-        c, d = _from_symbols(width, shape, net, state, u + 2), _from_symbols(width, shape, net, state, u + 3)
+        a, b = _from_symbols(nets, u), _from_symbols(nets, u + 1)
+        c, d = _from_symbols(nets, u + 2), _from_symbols(nets, u + 3)
         for m in range(shape.sources):
             z_m, row = load(width, z, now + m), m * units + u
             a = fma(load(width, w, row), z_m, a)
@@ -147,7 +52,7 @@ def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyp
         store(y, u + 3, d)
         u += 4
     if u + 2 <= last:
-        a, b = _from_symbols(width, shape, net, state, u), _from_symbols(width, shape, net, state, u + 1)
+        a, b = _from_symbols(nets, u), _from_symbols(nets, u + 1)
         for m in range(shape.sources):
             z_m, row = load(width, z, now + m), m * units + u
             a = fma(load(width, w, row), z_m, a)
@@ -159,7 +64,7 @@ def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyp
         store(y, u + 1, b)
         u += 2
     if u < last:
-        a = _from_symbols(width, shape, net, state, u)
+        a = _from_symbols(nets, u)
         for m in range(shape.sources):
             a = fma(load(width, w, m * units + u), load(width, z, now + m), a)
         store(state.net, u, a)
@@ -167,25 +72,27 @@ def _units(width, shape, net, state, now, first, last):  # type: ignore[no-untyp
 
 
 @inlined
-def forward(width, shape, rule, net, state, now, then):  # type: ignore[no-untyped-def]
+def forward(nets, now, then):
     """(7)-(9): one step from the sources in rows `now`; the activations become rows `then`, the next step's sources.
 
-    Input gates and cells come first: the cell states wait for them, while output gates are needed only after h(s).
+    Changes `net`, `y`, `s`, `h` and the rows `then` of `z`. Input gates and cells come first: the cell states wait for
+    them, while output gates are needed only after h(s).
     """
+    width, shape, rule, weights, state = nets.width, nets.shape, nets.rule, nets.weights, nets.state
     blocks, size, cells = shape.blocks, shape.size, shape.cells
-    _units(width, shape, net, state, now, 0, blocks + cells)
+    _units(nets, now, 0, blocks + cells)
     for j in range(blocks):
         y_in = load(width, state.y, j)
         for c in range(j * size, (j + 1) * size):
             g = fma(load(width, state.y, blocks + c), rule.g_scale, 0.0 - rule.g_shift)
             store(state.s, c, fma(y_in, g, load(width, state.s, c)))
-    _units(width, shape, net, state, now, blocks + cells, shape.units)
-    _squash_states(width, shape, rule, state)
+    _units(nets, now, blocks + cells, shape.units)
+    _squash_states(nets)
     row_gates = then + shape.inputs + 1
     row_hidden = row_gates + shape.gate_rows
     row_cells = row_hidden + shape.hidden
     for j in range(blocks):
-        present = load(width, net.present, j)
+        present = load(width, weights.present, j)
         y_out = present
         if shape.output_gates:
             y_out = present * load(width, state.y, blocks + cells + j)
@@ -200,8 +107,9 @@ def forward(width, shape, rule, net, state, now, then):  # type: ignore[no-untyp
 
 
 @inlined
-def _squash_states(width, shape, rule, state):  # type: ignore[no-untyped-def]
-    """(4) h(s_c), or the identity."""
+def _squash_states(nets):
+    """(4) h(s_c), or the identity; writes `h` of the state."""
+    width, shape, rule, state = nets.width, nets.shape, nets.rule, nets.state
     cells, scale, shift = shape.cells, rule.h_scale, 0.0 - rule.h_shift
     if rule.h_identity:
         for c in range(cells):
@@ -227,21 +135,27 @@ def _squash_states(width, shape, rule, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def terms(width, shape, rule, net, state, waiting, owing):  # type: ignore[no-untyped-def]
-    """Factors of z_m in (27), g'(net_c) y_in, and in (25), g(net_c) f'(net_in).
+def factors(nets, j, c):
+    """g'(net_c) y_in of (27), (36), and g(net_c) f'(net_in) of (25), (37), of cell c in block j: two vectors."""
+    width, rule, y = nets.width, nets.rule, nets.state.y
+    y_in, f = load(width, y, j), load(width, y, nets.shape.blocks + c)
+    to_cell = logistic_slope(f) * (rule.g_scale * y_in)
+    return to_cell, fma(f, rule.g_scale, 0.0 - rule.g_shift) * logistic_slope(y_in)
 
-    They wait, beside those of `waiting` earlier steps, so that one pass over the partials adds several. One-hot inputs are 1
-    or 0: their terms are added at once.
+
+@inlined
+def terms(nets, waiting, deferring):
+    """Factors of z_m in (27) and (25) of this step, to `factor` behind those of `waiting` earlier steps.
+
+    They wait, so that one pass over the partials adds several. One-hot inputs are 1 or 0: their terms are added to
+    `p_symbol` at once.
     """
+    width, shape, state = nets.width, nets.shape, nets.state
     size, cells, stride, first_cell = shape.size, shape.cells, shape.symbol_stride, shape.blocks
     row = 2 * waiting * cells
     for j in range(shape.blocks):
-        y_in = load(width, state.y, j)
-        slope_in, scale_in = logistic_slope(y_in), rule.g_scale * y_in
         for c in range(j * size, (j + 1) * size):
-            f = load(width, state.y, first_cell + c)
-            to_cell = logistic_slope(f) * scale_in
-            to_gate = fma(f, rule.g_scale, 0.0 - rule.g_shift) * slope_in
+            to_cell, to_gate = factors(nets, j, c)
             store(state.factor, row + c, to_cell)
             store(state.factor, row + cells + c, to_gate)
             if shape.symbols:
@@ -249,17 +163,28 @@ def terms(width, shape, rule, net, state, waiting, owing):  # type: ignore[no-un
                 scatter(state.p_symbol, at, gather(state.p_symbol, at) + to_cell)
                 at = at + cells * stride
                 scatter(state.p_symbol, at, gather(state.p_symbol, at) + to_gate)
-                if owing:
-                    take_back(width, shape, net, state, first_cell + c, c, to_cell)
-                    take_back(width, shape, net, state, j, c, to_gate)
+                if deferring:
+                    take_back(nets, first_cell + c, c, to_cell)
+                    take_back(nets, j, c, to_gate)
 
 
 @inlined
-def partials(width, shape, state, now, waiting):  # type: ignore[no-untyped-def]
+def partials(nets, now, waiting):
     """(27) ds_c/dw_cm += g'(net_c) y_in z_m and (25) ds_c/dw_in,m += g(net_c) f'(net_in) z_m, for the steps that wait.
 
-    The sources of the last of these steps are in rows `now`. Terms are added in the order of the steps.
+    Changes `p_cell` and `p_gate`. The sources of the last of these steps are in rows `now`. Terms are added in the order
+    of the steps.
     """
+    if waiting:
+        _add_terms(nets, now, waiting)
+        if nets.rule.last_partials:
+            _last_terms(nets, now, waiting)
+
+
+@inlined
+def _add_terms(nets, now, waiting):
+    """Terms of (25), (27) of up to `WAIT` steps to the partials, those of `WAIT` steps in one pass."""
+    width, shape, state = nets.width, nets.shape, nets.state
     cells, sources, factor, z = shape.cells, shape.sources, state.factor, state.z
     if waiting == WAIT:
         at_c = earlier(shape, now)
@@ -292,24 +217,52 @@ def partials(width, shape, state, now, waiting):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def later(shape, now):  # type: ignore[no-untyped-def]
+def _last_terms(nets, now, waiting):
+    """The partials that do not accumulate: the terms of (27) and (25) of the last step that waits, alone."""
+    width, shape, rule, state = nets.width, nets.shape, nets.rule, nets.state
+    sources, first, bias = shape.sources, 2 * (waiting - 1) * shape.cells, shape.inputs
+    gates_end = bias + 1 + shape.gate_rows
+    for c in range(shape.cells):
+        to_cell, to_gate = load(width, state.factor, first + c), load(width, state.factor, first + shape.cells + c)
+        for m in range(bias, sources):
+            row, z_m = c * sources + m, load(width, state.z, now + m)
+            gate, cell = bias < m and m < gates_end, gates_end + shape.hidden <= m
+            last = (gate and rule.last_gates) or (cell and rule.last_cells)
+            if last or (m == bias and rule.last_cell_bias):
+                store(state.p_cell, row, to_cell * z_m)
+            if last or (m == bias and rule.last_gate_bias):
+                store(state.p_gate, row, to_gate * z_m)
+
+
+@inlined
+def later(shape, now):
     """Rows of the step after the one in rows `now`."""
     return now + shape.rows if now < WAIT * shape.rows else 0
 
 
 @inlined
-def earlier(shape, now):  # type: ignore[no-untyped-def]
+def earlier(shape, now):
     """Rows of the step before the one in rows `now`."""
     return now - shape.rows if now > 0 else WAIT * shape.rows
 
 
 @inlined
-def hidden_errors(width, shape, rule, net, state):  # type: ignore[no-untyped-def]
-    """(21) e_out = f'(net_out) sum_v h(s_v) back_v, (23) e_s = y_out h'(s) back, (20) e_i = f'(net_i) back_i."""
+def state_slope(rule, h):
+    """h'(s) from h = a f(s) - b, one vector: a f (1 - f) = (h + b)(a - b - h) / a; not for the identity."""
+    return (h + rule.h_shift) * ((rule.h_scale - rule.h_shift) - h) * (1.0 / rule.h_scale)
+
+
+@inlined
+def hidden_errors(nets):
+    """(21) e_out = f'(net_out) sum_v h(s_v) back_v, (23) e_s = y_out h'(s) back, (20) e_i = f'(net_i) back_i.
+
+    Writes `e_out`, `e_s` and `e_hidden` of the state from its `back`.
+    """
+    width, shape, rule, state = nets.width, nets.shape, nets.rule, nets.state
     blocks, size, cells = shape.blocks, shape.size, shape.cells
     first_hidden = blocks + shape.output_gates + cells
     for j in range(blocks):
-        y_out = load(width, net.present, j)
+        y_out = load(width, nets.weights.present, j)
         slope_out = splat(width, 0.0)
         if shape.output_gates:
             y = load(width, state.y, blocks + cells + j)
@@ -322,9 +275,7 @@ def hidden_errors(width, shape, rule, net, state):  # type: ignore[no-untyped-de
             if rule.h_identity:
                 store(state.e_s, c, y_out * back)
             else:
-                # h = a f - b, so h' = a f (1 - f) = (h + b)(a - b - h) / a
-                slope = (h + rule.h_shift) * ((rule.h_scale - rule.h_shift) - h) * (1.0 / rule.h_scale)
-                store(state.e_s, c, y_out * slope * back)
+                store(state.e_s, c, y_out * state_slope(rule, h) * back)
         store(state.e_out, j, slope_out * total)
     for i in range(shape.hidden):
         y = load(width, state.y, first_hidden + i)
@@ -332,37 +283,55 @@ def hidden_errors(width, shape, rule, net, state):  # type: ignore[no-untyped-de
 
 
 @inlined
-def update_hidden(width, shape, net, state, mask, now, measure):  # type: ignore[no-untyped-def]
-    """(22), (26), (28) for gates, cells and hidden units, in the lanes where the mask holds."""
+def errors_at_net_inputs(nets):
+    """(36) e_c = g'(net_c) y_in e_s and (37) e_in = f'(net_in) sum_v g(net_v) e_s_v at lag q = 0: what is recorded of them.
+
+    Writes `e_cell` and `e_in` of the state from its `e_s`; learning needs neither.
+    """
+    width, shape, state = nets.width, nets.shape, nets.state
+    for j in range(shape.blocks):
+        total = splat(width, 0.0)
+        for c in range(j * shape.size, (j + 1) * shape.size):
+            (to_cell, to_gate), e_s = factors(nets, j, c), load(width, state.e_s, c)
+            store(state.e_cell, c, to_cell * e_s)
+            total = fma(to_gate, e_s, total)
+        store(state.e_in, j, total)
+
+
+@inlined
+def update_hidden(nets, mask, now, measure):
+    """(22), (26), (28) for gates, cells and hidden units, in the lanes where the mask holds.
+
+    Changes `u` of the weights and, with `measure`, adds the squared changes to `norm` of the state.
+    """
+    width, shape, weights, state = nets.width, nets.shape, nets.weights, nets.state
     blocks, size, cells, sources, units = shape.blocks, shape.size, shape.cells, shape.sources, shape.units
     first_cell, first_gate = blocks, blocks + cells
     first_hidden = first_gate + shape.output_gates
-    alpha = load(width, net.alpha, 0)
+    alpha = load(width, weights.alpha, 0)
     squares = load(width, state.norm, 0)
     for m in range(sources):
-        z_m = load(width, state.z, now + m)
-        for j in range(blocks):
+        z_m, bias = load(width, state.z, now + m), m == shape.inputs
+        for j in range(0 if bias and not shape.gate_bias else blocks):
             total = splat(width, 0.0)
             for c in range(j * size, (j + 1) * size):
                 total = fma(load(width, state.e_s, c), load(width, state.p_gate, c * sources + m), total)
-            squares = _change(width, net.u, m * units + j, mask, alpha, total, squares, measure)
-        for j in range(shape.output_gates):
+            squares = _change(width, weights.u, m * units + j, mask, alpha, total, squares, measure)
+        for j in range(0 if bias and not shape.gate_bias else shape.output_gates):
             row, e_out = m * units + first_gate + j, alpha * load(width, state.e_out, j)
-            squares = _change(width, net.u, row, mask, e_out, z_m, squares, measure)
-        if m == shape.inputs and not shape.cell_bias:
-            continue
-        for c in range(cells):
+            squares = _change(width, weights.u, row, mask, e_out, z_m, squares, measure)
+        for c in range(0 if bias and not shape.cell_bias else cells):
             row, e_s = m * units + first_cell + c, alpha * load(width, state.e_s, c)
-            squares = _change(width, net.u, row, mask, e_s, load(width, state.p_cell, c * sources + m), squares, measure)
-        for i in range(shape.hidden):
+            squares = _change(width, weights.u, row, mask, e_s, load(width, state.p_cell, c * sources + m), squares, measure)
+        for i in range(0 if bias and not shape.hidden_bias else shape.hidden):
             row, e_i = m * units + first_hidden + i, alpha * load(width, state.e_hidden, i)
-            squares = _change(width, net.u, row, mask, e_i, z_m, squares, measure)
+            squares = _change(width, weights.u, row, mask, e_i, z_m, squares, measure)
     if measure:
         store_where(mask, state.norm, 0, squares)
 
 
 @inlined
-def _change(width, weights, row, mask, x, y, squares, measure):  # type: ignore[no-untyped-def]
+def _change(width, weights, row, mask, x, y, squares, measure):
     """Add x y to one row of weights where the mask holds; the sums of the squared changes, if asked for."""
     store_where(mask, weights, row, fma(x, y, load(width, weights, row)))
     if measure:
@@ -371,8 +340,9 @@ def _change(width, weights, row, mask, x, y, squares, measure):  # type: ignore[
 
 
 @inlined
-def reset_lane(shape, state, lane, states, partials):  # type: ignore[no-untyped-def]
+def reset_lane(nets, lane, states, partials):
     """Before a sequence: activations and cell states of one lane to zero, and its partials, each if asked for."""
+    shape, state = nets.shape, nets.state
     if states:
         for first in range(0, (WAIT + 1) * shape.rows, shape.rows):
             for row in range(first, first + shape.rows):

@@ -12,23 +12,22 @@ import numpy.typing as npt
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
-from lstmsim.kernels.vector import Width, aligned
 from lstmsim.learners.base import StepLearner, register
-from lstmsim.learners.lstm.equations import WAIT, Net, State
 from lstmsim.learners.lstm.recording import VARIABLES, layout
-from lstmsim.learners.lstm.settings import Architecture
-from lstmsim.learners.lstm.steps import advance
+from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.lstm.steps import advance, learn_last
+from lstmsim.learners.lstm.structs import new_nets
 
 Floats = npt.NDArray[np.float64]
 
 
-@register("lstm", Architecture, label="LSTM")
+@register("lstm", LSTMSettings, label="LSTM")
 class LaneNets(StepLearner):
-    """Nets of one architecture, one per lane.
+    """Nets of one shape and rule, one per lane.
 
     Parameters
     ----------
-    architecture : Architecture
+    settings : LSTMSettings
         Units, connections and rule of every net.
     lanes : int
         Number of nets.
@@ -40,76 +39,37 @@ class LaneNets(StepLearner):
         "input_gate": ("block", "source"),
         "output_gate": ("block", "source"),
         "cell": ("cell", "source"),
-        "hidden": ("hidden", "source"),
+        "hidden": ("hidden_unit", "source"),
         "output": ("output_unit", "output_source"),
     }
 
     many_lanes: ClassVar[bool] = True
-    net: Any
-    state: Any
+    learn_last: ClassVar[Any] = staticmethod(learn_last)
+    kernel: ClassVar[Any] = staticmethod(advance)
+
+    @classmethod
+    def make(cls, settings: LSTMSettings, lanes: int, *, symbols: bool = False) -> LaneNets:
+        """Nets on lanes, or one wide net, by the settings alone."""
+        from lstmsim.learners.lstm.choice import nets_of  # which knows the wide net, and that is made from this class
+
+        return nets_of(settings, lanes, symbols=symbols)
 
     @classmethod
     def variables(cls) -> dict[str, Variable]:
         """Everything that the LSTM can be recorded by."""
         return VARIABLES
 
-    def __init__(self, architecture: Architecture, lanes: int, *, symbols: bool = False) -> None:
-        self.architecture = architecture
-        self.lanes, self._width = lanes, Width(lanes)
-        self.shape = shape = architecture.shape(symbols=symbols)
-        self.rule = architecture.rule()
-        stride, wide = shape.symbol_stride, shape.output_stride
-        groups = (
-            (shape.sources * shape.units, lanes),
-            (lanes, shape.units, stride),
-            (lanes, shape.output_sources, wide),
-            (lanes, shape.symbols if shape.output_symbols else 0, wide),
-        )
-        weights = [aligned(*group) for group in groups]
-        changes = [aligned(*group) for group in groups] if self.rule.update_at_end else weights
-        factor = aligned(wide)
-        factor[: shape.outputs] = architecture.error_factor
-        self.net = Net(*(*weights, *changes, aligned(lanes), aligned(shape.blocks, lanes), factor))
-        self.net.present[:] = 1.0
-        self.net.alpha[:] = architecture.learning_rate
-        cells, units, blocks = shape.cells, shape.units, shape.blocks
-        lane = np.arange(lanes)
-        self.state = State(
-            ring=aligned(1, dtype=np.int64),
-            z=aligned((WAIT + 1) * shape.rows, lanes),
-            s=aligned(cells, lanes),
-            h=aligned(cells, lanes),
-            net=aligned(units, lanes),
-            y=aligned(units, lanes),
-            factor=aligned(2 * WAIT * cells, lanes),
-            p_cell=aligned(cells * shape.sources, lanes),
-            p_gate=aligned(cells * shape.sources, lanes),
-            p_symbol=aligned(lanes, 2 * cells, stride),
-            owed=aligned(cells, lanes),
-            due=aligned(units, lanes),
-            source=aligned(lanes, shape.output_sources),
-            y_k=aligned(lanes, wide),
-            e_k=aligned(lanes, wide),
-            back=aligned(cells + shape.hidden, lanes),
-            e_s=aligned(cells, lanes),
-            e_out=aligned(blocks, lanes),
-            e_hidden=aligned(shape.hidden, lanes),
-            norm=aligned(lanes),
-            symbol=aligned(lanes, dtype=np.int64),
-            first_weight=aligned(lanes, dtype=np.int64),
-            first_partial=aligned(lanes, dtype=np.int64),
-        )
-        self.state.first_weight[:] = lane * units * stride
-        self.state.first_partial[:] = lane * 2 * cells * stride
-        self.state.z[shape.inputs :: shape.rows] = architecture.bias != "none"
+    def __init__(self, settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) -> None:
+        self.settings, self.lanes = settings, lanes
+        self.nets = new_nets(settings, lanes, symbols=symbols)
         self._columns = self._column_order()
 
     def _column_order(self) -> npt.NDArray[np.intp]:
         """For each source row of the kernels the column of the named weights."""
-        a = self.architecture
+        a = self.settings
         cells, in_gates = a.n_inputs, a.n_inputs + a.n_cells
         out_gates, hidden = in_gates + a.n_blocks, in_gates + 2 * a.n_blocks
-        order = [*range(self.shape.inputs), len(a.sources) - 1]
+        order = [*range(self.nets.shape.inputs), len(a.sources) - 1]
         if a.recurrent:
             if a.recurrence == "all":
                 order += range(in_gates, hidden if a.output_gates else out_gates)
@@ -119,20 +79,21 @@ class LaneNets(StepLearner):
     @property
     def _unit_groups(self) -> list[str]:
         """Groups of weights in the kernels' order of units."""
-        names = ["input_gate", "cell", *(["output_gate"] if self.architecture.output_gates else [])]
-        return [*names, *(["hidden"] if self.architecture.n_hidden else [])]
+        names = ["input_gate", "cell", *(["output_gate"] if self.settings.output_gates else [])]
+        return [*names, *(["hidden"] if self.settings.n_hidden else [])]
 
     @cached_property
     def _output_rows(self) -> tuple[int, npt.NDArray[np.intp]]:
         """Number of one-hot input columns of the outputs, and the columns of the dense source rows."""
-        width = len(self.architecture.output_sources)
-        first = self.shape.symbols if self.shape.output_symbols else 0
-        dense = self.shape.output_inputs
+        width = len(self.settings.output_sources)
+        shape = self.nets.shape
+        first = shape.symbols if shape.output_symbols else 0
+        dense = shape.output_inputs
         return first, np.array([*range(dense), width - 1, *range(first + dense, width - 1)])
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
         """Give one lane's net, or several, its weights, by the names and shapes of `lstmsim.LSTM.weights`."""
-        shape, net = self.shape, self.net
+        shape, net = self.nets.shape, self.nets.weights
         rows = np.concatenate([weights[name] for name in self._unit_groups])
         net.u.T[lane] = rows.T[self._columns].reshape(-1)
         for padded in (net.u_symbol, net.u_output, net.u_output_symbol):
@@ -147,16 +108,16 @@ class LaneNets(StepLearner):
 
     def apply_changes(self, lane: int | slice) -> None:
         """Let changes that wait for the end of a sequence take effect in one lane, or in several."""
-        net = self.net
-        if self.rule.update_at_end:
+        net = self.nets.weights
+        if self.nets.rule.update_at_end:
             net.w[:, lane] = net.u[:, lane]
             net.w_symbol[lane], net.w_output[lane] = net.u_symbol[lane], net.u_output[lane]
             net.w_output_symbol[lane] = net.u_output_symbol[lane]
 
     def weights(self, lane: int) -> dict[str, Floats]:
         """Copies of one lane's weights, by the names and shapes of `lstmsim.LSTM.weights`."""
-        shape, net, exists = self.shape, self.net, self.architecture.exists
-        rows = np.zeros((shape.units, len(self.architecture.sources)))
+        shape, net, exists = self.nets.shape, self.nets.weights, self.settings.exists
+        rows = np.zeros((shape.units, len(self.settings.sources)))
         rows[:, self._columns] = net.w[:, lane].reshape(shape.sources, shape.units).T
         if shape.symbols:
             rows[:, : shape.symbols] = net.w_symbol[lane, :, : shape.symbols]
@@ -172,17 +133,58 @@ class LaneNets(StepLearner):
 
     def reset(self, lane: int | slice) -> None:
         """Activations, cell states and partials of one lane, or of several, to zero; the weights stay."""
-        state, shape = self.state, self.shape
+        state, shape = self.nets.state, self.nets.shape
         bias = np.copy(state.z[shape.inputs, lane])
-        for array in (state.z, state.s, state.h, state.p_cell, state.p_gate):
+        for array in (state.z, state.s, state.h, state.y, state.p_cell, state.p_gate):
             array[:, lane] = 0.0
-        state.p_symbol[lane] = 0.0
+        state.p_symbol[lane] = state.y_k[lane] = 0.0
         state.z[shape.inputs :: shape.rows, lane] = bias
+
+    @property
+    def _views(self) -> dict[str, Floats]:
+        """What the first lane's next step sees of the units, by name, as views (gates only where they are sources)."""
+        shape, state = self.nets.shape, self.nets.state
+        first = self._now() + shape.inputs + 1
+        names = (("input_gate", min(shape.gate_rows, shape.blocks)), ("output_gate", max(shape.gate_rows - shape.blocks, 0)))
+        result = {}
+        for name, size in (*names, ("hidden", shape.hidden), ("cell_output", shape.cells)):
+            result[name], first = state.z[first : first + size, 0], first + size
+        return result
+
+    def _now(self) -> int:
+        """First row of the sources of the next step."""
+        return int(self.nets.state.ring[0])
+
+    def _shown(self) -> dict[str, Floats]:
+        """Activations of the first lane's units and its cell states, by name, as views of what the last step left."""
+        shape, state = self.nets.shape, self.nets.state
+        gates, first_hidden = shape.blocks + shape.cells, shape.units - shape.hidden
+        return {
+            "cell_state": state.s[:, 0],
+            "input_gate": state.y[: shape.blocks, 0],
+            "output_gate": state.y[gates : gates + shape.output_gates, 0],
+            "hidden": state.y[first_hidden:, 0],
+            "output": state.y_k[0, : shape.outputs],
+        }
+
+    def activations(self) -> dict[str, Floats]:
+        """Copies of the first lane's cell states and activations after its last step, by name; 0 after a reset."""
+        found = {name: values.copy() for name, values in (self._views | self._shown()).items()}
+        if not self.nets.shape.output_gates:
+            found["output_gate"] = np.ones(self.nets.shape.blocks)
+        return found
+
+    def set_activations(self, activations: Mapping[str, Floats]) -> None:
+        """The inverse of `activations`: what the next step sees; the partials stay."""
+        for views in (self._shown(), self._views):
+            for name, values in views.items():
+                if values.size:
+                    values[:] = activations[name]
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give one lane the initial weights that belong to a seed; with sequential construction no block is present."""
-        self.set_weights(lane, self.architecture.initial_weights(seed))
-        self.net.present[:, lane] = not self.architecture.sequential
+        self.set_weights(lane, self.settings.initial_weights(seed))
+        self.nets.weights.present[:, lane] = not self.settings.sequential
 
     def carried(self, lane: int) -> Floats:
         """What one lane has between two sequences besides its weights, in one row.
@@ -200,23 +202,23 @@ class LaneNets(StepLearner):
 
     def _carried(self, lane: int | slice) -> list[Floats]:
         """Views of all that a lane carries from one sequence to the next, the lane first where there are several."""
-        state, rule, arrays = self.state, self.rule, [self.net.present.T]
+        state, rule, arrays = self.nets.state, self.nets.rule, [self.nets.weights.present.T]
         if rule.keep_states:
             first = int(state.ring[0])
-            arrays += [state.z[first : first + self.shape.rows].T, state.s.T, state.h.T]
+            arrays += [state.z[first : first + self.nets.shape.rows].T, state.s.T, state.h.T]
         if rule.keep_partials:
             arrays += [state.p_cell.T, state.p_gate.T, state.p_symbol.reshape(self.lanes, -1)]
         return [array[lane] for array in arrays]
 
     def check(self, *, window: int) -> None:
         """Refuse a stopping rule that keeps fewer errors than `grow` compares."""
-        n = self.architecture.join_window
-        if self.architecture.sequential and 2 * n > window:
+        n = self.settings.join_window
+        if self.settings.sequential and 2 * n > window:
             raise ValueError(f"join_window is {n}, window {window}; allowed: a window of at least twice join_window")
 
     def growth_window(self, lane: int) -> int:
         """Sequences after which `grow` is asked again while a block has not joined."""
-        return self.architecture.join_window if (self.net.present[:, lane] == 0).any() else 0
+        return self.settings.join_window if (self.nets.weights.present[:, lane] == 0).any() else 0
 
     def grow(self, lane: int, errors: Callable[[int], Floats], since: int) -> bool:
         """Sequential construction: a memory cell block joins when the mean error has stopped falling.
@@ -224,33 +226,38 @@ class LaneNets(StepLearner):
         The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
         `join_window` sequences before them.
         """
-        n = self.architecture.join_window
+        n = self.settings.join_window
         if since < 2 * n:
             return False
         latest = errors(2 * n)
-        if latest[n:].mean() < self.architecture.join_ratio * latest[:n].mean():
+        if latest[n:].mean() < self.settings.join_ratio * latest[:n].mean():
             return False
         self.join(lane)
         return True
 
     def join(self, lane: int) -> None:
         """Let the next memory cell block of one lane take part."""
-        self.net.present[int(np.argmin(self.net.present[:, lane])), lane] = 1.0
+        self.nets.weights.present[int(np.argmin(self.nets.weights.present[:, lane])), lane] = 1.0
 
     @property
     def layout(self) -> Layout:
         """What a recorded step holds."""
-        return layout(self.shape)
+        return layout(self.nets.shape)
 
     @property
     def weight_labels(self) -> dict[str, list[str]]:
         """Names along the dimensions of the weights."""
-        return {"source": self.architecture.sources, "output_source": self.architecture.output_sources}
+        return {"source": self.settings.sources, "output_source": self.settings.output_sources}
 
     def advance(
         self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
     ) -> int:
         """Step all lanes from `clock` to `until`, or until a lane needs attention; the clock reached."""
-        self.net.alpha[:] = self.architecture.learning_rate_at(scores.index)
-        nets = self.shape, self.rule, self.net, self.state
-        return advance(self._width, *nets, sequences, scores, record, clock, until, learn, track)
+        self.set_rates(scores.index)
+        reached: int = self.kernel(self.nets, sequences, scores, record, clock, until, learn, track)
+        return reached
+
+    def set_rates(self, index: npt.NDArray[np.int64]) -> None:
+        """Give each lane the learning rate of its sequence number."""
+        rate, decay = self.nets.weights.rate
+        self.nets.weights.alpha[:] = rate / (1.0 + decay * index)

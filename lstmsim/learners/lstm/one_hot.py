@@ -1,4 +1,8 @@
-"""Changes of the LSTM's weights from one-hot inputs: what all symbols have in common is owed until it is needed."""
+"""Changes of the LSTM's weights from one-hot inputs: what all symbols have in common is deferred until it is needed.
+
+Such a weight is read, and its partial p changes, only when its symbol comes. So the kernels keep w - p E of it, with
+E = sum alpha e_s: a step's change of all weights is an addition to E, whatever the number of symbols.
+"""
 
 from __future__ import annotations
 
@@ -22,52 +26,51 @@ from lstmsim.kernels.vector import (
 
 
 @inlined
-def owe(width, shape, net, state, mask):  # type: ignore[no-untyped-def]
-    """(26), (28) for the weights from one-hot inputs, in the lanes where the mask holds: alpha e_s is noted.
-
-    Such a weight is read, and its partial p changes, only when its symbol comes. So the kernels keep w - p E of it, with
-    E = sum alpha e_s: a step's change of all weights is an addition to E, whatever the number of symbols.
-    """
+def defer_updates(nets, mask):
+    """(26), (28) for the weights from one-hot inputs, in the lanes where the mask holds: alpha e_s is added to E."""
+    width, shape, weights, state = nets.width, nets.shape, nets.weights, nets.state
     for c in range(shape.cells):
-        owed = fma(load(width, net.alpha, 0), load(width, state.e_s, c), load(width, state.owed, c))
-        store_where(mask, state.owed, c, owed)
+        deferred = fma(load(width, weights.alpha, 0), load(width, state.e_s, c), load(width, state.deferred, c))
+        store_where(mask, state.deferred, c, deferred)
 
 
 @inlined
-def owes(width, shape, state):  # type: ignore[no-untyped-def]
-    """Return the lanes that owe changes, as bits."""
+def deferring_lanes(nets):
+    """Lanes with deferred updates, one bit each."""
     lanes = 0
-    if shape.symbols:
-        for c in range(shape.cells):
-            lanes |= lane_bits(load(width, state.owed, c) != 0.0)
+    if nets.shape.symbols:
+        for c in range(nets.shape.cells):
+            lanes |= lane_bits(load(nets.width, nets.state.deferred, c) != 0.0)
     return lanes
 
 
 @inlined
-def fall_due(width, shape, state):  # type: ignore[no-untyped-def]
-    """What is owed to the weights from the lanes' symbols, p E: the nets of this step need it."""
+def pending_updates(nets):
+    """Deferred updates p E of the weights from the lanes' symbols, to `pending`: the nets of this step need them."""
+    width, shape, state = nets.width, nets.shape, nets.state
     size, cells, stride = shape.size, shape.cells, shape.symbol_stride
     at = load(width, state.first_partial, 0) + load(width, state.symbol, 0)
     for j in range(shape.blocks):
         total = splat(width, 0.0)
         for c in range(j * size, (j + 1) * size):
-            owed = load(width, state.owed, c)
+            deferred = load(width, state.deferred, c)
             to_cell, to_gate = gather(state.p_symbol, at + c * stride), gather(state.p_symbol, at + (cells + c) * stride)
-            store(state.due, shape.blocks + c, select(owed != 0.0, to_cell * owed, 0.0))
-            total = select(owed != 0.0, fma(to_gate, owed, total), total)
-        store(state.due, j, total)
+            store(state.pending, shape.blocks + c, select(deferred != 0.0, to_cell * deferred, 0.0))
+            total = select(deferred != 0.0, fma(to_gate, deferred, total), total)
+        store(state.pending, j, total)
 
 
 @inlined
-def take_back(width, shape, net, state, u, c, term):  # type: ignore[no-untyped-def]
-    """Keep w where a term is added to its partial while changes are owed: w - p E loses the term times E."""
+def take_back(nets, u, c, term):
+    """Keep w where a term is added to its partial while updates are deferred: w - p E loses the term times E."""
+    width, shape, weights, state = nets.width, nets.shape, nets.weights, nets.state
     at = load(width, state.first_weight, 0) + load(width, state.symbol, 0) + u * shape.symbol_stride
-    owed, kept = load(width, state.owed, c), gather(net.u_symbol, at)
-    scatter(net.u_symbol, at, select(owed != 0.0, fma(-term, owed, kept), kept))
+    deferred, kept = load(width, state.deferred, c), gather(weights.u_symbol, at)
+    scatter(weights.u_symbol, at, select(deferred != 0.0, fma(-term, deferred, kept), kept))
 
 
 @inlined
-def _over_cells(error, state, lane, lanes, first, size, at, stride):  # type: ignore[no-untyped-def]
+def _over_cells(error, state, lane, lanes, first, size, at, stride):
     """Sum over a block's cells of an error, e_s or E, times ds_c/dw_in, for eight symbols of one lane, see (26)."""
     total = splat(UNITS, 0.0)
     for c in range(first, first + size):
@@ -76,36 +79,38 @@ def _over_cells(error, state, lane, lanes, first, size, at, stride):  # type: ig
 
 
 @inlined
-def pay(shape, net, state, lane):  # type: ignore[no-untyped-def]
-    """Make the changes that one lane owes, the symbols along the vector.
+def make_updates(nets, lane):
+    """Make the deferred updates of one lane, the symbols along the vector.
 
     Weights of symbols without partials, that have not come since these were last cleared, are neither read nor written.
     """
-    blocks, size, cells, stride, lanes = shape.blocks, shape.size, shape.cells, shape.symbol_stride, net.alpha.size
+    shape, weights, state = nets.shape, nets.weights, nets.state
+    blocks, size, cells, stride, lanes = shape.blocks, shape.size, shape.cells, shape.symbol_stride, weights.alpha.size
     weight, to_cell = lane * shape.units * stride, lane * 2 * cells * stride
     to_gate = to_cell + cells * stride
     for i in range(0, stride, 8):
         for j in range(blocks):
-            change = _over_cells(state.owed, state, lane, lanes, j * size, size, to_gate + i, stride)
+            change = _over_cells(state.deferred, state, lane, lanes, j * size, size, to_gate + i, stride)
             if lane_bits(change != 0.0):
                 at = weight + j * stride + i
-                store_at(net.u_symbol, at, load_at(UNITS, net.u_symbol, at) + change)
+                store_at(weights.u_symbol, at, load_at(UNITS, weights.u_symbol, at) + change)
         for c in range(cells):
             partial = load_at(UNITS, state.p_symbol, to_cell + c * stride + i)
             if lane_bits(partial != 0.0):
-                owed, at = load_one(UNITS, state.owed, c * lanes + lane), weight + (blocks + c) * stride + i
-                store_at(net.u_symbol, at, fma(owed, partial, load_at(UNITS, net.u_symbol, at)))
+                deferred, at = load_one(UNITS, state.deferred, c * lanes + lane), weight + (blocks + c) * stride + i
+                store_at(weights.u_symbol, at, fma(deferred, partial, load_at(UNITS, weights.u_symbol, at)))
     for c in range(cells):
-        state.owed[c, lane] = 0.0
+        state.deferred[c, lane] = 0.0
     for u in range(blocks + cells):
-        state.due[u, lane] = 0.0
+        state.pending[u, lane] = 0.0
 
 
 @inlined
-def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped-def]
+def update_symbols(nets, lane, measure):
     """(22) for the weights from one lane's symbol to output gates and hidden units; the squared norm of all changes."""
+    shape, weights, state = nets.shape, nets.weights, nets.state
     blocks, size, cells, stride = shape.blocks, shape.size, shape.cells, shape.symbol_stride
-    lanes, alpha = net.alpha.size, net.alpha[lane]
+    lanes, alpha = weights.alpha.size, weights.alpha[lane]
     first_gate = blocks + cells
     first_hidden, total = first_gate + shape.output_gates, 0.0
     if measure:
@@ -122,11 +127,11 @@ def update_symbols(shape, net, state, lane, measure):  # type: ignore[no-untyped
     symbol = state.symbol[lane]
     for j in range(shape.output_gates):
         change = alpha * state.e_out[j, lane]
-        net.u_symbol[lane, first_gate + j, symbol] += change
+        weights.u_symbol[lane, first_gate + j, symbol] += change
         total += change * change
     for i in range(shape.hidden):
         change = alpha * state.e_hidden[i, lane]
-        net.u_symbol[lane, first_hidden + i, symbol] += change
+        weights.u_symbol[lane, first_hidden + i, symbol] += change
         total += change * change
     if measure:
         state.norm[lane] += total

@@ -1,11 +1,13 @@
-"""What the LSTM is recorded by."""
+"""What the LSTM is recorded by, and how a step is written down: arrays are copied, nothing is computed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lstmsim.kernels.recording import Layout, Variable
-from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM
+from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.recording import Layout, Variable, begin_row
+from lstmsim.kernels.sequences import LEARN
+from lstmsim.learners.base import HIDDEN, HIDDEN_ERROR, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM
 
 VARIABLES = {
     "input": INPUT,
@@ -21,16 +23,56 @@ VARIABLES = {
     "output_gate": Variable(("step", "block"), "activation of the output gate", "y_out(t) (8)"),
     "input_gate_error": Variable(("step", "block"), "error leaving the CEC at the input gate, lag 0", "(37), q = 0"),
     "output_gate_error": Variable(("step", "block"), "error signal of the output gate", "e_out(t) (21)"),
+    "hidden": HIDDEN,
+    "hidden_error": HIDDEN_ERROR,
     "update_norm": UPDATE_NORM,
 }
 
 
 def layout(shape: Any) -> Layout:
-    """Layout of an LSTM's rows, in the order of `lstmsim.kernels.recording.write_step`."""
+    """Layout of an LSTM's rows, in the order of `write_step`; hidden units where the net has any."""
     sizes = {
         "block": shape.blocks,
         "cell": shape.cells,
         "input_unit": shape.symbols or shape.inputs,
         "output_unit": shape.outputs,
-    }
-    return Layout(VARIABLES, sizes, bool(shape.symbols), shape.size)
+    } | ({"hidden_unit": shape.hidden} if shape.hidden else {})
+    there = {name: variable for name, variable in VARIABLES.items() if set(variable.dims) <= {"step", *sizes}}
+    return Layout(there, sizes, bool(shape.symbols), shape.size)
+
+
+@inlined
+def _copy(row, at, given, first, count, lane, there):
+    """Copy `count` rows of one lane from `given`, shape (row, lane), or zeros where they are not there; the next column."""
+    for i in range(count):
+        row[at + i] = given[first + i, lane] if there else 0.0
+    return at + count
+
+
+@inlined
+def write_step(nets, sequences, scores, record, lane, clock, then, learning):
+    """Append one lane's step to the record: activations (7)-(9), errors (19)-(23), (36), (37), or 0 where none arise.
+
+    The activations of the step are in rows `then` of the state's `z`; `tick` of the record is that of the step.
+    """
+    shape, state = nets.shape, nets.state
+    blocks, cells = shape.blocks, shape.cells
+    learns = (sequences.event[clock, lane] & LEARN) != 0
+    row, at = begin_row(shape, state, sequences, scores, record, lane, clock)
+    at = _copy(row, at, state.net, blocks, cells, lane, True)
+    at = _copy(row, at, state.s, 0, cells, lane, True)
+    at = _copy(row, at, state.z, then + shape.rows - cells, cells, lane, True)
+    at = _copy(row, at, state.e_s, 0, cells, lane, learns)
+    at = _copy(row, at, state.e_cell, 0, cells, lane, learns)
+    at = _copy(row, at, state.y, 0, blocks, lane, True)
+    if shape.output_gates:
+        at = _copy(row, at, state.y, blocks + cells, blocks, lane, True)
+    else:
+        for j in range(blocks):
+            row[at + j] = 1.0
+        at += blocks
+    at = _copy(row, at, state.e_in, 0, blocks, lane, learns)
+    at = _copy(row, at, state.e_out, 0, blocks, lane, learns)
+    at = _copy(row, at, state.y, shape.units - shape.hidden, shape.hidden, lane, True)
+    at = _copy(row, at, state.e_hidden, 0, shape.hidden, lane, learns)
+    row[at] = state.norm[lane] ** 0.5 if learns and learning else 0.0

@@ -1,76 +1,173 @@
-"""Which units and connections a 1997 LSTM has, and how its named weights lie in the kernels' arrays."""
+"""Which units, connections and rule a 1997 LSTM has, its initial weights, and which of its weights exist."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator
 
-from lstmsim.learners.lstm.equations import Rule, Shape
-from lstmsim.learners.settings import (
-    checked_weights,
-    finite,
-    flag,
-    generator,
-    not_too_large,
-    one_of,
-    positive,
-    positive_fields,
-    refuse,
-    whole,
-    whole_fields,
-)
-
-Floats = npt.NDArray[np.float64]
-
-READINGS = frozenset(
-    (
-        "output_bias",
-        "recurrent_init_range",
-        "outgoing_init_range",
-        "input_gate_start",
-        "g_range",
-        "h_range",
-        "error_derivative",
-        "error_factor",
-        "recurrence",
-        "update",
-    )
-)
+from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.learners.base import LearnerSettings
+from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, generator, not_too_large
 
 
-def _check_range(name: str, value: Any) -> None:
-    if value is None:
-        return
-    try:
-        scale, shift = value
-        right = math.isfinite(scale) and math.isfinite(shift) and scale != 0
-    except (TypeError, ValueError, OverflowError):
-        right = False
-    if not right:
-        raise refuse(name, value, "None or two finite numbers (scale, shift), scale not 0")
+def _list(value: Any) -> Any:
+    """Arrays as lists; what has no order is no list."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if not isinstance(value, list | tuple):
+        raise ValueError("not a list")
+    return value
 
 
-def _biases(name: str, value: Any, n_blocks: int) -> tuple[float, ...] | None:
-    if value is None:
-        return None
-    try:
-        given = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError, OverflowError):
-        raise refuse(name, value, f"None, a finite number, or {n_blocks} of them") from None
-    if given.ndim != 1 or given.size not in (1, n_blocks) or not np.isfinite(given).all():
-        raise refuse(name, value, f"None, a finite number, or {n_blocks} of them (one per memory cell block)")
-    return tuple(float(b) for b in np.broadcast_to(given, (n_blocks,)))
+Range = Annotated[tuple[Real, Real], BeforeValidator(_list)]
+Biases = Annotated[tuple[Real, ...], BeforeValidator(_list)]
+Size = Annotated[Whole, Field(ge=1)]
+Positive = Annotated[Real, Field(gt=0)]
+NotNegative = Annotated[Real, Field(ge=0)]
+Partial = Literal["sum", "last"]
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A net's units, connections and rule; the arguments are those of `lstmsim.LSTM`, where they are explained.
+@settings
+class Wiring:
+    """Units and connections.
+
+    Parameters
+    ----------
+    n_blocks, block_size : int
+        Memory cell blocks, and memory cells in each.
+    n_hidden : int
+        Conventional hidden units; they feed gates, cells and outputs.
+    topology : {"F", "B"}
+        F: gates, cells and hidden units see all inputs, cells, gates and hidden units. B: they see the inputs only, and
+        the outputs see the inputs too.
+    recurrence : {"all", "cells", "none"}
+        Which units gates, cells and hidden units see of the step before in topology F: all; cells and hidden units; none.
+    shortcuts : bool
+        Direct weights from the inputs to the outputs (topology F; B has them anyway).
+    bias : {"all", "b1", "ga", "none"}
+        Units with a bias: all; gates, cells and hidden units; gates only; none.
+    gate_bias, cell_bias, hidden_bias, output_bias : bool, optional
+        Whether units of one kind have a bias, whatever `bias` says; None: as it says.
+    output_gates : bool
+        Without them y_out is 1.
+    cell_input : {"g", "f"}
+        Squashing of the cell's net input: g in [-2, 2] (5) or the logistic f in [0, 1] (3).
+    cell_output : {"h", "identity"}
+        Squashing of the cell state: h in [-1, 1] (4) or none.
+    g_range, h_range : tuple of float, optional
+        (scale, shift) of scale * logistic(net) - shift, in place of g's and h's.
+    output : {"logistic", "identity"}
+        Activation function of the outputs.
+    """
+
+    _: KW_ONLY
+    n_blocks: Size = 1
+    block_size: Size = 1
+    n_hidden: Annotated[Whole, Field(ge=0)] = 0
+    topology: Literal["F", "B"] = "F"
+    recurrence: Literal["all", "cells", "none"] = "all"
+    shortcuts: Flag = False
+    bias: Literal["all", "b1", "ga", "none"] = "all"
+    gate_bias: Flag | None = None
+    cell_bias: Flag | None = None
+    hidden_bias: Flag | None = None
+    output_bias: Flag | None = None
+    output_gates: Flag = True
+    cell_input: Literal["g", "f"] = "g"
+    cell_output: Literal["h", "identity"] = "h"
+    g_range: Range | None = None
+    h_range: Range | None = None
+    output: Literal["logistic", "identity"] = "logistic"
+
+
+@settings
+class InitialWeights:
+    """How the initial weights are drawn.
+
+    Parameters
+    ----------
+    init_range : float
+        Weights are uniform in [-init_range, init_range].
+    recurrent_init_range, outgoing_init_range : float, optional
+        The same for weights from recurrent units, and for those from cells to outputs.
+    input_gate_bias, output_gate_bias : float or sequence of float, optional
+        Biases of the gates, one for all or one per block; drawn like the other weights if None.
+    input_gate_start : float
+        Added to the input gates' weights from the inputs.
+    """
+
+    _: KW_ONLY
+    init_range: NotNegative = 0.1
+    recurrent_init_range: NotNegative | None = None
+    outgoing_init_range: NotNegative | None = None
+    input_gate_bias: Real | Biases | None = None
+    output_gate_bias: Real | Biases | None = None
+    input_gate_start: Real = 0.0
+
+
+@settings
+class LearningRule:
+    """How the net learns.
+
+    Parameters
+    ----------
+    learning_rate, learning_rate_decay : float
+        alpha of (22), (26), (28); in sequence number n it is learning_rate / (1 + learning_rate_decay n).
+    error_derivative : bool
+        Whether (19) has the factor f'(net_k).
+    error_factor : float
+        Another factor of every e_k.
+    update : {"step", "sequence"}
+        Whether weights change at once or at the end of the sequence.
+    carry : {"none", "states", "partials", "all"}
+        What is not reset between training sequences.
+    cell_bias_partial, gate_bias_partial, gate_source_partial, cell_source_partial : {"sum", "last"}
+        Whether the partials (27) of a cell's bias, (25) of an input gate's, and both with respect to the weights from gates
+        and from cells are the sum over the sequence or the term of the last step alone.
+    """
+
+    _: KW_ONLY
+    learning_rate: Positive = 0.1
+    learning_rate_decay: NotNegative = 0.0
+    error_derivative: Flag = True
+    error_factor: Positive = 1.0
+    update: Literal["step", "sequence"] = "step"
+    carry: Literal["none", "states", "partials", "all"] = "none"
+    cell_bias_partial: Partial = "sum"
+    gate_bias_partial: Partial = "sum"
+    gate_source_partial: Partial = "sum"
+    cell_source_partial: Partial = "sum"
+
+
+@settings
+class Growth:
+    """Sequential construction: when memory cell blocks join the net.
+
+    Parameters
+    ----------
+    sequential : bool
+        A trial begins without blocks; one joins whenever the error has stopped falling.
+    join_window : int
+        Sequences over which errors are averaged to see that.
+    join_ratio : float
+        It has if the mean error of the latest such sequences is not below this share of that before them.
+    """
+
+    _: KW_ONLY
+    sequential: Flag = False
+    join_window: Size = 100
+    join_ratio: Positive = 0.99
+
+
+@settings
+class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings):
+    """A net's units, connections and rule; its fields are those of `Wiring`, `InitialWeights`, `LearningRule`, `Growth`.
 
     Raises
     ------
@@ -78,71 +175,19 @@ class Architecture:
         Naming the argument, what was given and what is allowed.
     """
 
-    n_inputs: int
-    n_outputs: int
-    n_blocks: int
-    block_size: int = 1
-    n_hidden: int = 0
-    topology: str = "F"
-    shortcuts: bool = False
-    bias: str = "all"
-    output_bias: bool | None = None
-    output_gates: bool = True
-    input_gate_bias: float | Sequence[float] | None = None
-    output_gate_bias: float | Sequence[float] | None = None
-    cell_input: str = "g"
-    cell_output: str = "h"
-    output: str = "logistic"
-    init_range: float = 0.1
-    recurrent_init_range: float | None = None
-    outgoing_init_range: float | None = None
-    input_gate_start: float = 0.0
-    learning_rate: float = 0.1
-    learning_rate_decay: float = 0.0
-    g_range: tuple[float, float] | None = None
-    h_range: tuple[float, float] | None = None
-    error_derivative: bool = True
-    error_factor: float = 1.0
-    update: str = "step"
-    carry: str = "none"
-    recurrence: str = "all"
-    sequential: bool = False
-    join_window: int = 100
-    join_ratio: float = 0.99
-
     def __post_init__(self) -> None:
-        whole_fields(self, "n_inputs", "n_outputs", "n_blocks", "block_size")
-        whole_fields(self, "n_hidden", low=0)
-        one_of("topology", self.topology, "F", "B")
-        one_of("bias", self.bias, "all", "b1", "ga", "none")
-        one_of("cell_input", self.cell_input, "g", "f")
-        one_of("cell_output", self.cell_output, "h", "identity")
-        one_of("output", self.output, "logistic", "identity")
-        one_of("update", self.update, "step", "sequence")
-        one_of("carry", self.carry, "none", "states", "partials", "all")
-        one_of("recurrence", self.recurrence, "all", "cells", "none")
-        for name in ("shortcuts", "output_gates", "error_derivative", "sequential"):
-            flag(name, getattr(self, name))
-        if self.output_bias is not None:
-            flag("output_bias", self.output_bias)
-        positive_fields(self, "init_range", "learning_rate_decay", zero=True)
-        for name in ("recurrent_init_range", "outgoing_init_range"):
-            if getattr(self, name) is not None:
-                positive(name, getattr(self, name), zero=True)
-        finite("input_gate_start", self.input_gate_start)
-        positive_fields(self, "learning_rate")
-        positive("error_factor", self.error_factor)
-        whole("join_window", self.join_window, 1)
-        positive("join_ratio", self.join_ratio)
         for name in ("g_range", "h_range"):
-            _check_range(name, getattr(self, name))
-        cells = self.n_blocks * self.block_size
-        wide = self.n_inputs + 3 * cells + self.n_hidden + 1
+            value = getattr(self, name)
+            if value is not None and value[0] == 0.0:
+                raise refusal(name, value, "two finite numbers (scale, shift), scale not 0")
+        for name in ("input_gate_bias", "output_gate_bias"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) not in (1, self.n_blocks):
+                raise refusal(name, value, f"None, a finite number, or {self.n_blocks} of them (one per memory cell block)")
+        wide = self.n_inputs + 3 * self.n_cells + self.n_hidden + 1
         sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
-        weights = wide * (3 * cells + self.n_hidden + self.n_outputs) // 4
+        weights = wide * (3 * self.n_cells + self.n_hidden + self.n_outputs) // 4
         not_too_large(weights, **{name: getattr(self, name) for name in sizes})
-        for name in ("input_gate_bias", "output_gate_bias"):  # after the sizes: there is one number for each block
-            object.__setattr__(self, name, _biases(name, getattr(self, name), self.n_blocks))
 
     @property
     def n_cells(self) -> int:
@@ -158,6 +203,24 @@ class Architecture:
     def recurrent(self) -> bool:
         """Whether gates, cells and hidden units see anything of the previous step."""
         return self.topology == "F" and self.recurrence != "none"
+
+    @property
+    def biased(self) -> dict[str, bool]:
+        """Whether units of each kind have bias weights."""
+        usual = {
+            "gate": self.bias != "none",
+            "cell": self.bias in ("all", "b1"),
+            "hidden": self.bias in ("all", "b1"),
+            "output": self.bias == "all",
+        }
+        given = {name: getattr(self, f"{name}_bias") for name in usual}
+        return {name: usual[name] if value is None else value for name, value in given.items()}
+
+    @property
+    def last_partials(self) -> bool:
+        """Whether some partials are the term of the last step alone."""
+        kinds = self.cell_bias_partial, self.gate_bias_partial, self.gate_source_partial, self.cell_source_partial
+        return "last" in kinds
 
     @cached_property
     def sources(self) -> list[str]:
@@ -181,42 +244,32 @@ class Architecture:
         return [f"hidden {i}" for i in range(self.n_hidden)]
 
     @cached_property
-    def exists(self) -> dict[str, npt.NDArray[np.bool_]]:
+    def exists(self) -> Masks:
         """Which connections there are: for each group of weights a mask of its shape."""
-        gated, biased = self.output_gates, self.bias
+        biased = self.biased
         row = np.zeros(len(self.sources), bool)
         row[: self.n_inputs] = True
         gates = self.n_inputs + self.n_cells
         if self.recurrent:
             row[self.n_inputs : -1] = True
             row[gates : gates + 2 * self.n_blocks] = self.recurrence == "all"
-            if not gated:
+            if not self.output_gates:
                 row[gates + self.n_blocks : gates + 2 * self.n_blocks] = False
-        gate, other = row.copy(), row.copy()
-        gate[-1], other[-1] = biased != "none", biased in ("all", "b1")
+        rows = {name: np.append(row[:-1], biased[name]) for name in ("gate", "cell", "hidden")}
         out = np.ones(len(self.output_sources), bool)
-        out[-1] = biased == "all" if self.output_bias is None else self.output_bias
+        out[-1] = biased["output"]
         masks = {
-            "input_gate": np.tile(gate, (self.n_blocks, 1)),
-            "output_gate": np.tile(gate & gated, (self.n_blocks, 1)),
-            "cell": np.tile(other, (self.n_cells, 1)),
+            "input_gate": np.tile(rows["gate"], (self.n_blocks, 1)),
+            "output_gate": np.tile(rows["gate"] & self.output_gates, (self.n_blocks, 1)),
+            "cell": np.tile(rows["cell"], (self.n_cells, 1)),
             "output": np.tile(out, (self.n_outputs, 1)),
         }
         if self.n_hidden:
-            masks["hidden"] = np.tile(other, (self.n_hidden, 1))
+            masks["hidden"] = np.tile(rows["hidden"], (self.n_hidden, 1))
         return masks
 
-    @property
-    def n_weights(self) -> int:
-        """Trainable weights; the CEC's fixed self-connections are not counted."""
-        return sum(int(mask.sum()) for mask in self.exists.values())
-
-    def initial_weights(self, seed: int | Sequence[int]) -> dict[str, Floats]:
-        """Weights uniform in [-init_range, init_range], gate biases where given.
-
-        Where not None, `recurrent_init_range` replaces the range for weights from recurrent units and `outgoing_init_range`
-        that for weights from cells to outputs. `input_gate_start` is added to the input gates' weights from the inputs.
-        """
+    def initial_weights(self, seed: int | Sequence[int]) -> Weights:
+        """Weights drawn as `InitialWeights` says; the same for a seed in every version of NumPy."""
         rng = generator(seed)
         weights = {}
         for name, mask in self.exists.items():
@@ -235,11 +288,7 @@ class Architecture:
                 weights[name][:, -1] = np.where(self.exists[name][:, -1], biases, 0.0)
         return weights
 
-    def learning_rate_at(self, index: int | npt.NDArray[np.int64]) -> Any:
-        """Learning rate alpha in sequence number `index`, or in several: learning_rate / (1 + learning_rate_decay index)."""
-        return self.learning_rate / (1.0 + self.learning_rate_decay * index)
-
-    def checked(self, weights: Mapping[str, Any]) -> dict[str, Floats]:
+    def checked_weights(self, weights: Mapping[str, Any]) -> dict[str, Floats]:
         """Weights as float64 arrays, every group present, shapes right, all finite, absent connections zero.
 
         Raises
@@ -249,35 +298,14 @@ class Architecture:
         """
         return checked_weights(weights, self.exists)
 
-    def shape(self, *, symbols: bool = False) -> Shape:
-        """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
-        blocks, size, cells, hidden = self.n_blocks, self.block_size, self.n_cells, self.n_hidden
-        gates = blocks if self.output_gates else 0
-        inputs = 0 if symbols else self.n_inputs
-        units = blocks + gates + cells + hidden
-        seen = inputs if self.sees_inputs else 0
-        gate_rows = blocks + gates if self.recurrence == "all" else 0
-        return Shape(
-            inputs=inputs,
-            symbols=self.n_inputs if symbols else 0,
-            symbol_stride=-(-self.n_inputs // 8) * 8 if symbols else 0,
-            blocks=blocks,
-            size=size,
-            cells=cells,
-            output_gates=gates,
-            hidden=hidden,
-            units=units,
-            gate_rows=gate_rows,
-            rows=inputs + 1 + gate_rows + hidden + cells,
-            sources=inputs + 1 + (gate_rows + hidden + cells if self.recurrent else 0),
-            cell_bias=self.bias in ("all", "b1"),
-            outputs=self.n_outputs,
-            output_stride=-(-self.n_outputs // 8) * 8,
-            output_inputs=seen,
-            output_symbols=symbols and self.sees_inputs,
-            output_bias=bool(self.exists["output"][0, -1]),
-            output_sources=seen + 1 + cells + hidden,
-        )
+    def learning_rate_at(self, index: int | npt.NDArray[np.int64]) -> Any:
+        """Learning rate alpha in sequence number `index`, or in several: learning_rate / (1 + learning_rate_decay index)."""
+        return self.learning_rate / (1.0 + self.learning_rate_decay * index)
+
+    def units_text(self, joined: Sequence[int] = ()) -> str:
+        """Size of the net in words."""
+        hidden = f" and {self.n_hidden} hidden unit{'s' * (self.n_hidden > 1)}" if self.n_hidden else ""
+        return f"{self.n_blocks} block{'s' * (self.n_blocks > 1)} of {self.block_size}{hidden}"
 
     @property
     def squashing(self) -> tuple[tuple[float, float], tuple[float, float] | None]:
@@ -285,21 +313,3 @@ class Architecture:
         g = (1.0, 0.0) if self.cell_input == "f" else (self.g_range or (4.0, 2.0))
         h = None if self.cell_output == "identity" else (self.h_range or (2.0, 1.0))
         return g, h
-
-    def rule(self) -> Rule:
-        """Squashing functions and readings for the kernels."""
-        (g_scale, g_shift), h = self.squashing
-        return Rule(
-            g_scale=float(g_scale),
-            g_shift=float(g_shift),
-            h_scale=float(h[0]) if h else 1.0,
-            h_shift=float(h[1]) if h else 0.0,
-            h_identity=h is None,
-            logistic_output=self.output == "logistic",
-            error_derivative=bool(self.error_derivative),
-            update_at_end=self.update == "sequence",
-            keep_states=self.carry in ("states", "all"),
-            keep_partials=self.carry in ("partials", "all"),
-            learning_rate=float(self.learning_rate),
-            learning_rate_decay=float(self.learning_rate_decay),
-        )

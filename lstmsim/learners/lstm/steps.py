@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lstmsim.kernels.compile import inlined, kernel
-from lstmsim.kernels.recording import wanted, write_step
-from lstmsim.kernels.scores import RUNNING, close_sequence, judge_step
+from lstmsim.kernels.recording import finish_sequence
+from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.vector import lane_bits, load, lowest, store
 from lstmsim.learners.lstm.equations import (
-    WAIT,
     earlier,
+    errors_at_net_inputs,
     forward,
     hidden_errors,
     later,
@@ -18,56 +18,92 @@ from lstmsim.learners.lstm.equations import (
     terms,
     update_hidden,
 )
-from lstmsim.learners.lstm.one_hot import fall_due, owe, owes, pay, update_symbols
+from lstmsim.learners.lstm.one_hot import defer_updates, deferring_lanes, make_updates, pending_updates, update_symbols
 from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
+from lstmsim.learners.lstm.recording import write_step
+from lstmsim.learners.lstm.structs import WAIT
 
 
 @kernel
-def advance(width, shape, rule, net, state, sequences, scores, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
-    """Step all lanes from `clock` until `until`, or until a lane needs attention; returns the clock reached.
+def advance(nets, sequences, scores, record, clock, until, learning, tracking):
+    """Step all lanes from `clock` until `until`, or until a lane needs attention: equations (7)-(9), (19)-(28).
 
-    With `tracking` the partials are kept, with `learning` weights change too.
+    A lane needs attention when its flag in the scores leaves RUNNING, or when its rows of progress or record run out.
 
-    A lane needs attention when its scores's flag leaves RUNNING, or when its progress or record rows run out.
+    Parameters
+    ----------
+    nets : Nets
+        Weights and state change in place.
+    sequences : Sequences
+        What the lanes see and are to learn; only read.
+    scores, record : Scores, Record
+        Changed in place: judged outputs, finished sequences, recorded steps.
+    clock, until : int
+        First step, and the one to stop before.
+    learning, tracking : bool
+        Whether weights change, and whether partials are kept.
+
+    Returns
+    -------
+    int
+        The clock reached.
     """
+    width, shape, state = nets.width, nets.shape, nets.state
     recording = recorded_lanes(record)
     to_tick = record.tick[0] - clock
-    now, waiting, owing = state.ring[0], 0, owes(width, shape, state)
+    now, waiting, deferring = state.ring[0], 0, deferring_lanes(nets)
     while clock < until:
         then = later(shape, now)
         for i in range(shape.inputs):
             store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))
         if shape.symbols:
             store(state.symbol, 0, load(width, sequences.symbol, clock))
-        if owing and not rule.update_at_end:
-            fall_due(width, shape, state)
-        forward(width, shape, rule, net, state, now, then)
+        if deferring and not nets.rule.update_at_end:
+            pending_updates(nets)
+        forward(nets, now, then)
         if tracking:
-            terms(width, shape, rule, net, state, waiting, owing)
+            terms(nets, waiting, deferring)
             waiting += 1
         stop = False
         eventful = lane_bits(load(width, sequences.event, clock) != 0) | recording
         if eventful or waiting == WAIT:
-            partials(width, shape, state, now, waiting)
+            partials(nets, now, waiting)
             waiting = 0
         if eventful:
             tick = to_tick + clock
-            stop = _events(
-                width, shape, rule, net, state, sequences, scores, record, clock, tick, now, then, learning, recording
-            )
-            recording, owing = recorded_lanes(record), owes(width, shape, state)
+            stop = _events(nets, sequences, scores, record, clock, tick, now, then, learning, recording)
+            recording, deferring = recorded_lanes(record), deferring_lanes(nets)
         now = then
         clock += 1
         if stop:
             break
-    partials(width, shape, state, earlier(shape, now), waiting)
+    partials(nets, earlier(shape, now), waiting)
     state.ring[0] = now
     record.tick[0] = to_tick + clock
     return clock
 
 
+@kernel
+def learn_last(nets, sequences, scores, record):
+    """(19)-(23), (22), (26), (28) for the step that lane 0 has just made, as `advance` does where a target comes with it.
+
+    The first row of the sequences' targets holds the targets; the step's row in the record is written again.
+    """
+    then = nets.state.ring[0]
+    now = earlier(nets.shape, then)
+    output_errors(nets, 0, sequences.targets, 0)
+    update_outputs(nets, 0, True)
+    hidden_errors(nets)
+    update_hidden(nets, (load(nets.width, sequences.event, 0) & LEARN) != 0, now, True)
+    errors_at_net_inputs(nets)
+    record.used[0] -= 1
+    record.tick[0] -= 1
+    write_step(nets, sequences, scores, record, 0, 0, then, True)
+    record.tick[0] += 1
+
+
 @inlined
-def recorded_lanes(record):  # type: ignore[no-untyped-def]
+def recorded_lanes(record):
     """Lanes whose running sequence is recorded, one bit each."""
     bits = 0
     for lane in range(record.on.size):
@@ -76,78 +112,83 @@ def recorded_lanes(record):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _events(width, shape, rule, net, state, sequences, scores, record, clock, tick, now, then, learning, recording):  # type: ignore[no-untyped-def]
+def _events(nets, sequences, scores, record, clock, tick, now, then, learning, recording):
     """Outputs, errors, learning, recording and sequence ends at one step; whether a lane needs attention.
 
     Sets of lanes are the bits of whole numbers: most steps concern one lane of many.
     """
-    event, stop = load(width, sequences.event, clock), False
-    learn, judge = (event & LEARN) != 0, (event & JUDGE) != 0
-    learns, judged, ended = lane_bits(learn), lane_bits(judge), lane_bits((event & END) != 0)
+    width, shape = nets.width, nets.shape
+    event = load(width, sequences.event, clock)
+    learn = (event & LEARN) != 0
+    learns, judged, ended = lane_bits(learn), lane_bits((event & JUDGE) != 0), lane_bits((event & END) != 0)
     waiting = learns | judged | recording
     while waiting:
         lane = lowest(waiting)
         waiting &= waiting - 1
-        outputs(shape, rule, net, state, lane, now, then)
+        outputs(nets, lane, now, then)
         if judged >> lane & 1:
-            judge_step(shape, scores, state, sequences.targets, lane, sequences.judge[clock, lane])
+            judge_step(shape, scores, nets.state, sequences.targets, lane, sequences.judge[clock, lane])
         if learns >> lane & 1:
-            output_errors(shape, rule, net, state, lane, sequences.targets, sequences.learn[clock, lane])
+            output_errors(nets, lane, sequences.targets, sequences.learn[clock, lane])
             if learning:
-                update_outputs(shape, net, state, lane, recording >> lane & 1)
+                update_outputs(nets, lane, recording >> lane & 1)
     if learns:
-        hidden_errors(width, shape, rule, net, state)
+        hidden_errors(nets)
         if learning:
             if shape.symbols:
-                owe(width, shape, net, state, learn)
+                defer_updates(nets, learn)
                 waiting = learns if shape.output_gates or shape.hidden else learns & recording
                 while waiting:
                     lane = lowest(waiting)
                     waiting &= waiting - 1
-                    update_symbols(shape, net, state, lane, recording >> lane & 1)
-            update_hidden(width, shape, net, state, learn, now, recording != 0)
-    waiting = recording
-    while waiting:
-        lane = lowest(waiting)
-        waiting &= waiting - 1
-        write_step(shape, rule, state, record, sequences, lane, scores.index[lane], clock, tick, now, then, learning)
-    owing = owes(width, shape, state) if ended else 0
+                    update_symbols(nets, lane, recording >> lane & 1)
+            update_hidden(nets, learn, now, recording != 0)
+    if recording:
+        record.tick[0] = tick
+        errors_at_net_inputs(nets)
+    while recording:
+        lane = lowest(recording)
+        recording &= recording - 1
+        write_step(nets, sequences, scores, record, lane, clock, then, learning)
+    stop, deferring = False, deferring_lanes(nets) if ended else 0
     while ended:
         lane = lowest(ended)
         ended &= ended - 1
-        if owing >> lane & 1:
-            pay(shape, net, state, lane)
-        if learning and rule.update_at_end:
-            apply_changes(shape, net, lane)
-        scores.steps[lane] += tick + 1 - record.begun[lane]
-        close_sequence(scores, lane)
-        net.alpha[lane] = learning_rate(rule, scores.index[lane])
-        reset_lane(shape, state, lane, not (learning and rule.keep_states), not (learning and rule.keep_partials))
-        record.begun[lane] = tick + 1
-        record.on[lane] = wanted(record, lane, scores.index[lane])
-        full = record.used[lane] + record.room > record.rows.shape[1]
-        full |= scores.progress_rows[lane] == scores.progress.shape[1]
-        stop |= full or scores.flag[lane] != RUNNING
+        if deferring >> lane & 1:
+            make_updates(nets, lane)
+        stop |= end_lane(nets, scores, record, lane, tick + 1, learning)
     return stop
 
 
 @inlined
-def learning_rate(rule, index):  # type: ignore[no-untyped-def]
-    """Return alpha in sequence number `index`; the paper's is constant."""
-    return rule.learning_rate / (1.0 + rule.learning_rate_decay * index)
+def end_lane(nets, scores, record, lane, tick, learning):
+    """End one lane's sequence and make it ready for the next, which begins at `tick`; whether it needs attention."""
+    rule = nets.rule
+    if learning and rule.update_at_end:
+        apply_changes(nets.shape, nets.weights, lane)
+    reset_lane(nets, lane, not (learning and rule.keep_states), not (learning and rule.keep_partials))
+    attention = finish_sequence(scores, record, lane, tick)
+    nets.weights.alpha[lane] = learning_rate(nets.weights, scores.index[lane])
+    return attention
 
 
 @inlined
-def apply_changes(shape, net, lane):  # type: ignore[no-untyped-def]
+def learning_rate(weights, index):
+    """Return alpha in sequence number `index`; the paper's is constant."""
+    return weights.rate[0] / (1.0 + weights.rate[1] * index)
+
+
+@inlined
+def apply_changes(shape, weights, lane):
     """Let the changes gathered over a sequence take effect in one lane."""
-    for row in range(net.w.shape[0]):
-        net.w[row, lane] = net.u[row, lane]
-    for u in range(net.w_symbol.shape[1]):
-        for i in range(net.w_symbol.shape[2]):
-            net.w_symbol[lane, u, i] = net.u_symbol[lane, u, i]
-    for m in range(net.w_output.shape[1]):
-        for k in range(net.w_output.shape[2]):
-            net.w_output[lane, m, k] = net.u_output[lane, m, k]
-    for m in range(net.w_output_symbol.shape[1]):
-        for k in range(net.w_output_symbol.shape[2]):
-            net.w_output_symbol[lane, m, k] = net.u_output_symbol[lane, m, k]
+    for row in range(weights.w.shape[0]):
+        weights.w[row, lane] = weights.u[row, lane]
+    for u in range(weights.w_symbol.shape[1]):
+        for i in range(weights.w_symbol.shape[2]):
+            weights.w_symbol[lane, u, i] = weights.u_symbol[lane, u, i]
+    for m in range(weights.w_output.shape[1]):
+        for k in range(weights.w_output.shape[2]):
+            weights.w_output[lane, m, k] = weights.u_output[lane, m, k]
+    for m in range(weights.w_output_symbol.shape[1]):
+        for k in range(weights.w_output_symbol.shape[2]):
+            weights.w_output_symbol[lane, m, k] = weights.u_output_symbol[lane, m, k]

@@ -197,7 +197,7 @@ class RecurrentNet(OneLaneLearner):
         self._output_rows = np.concatenate([seen, hidden, [shape.output_sources - 1]])
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights: "hidden" (hidden, source) and "output" (output, output_source).
+        """Give the net its weights: "hidden" (hidden_unit, source) and "output" (output, output_source).
 
         Raises
         ------
@@ -234,7 +234,7 @@ class RecurrentNet(OneLaneLearner):
     def layout(self) -> Layout:
         """What a recorded step holds, in the order of a recorded row."""
         shape = self.shape
-        sizes = {"hidden": shape.hidden, "input_unit": shape.inputs, "output_unit": shape.outputs}
+        sizes = {"hidden_unit": shape.hidden, "input_unit": shape.inputs, "output_unit": shape.outputs}
         return Layout(self.variables(), sizes, shape.symbols)
 
     @property

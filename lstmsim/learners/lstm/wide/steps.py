@@ -1,28 +1,25 @@
-"""The loop over time of one big net, whose units stand along the vector: `advance` for the rule of `wide_rule`."""
+"""The loop over time of one big net, whose units stand along the vector."""
 
 from __future__ import annotations
 
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.recording import wanted, write_step
-from lstmsim.kernels.scores import RUNNING, close_sequence, judge_step
+from lstmsim.kernels.recording import finish_sequence
+from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load, load_one, splat, store
 from lstmsim.learners.lstm.outputs import output_errors
-from lstmsim.learners.lstm.wide.equations import (
-    CHAIN,
-    RING,
-    activate,
-    catch_up,
-    hidden_errors,
-    learn,
-    net_inputs,
-)
+from lstmsim.learners.lstm.recording import write_step
+from lstmsim.learners.lstm.steps import learning_rate
+from lstmsim.learners.lstm.wide.equations import activate, hidden_errors, net_inputs
+from lstmsim.learners.lstm.wide.learning import catch_up, learn
+from lstmsim.learners.lstm.wide.structs import CHAIN, RING
 
 
 @inlined
-def _output_part(shape, now, then, part):  # type: ignore[no-untyped-def]
+def _output_part(nets, now, then, part):
     """First and last of the outputs' sources that are inputs, cells or hidden units, and from there to their activations."""
+    shape = nets.shape
     cells = shape.output_inputs + 1
     hidden = cells + shape.cells
     units = then + shape.inputs + 1 + shape.gate_rows
@@ -34,15 +31,16 @@ def _output_part(shape, now, then, part):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def output_activations(shape, rule, net, state, now, then):  # type: ignore[no-untyped-def]
+def output_activations(nets, now, then):
     """y_k = f(net_k), from the inputs, the bias, the cells and the hidden units of this step."""
+    shape, rule, weights, state = nets.shape, nets.rule, nets.weights, nets.state
     wide = shape.output_stride // 8
     for k in range(wide):
-        total, total_ = load(UNITS, net.w_output, shape.output_inputs * wide + k), splat(UNITS, 0.0)
+        total, total_ = load(UNITS, weights.w_output, shape.output_inputs * wide + k), splat(UNITS, 0.0)
         for part in range(3):
-            first, last, z = _output_part(shape, now, then, part)
+            first, last, z = _output_part(nets, now, then, part)
             for m in range(first, last):
-                weight = load(UNITS, net.w_output, m * wide + k)
+                weight = load(UNITS, weights.w_output, m * wide + k)
                 total, total_ = total_, fma(weight, load_one(UNITS, state.z, z + m), total)
         total = total + total_
         if rule.logistic_output:
@@ -51,30 +49,36 @@ def output_activations(shape, rule, net, state, now, then):  # type: ignore[no-u
 
 
 @inlined
-def learn_outputs(shape, net, state, now, then):  # type: ignore[no-untyped-def]
+def learn_outputs(nets, now, then):
     """(22) for the output units: dw_km = alpha e_k y_m."""
+    shape, weights, state = nets.shape, nets.weights, nets.state
     wide, squares = shape.output_stride // 8, splat(UNITS, 0.0)
     for k in range(wide):
-        e_k, y2 = net.alpha[0] * load(UNITS, state.e_k, k), splat(UNITS, 0.0)
+        e_k, y2 = weights.alpha[0] * load(UNITS, state.e_k, k), splat(UNITS, 0.0)
         if shape.output_bias:
             at, y2 = shape.output_inputs * wide + k, splat(UNITS, 1.0)
-            store(net.u_output, at, load(UNITS, net.u_output, at) + e_k)
+            store(weights.u_output, at, load(UNITS, weights.u_output, at) + e_k)
         for part in range(3):
-            first, last, z = _output_part(shape, now, then, part)
+            first, last, z = _output_part(nets, now, then, part)
             for m in range(first, last):
                 at, y_m = m * wide + k, load_one(UNITS, state.z, z + m)
-                store(net.u_output, at, fma(e_k, y_m, load(UNITS, net.u_output, at)))
+                store(weights.u_output, at, fma(e_k, y_m, load(UNITS, weights.u_output, at)))
                 y2 = fma(y_m, y_m, y2)
         squares = fma(e_k * e_k, y2, squares)
     state.norm[0] = lane_sum(squares)
 
 
 @inlined
-def unit_by_unit(shape, tiles, state):  # type: ignore[no-untyped-def]
-    """Copy what is recorded from the rows of eight to the arrays that stand unit by unit."""
+def unit_by_unit(nets):
+    """What is recorded, from the rows of eight to the arrays that stand unit by unit; (36) and (37), which are not kept."""
+    shape, tiles, state = nets.shape, nets.tiles, nets.state
     place, first_cell = state.ring[0], shape.blocks
+    for j in range(shape.blocks):
+        state.e_in[j, 0] = 0.0
     for c in range(shape.cells):
-        lane = state.cell_lane[c]
+        lane, block = state.cell_lane[c], c // shape.size
+        state.e_cell[c, 0] = state.factor[place, 0, lane] * state.row_e_s[place, lane]
+        state.e_in[block, 0] += state.factor[place, 1, lane] * state.row_e_s[place, lane]
         state.s[c, 0], state.e_s[c, 0] = state.row_s[lane], state.row_e_s[place, lane]
         state.net[first_cell + c, 0], state.y[first_cell + c, 0] = state.row_net[lane], state.row_y[lane]
     for j in range(shape.blocks):
@@ -82,20 +86,26 @@ def unit_by_unit(shape, tiles, state):  # type: ignore[no-untyped-def]
         state.y[j, 0], state.e_out[j, 0] = state.row_y[8 * tiles.cell_rows + lane], state.row_e_out[place, lane]
         if shape.output_gates:
             state.y[first_cell + shape.cells + j, 0] = state.row_y[8 * tiles.first_out + lane]
+    first_hidden = shape.units - shape.hidden
+    for i in range(shape.hidden):
+        state.y[first_hidden + i, 0] = state.row_y[8 * tiles.first_hidden + i]
+        state.e_hidden[i, 0] = state.row_e_hidden[place, i]
 
 
 @inlined
-def apply_wide_changes(net):  # type: ignore[no-untyped-def]
+def apply_wide_changes(nets):
     """Let the changes gathered over a sequence take effect."""
-    for at in range(net.w.size // 8):
-        store(net.w, at, load(UNITS, net.u, at))
-    for at in range(net.w_output.size // 8):
-        store(net.w_output, at, load(UNITS, net.u_output, at))
+    weights = nets.weights
+    for at in range(weights.w.size // 8):
+        store(weights.w, at, load(UNITS, weights.u, at))
+    for at in range(weights.w_output.size // 8):
+        store(weights.w_output, at, load(UNITS, weights.u_output, at))
 
 
 @inlined
-def reset_wide(shape, tiles, state):  # type: ignore[no-untyped-def]
+def reset_wide(nets):
     """Cell states, partials and what the running step sees of the units to zero, as before every sequence."""
+    shape, tiles, state = nets.shape, nets.tiles, nets.state
     now = state.ring[0] * shape.rows
     for row in range(now + shape.inputs + 1, now + shape.rows):
         state.z[row, 0] = 0.0
@@ -107,16 +117,17 @@ def reset_wide(shape, tiles, state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance_wide(shape, tiles, rule, net, state, sequences, scores, record, clock, until, learning, tracking):  # type: ignore[no-untyped-def]
+def advance_wide(nets, sequences, scores, record, clock, until, learning, tracking):
     """Step the net from `clock` until `until`, or until it needs attention; returns the clock reached.
 
-    With `tracking` the partials are kept, with `learning` weights change too. No weight change is left waiting on return.
-    The net needs attention when its scores's flag leaves RUNNING, or when its progress or record rows run out.
+    Arguments are those of `lstmsim.learners.lstm.steps.advance`, but for `nets`, a `WideNet`. No weight change is left
+    waiting on return.
     """
+    shape, tiles, rule, weights, state = nets.shape, nets.tiles, nets.rule, nets.weights, nets.state
     to_tick = record.tick[0] - clock
     for j in range(shape.blocks):
         for q in range(tiles.group):
-            state.row_present[state.block_lane[j] + q] = net.present[j, 0]
+            state.row_present[state.block_lane[j] + q] = weights.present[j, 0]
     waiting, noted, ended, stop = 0, False, False, False
     while True:
         now, running = state.ring[0] * shape.rows, clock < until
@@ -127,38 +138,37 @@ def advance_wide(shape, tiles, rule, net, state, sequences, scores, record, cloc
         if waiting > 0:
             goes_on = running and not ended and (sequences.event[clock, 0] & LEARN) != 0
             write = waiting == CHAIN or not goes_on
-            learn(shape, tiles, net, state, waiting, write)
+            learn(nets, waiting, write)
             if noted:
                 record.rows[0, record.used[0] - 1, record.rows.shape[2] - 1] = state.norm[0] ** 0.5
             waiting = 0 if write else waiting
-        elif state.ring[1] == RING - 1 or not tracking:
-            catch_up(shape, tiles, state, 0)
+        elif (running and state.ring[1] == RING - 1) or not tracking:  # after the last step `learn_last_wide` may come
+            catch_up(nets, 0)
         if ended:
-            stop = _close(shape, tiles, rule, net, state, scores, record, to_tick + clock, learning)
+            stop = _close(nets, scores, record, to_tick + clock, learning)
             ended = False
         if stop or not running:
             break
         if not known:
-            net_inputs(shape, tiles, net, state, now)
+            net_inputs(nets, now)
         place = (state.ring[0] + 1) % RING
         then, event = place * shape.rows, sequences.event[clock, 0]
-        activate(shape, tiles, rule, net, state, state.ring[0], then)
+        activate(nets, state.ring[0], then)
         noted, ended = record.on[0], (event & END) != 0
         if event & (LEARN | JUDGE) or noted:
-            output_activations(shape, rule, net, state, now, then)
+            output_activations(nets, now, then)
         if event & JUDGE:
             judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
         if event & LEARN:
-            output_errors(shape, rule, net, state, 0, sequences.targets, sequences.learn[clock, 0])
-            hidden_errors(shape, tiles, rule, state)
+            output_errors(nets, 0, sequences.targets, sequences.learn[clock, 0])
+            hidden_errors(nets)
             if learning:
-                learn_outputs(shape, net, state, now, then)
+                learn_outputs(nets, now, then)
                 waiting += 1
         if noted:
-            unit_by_unit(shape, tiles, state)
-            write_step(
-                shape, rule, state, record, sequences, 0, scores.index[0], clock, to_tick + clock, now, then, learning
-            )
+            unit_by_unit(nets)
+            record.tick[0] = to_tick + clock
+            write_step(nets, sequences, scores, record, 0, clock, then, learning)
         state.ring[0] = place
         if tracking:
             state.ring[1] += 1
@@ -168,15 +178,35 @@ def advance_wide(shape, tiles, rule, net, state, sequences, scores, record, cloc
 
 
 @inlined
-def _close(shape, tiles, rule, net, state, scores, record, tick, learning):  # type: ignore[no-untyped-def]
+def _close(nets, scores, record, tick, learning):
     """End the running sequence; whether the net needs attention."""
+    rule = nets.rule
     if learning and rule.update_at_end:
-        apply_wide_changes(net)
-    scores.steps[0] += tick - record.begun[0]
-    close_sequence(scores, 0)
-    reset_wide(shape, tiles, state)
-    record.begun[0] = tick
-    record.on[0] = wanted(record, 0, scores.index[0])
-    full = record.used[0] + record.room > record.rows.shape[1]
-    full |= scores.progress_rows[0] == scores.progress.shape[1]
-    return full or scores.flag[0] != RUNNING
+        apply_wide_changes(nets)
+    reset_wide(nets)
+    attention = finish_sequence(scores, record, 0, tick)
+    nets.weights.alpha[0] = learning_rate(nets.weights, scores.index[0])
+    return attention
+
+
+@kernel
+def learn_last_wide(nets, sequences, scores, record):
+    """(19)-(23), (22), (25)-(28) for the step just made, as `advance_wide` does where a target comes with the step.
+
+    The first row of the sequences' targets holds the targets; the step's row in the record is written again.
+    """
+    state, then = nets.state, nets.state.ring[0] * nets.shape.rows
+    place = (state.ring[0] - 1 + RING) % RING
+    now, after = place * nets.shape.rows, state.ring[0]
+    state.ring[0] = place
+    output_errors(nets, 0, sequences.targets, 0)
+    hidden_errors(nets)
+    learn_outputs(nets, now, then)
+    unit_by_unit(nets)
+    record.used[0] -= 1
+    record.tick[0] -= 1
+    write_step(nets, sequences, scores, record, 0, 0, then, True)
+    record.tick[0] += 1
+    state.ring[0] = after
+    learn(nets, 1, True)
+    record.rows[0, record.used[0] - 1, record.rows.shape[2] - 1] = state.norm[0] ** 0.5

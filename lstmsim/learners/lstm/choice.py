@@ -1,0 +1,31 @@
+"""Which kernel a net of given settings is advanced by: the one place where campaigns and nets in hand choose."""
+
+from __future__ import annotations
+
+from lstmsim.learners.lstm.nets import LaneNets
+from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.lstm.wide.net import WideNets
+
+WIDE_FROM = (
+    20_000  # weights from which on one net after another with its units along the vector is as fast as eight on lanes
+)
+
+
+def takes_wide(settings: LSTMSettings) -> bool:
+    """Whether the wide kernel advances a net with dense inputs.
+
+    It does from `WIDE_FROM` weights on, where its rows are filled by half at least and it knows the rule: it has no gates
+    without biases beside cells that have them, only partials that accumulate, and no state that outlives a sequence.
+    """
+    a, biased = settings, settings.biased
+    known = not a.last_partials and a.carry == "none" and (biased["gate"] or not biased["cell"])
+    known &= a.n_hidden == 0 or biased["hidden"] == biased["cell"]
+    return known and a.n_cells + a.n_hidden >= 4 and sum(int(m.sum()) for m in a.exists.values()) >= WIDE_FROM
+
+
+def nets_of(settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) -> LaneNets:
+    """Holder of up to `lanes` nets, by the settings alone: a net in hand repeats a trial to the bit.
+
+    One-hot inputs that come as symbol numbers are taken by lanes only.
+    """
+    return WideNets(settings) if not symbols and takes_wide(settings) else LaneNets(settings, lanes, symbols=symbols)

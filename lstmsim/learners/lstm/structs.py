@@ -1,0 +1,235 @@
+"""What the LSTM's kernels work on: sizes, rule, weights and state of nets that stand one per lane.
+
+Layout: arrays of shape (rows, lanes) hold one vector per row. Units stand in the order input gates, cells, output gates,
+hidden units; sources in the order inputs, bias, input gates, output gates, hidden units, cells (the cells last: they are
+the last to be known). Weights from one-hot inputs stand per lane, with the symbols innermost, so that a step touches one
+column and an update runs along the symbols; the output layer stands per lane with the outputs innermost.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lstmsim.kernels.struct import Floats, Ints, Struct
+from lstmsim.kernels.vector import Width, aligned
+from lstmsim.learners.lstm.settings import LSTMSettings
+
+WAIT = 4  # steps whose terms of the partials may wait
+
+
+class Shape(Struct):
+    """Sizes of a net; `sources` counts dense inputs, the bias and, in topology F, the recurrent units."""
+
+    inputs: int
+    symbols: int
+    symbol_stride: int
+    blocks: int
+    size: int
+    cells: int
+    output_gates: int
+    hidden: int
+    units: int
+    gate_rows: int
+    rows: int
+    sources: int
+    gate_bias: bool
+    cell_bias: bool
+    hidden_bias: bool
+    outputs: int
+    output_stride: int
+    output_inputs: int
+    output_symbols: bool
+    output_bias: bool
+    output_sources: int
+
+
+class Rule(Struct):
+    """Squashing functions and the readings of the rule that can be switched."""
+
+    g_scale: float
+    g_shift: float
+    h_scale: float
+    h_shift: float
+    h_identity: bool
+    logistic_output: bool
+    error_derivative: bool
+    update_at_end: bool
+    keep_states: bool
+    keep_partials: bool
+    last_partials: bool
+    last_cell_bias: bool
+    last_gate_bias: bool
+    last_gates: bool
+    last_cells: bool
+
+
+class Weights(Struct):
+    """Weights, and where their changes go: the same arrays when learning per step, others when updating at sequence ends."""
+
+    w: Floats  # (source * unit, lane)
+    w_symbol: Floats  # (lane, unit, symbol)
+    w_output: Floats  # (lane, output source, output)
+    w_output_symbol: Floats  # (lane, symbol, output)
+    u: Floats
+    u_symbol: Floats
+    u_output: Floats
+    u_output_symbol: Floats
+    rate: Floats  # (2,) learning rate and its decay
+    alpha: Floats  # (lane,) learning rate in the running sequence
+    present: Floats  # (block, lane) 1.0, or 0.0 while a block has not joined the net
+    error_factor: Floats  # (output,) factor of e_k, 0.0 for padding
+
+
+class State(Struct):
+    """What a net carries from step to step, and what the last step left behind."""
+
+    ring: Ints  # (1,) first row of z of the next step
+    z: Floats  # ((WAIT + 1) * row, lane): sources of the latest steps and the next one
+    s: Floats  # (cell, lane)
+    h: Floats  # (cell, lane)
+    net: Floats  # (unit, lane)
+    y: Floats  # (unit, lane)
+    factor: Floats  # (2 * WAIT * cell, lane): factors of z_m in (27), then in (25), of each step whose terms wait
+    p_cell: Floats  # (cell * source, lane): ds_c/dw_cm
+    p_gate: Floats  # (cell * source, lane): ds_c/dw_in,m
+    p_symbol: Floats  # (lane, 2 * cell, symbol): both, for one-hot inputs
+    deferred: Floats  # (cell, lane): E = sum alpha e_s since deferred updates were last made, see `one_hot`
+    pending: Floats  # (unit, lane): deferred updates of the weights from the lanes' symbols
+    source: Floats  # (lane, output source): activations that the outputs see
+    y_k: Floats  # (lane, output)
+    e_k: Floats  # (lane, output)
+    back: Floats  # (cell + hidden, lane): sum_k w_k. e_k
+    e_s: Floats  # (cell, lane)
+    e_out: Floats  # (block, lane)
+    e_hidden: Floats  # (hidden, lane)
+    e_cell: Floats  # (cell, lane): (36), q = 0, where the step is recorded
+    e_in: Floats  # (block, lane): (37), q = 0, where the step is recorded
+    norm: Floats  # (lane,) squared norm of the last weight change
+    symbol: Ints  # (lane,)
+    first_weight: Ints  # (lane,) where a lane's rows of w_symbol begin
+    first_partial: Ints  # (lane,) where a lane's rows of p_symbol begin
+
+
+class Nets(Struct):
+    """Nets of one shape and rule, one per lane."""
+
+    width: Width
+    shape: Shape
+    rule: Rule
+    weights: Weights
+    state: State
+
+
+def shape_of(a: LSTMSettings, *, symbols: bool = False) -> Shape:
+    """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
+    gates = a.n_blocks if a.output_gates else 0
+    inputs = 0 if symbols else a.n_inputs
+    seen = inputs if a.sees_inputs else 0
+    gate_rows = a.n_blocks + gates if a.recurrence == "all" else 0
+    biased = a.biased
+    return Shape(
+        inputs=inputs,
+        symbols=a.n_inputs if symbols else 0,
+        symbol_stride=-(-a.n_inputs // 8) * 8 if symbols else 0,
+        blocks=a.n_blocks,
+        size=a.block_size,
+        cells=a.n_cells,
+        output_gates=gates,
+        hidden=a.n_hidden,
+        units=a.n_blocks + gates + a.n_cells + a.n_hidden,
+        gate_rows=gate_rows,
+        rows=inputs + 1 + gate_rows + a.n_hidden + a.n_cells,
+        sources=inputs + 1 + (gate_rows + a.n_hidden + a.n_cells if a.recurrent else 0),
+        gate_bias=biased["gate"],
+        cell_bias=biased["cell"],
+        hidden_bias=biased["hidden"],
+        outputs=a.n_outputs,
+        output_stride=-(-a.n_outputs // 8) * 8,
+        output_inputs=seen,
+        output_symbols=symbols and a.sees_inputs,
+        output_bias=biased["output"],
+        output_sources=seen + 1 + a.n_cells + a.n_hidden,
+    )
+
+
+def rule_of(a: LSTMSettings) -> Rule:
+    """Squashing functions and readings for the kernels."""
+    (g_scale, g_shift), h = a.squashing
+    return Rule(
+        g_scale=g_scale,
+        g_shift=g_shift,
+        h_scale=h[0] if h else 1.0,
+        h_shift=h[1] if h else 0.0,
+        h_identity=h is None,
+        logistic_output=a.output == "logistic",
+        error_derivative=a.error_derivative,
+        update_at_end=a.update == "sequence",
+        keep_states=a.carry in ("states", "all"),
+        keep_partials=a.carry in ("partials", "all"),
+        last_partials=a.last_partials,
+        last_cell_bias=a.cell_bias_partial == "last",
+        last_gate_bias=a.gate_bias_partial == "last",
+        last_gates=a.gate_source_partial == "last",
+        last_cells=a.cell_source_partial == "last",
+    )
+
+
+def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
+    """Nets of which all blocks are present, all weights 0."""
+    shape, rule = shape_of(a, symbols=symbols), rule_of(a)
+    stride, wide, cells, units = shape.symbol_stride, shape.output_stride, shape.cells, shape.units
+    groups = (
+        (shape.sources * units, lanes),
+        (lanes, units, stride),
+        (lanes, shape.output_sources, wide),
+        (lanes, shape.symbols if shape.output_symbols else 0, wide),
+    )
+    w = [aligned(*group) for group in groups]
+    u = [aligned(*group) for group in groups] if rule.update_at_end else w
+    rate = np.array([a.learning_rate, a.learning_rate_decay])
+    weights = Weights(
+        w=w[0],
+        w_symbol=w[1],
+        w_output=w[2],
+        w_output_symbol=w[3],
+        u=u[0],
+        u_symbol=u[1],
+        u_output=u[2],
+        u_output_symbol=u[3],
+        rate=rate,
+        alpha=aligned(lanes),
+        present=aligned(shape.blocks, lanes),
+        error_factor=aligned(wide),
+    )
+    weights.alpha[:], weights.present[:], weights.error_factor[: shape.outputs] = a.learning_rate, 1.0, a.error_factor
+    state = State(
+        ring=aligned(1, dtype=np.int64),
+        z=aligned((WAIT + 1) * shape.rows, lanes),
+        s=aligned(cells, lanes),
+        h=aligned(cells, lanes),
+        net=aligned(units, lanes),
+        y=aligned(units, lanes),
+        factor=aligned(2 * WAIT * cells, lanes),
+        p_cell=aligned(cells * shape.sources, lanes),
+        p_gate=aligned(cells * shape.sources, lanes),
+        p_symbol=aligned(lanes, 2 * cells, stride),
+        deferred=aligned(cells, lanes),
+        pending=aligned(units, lanes),
+        source=aligned(lanes, shape.output_sources),
+        y_k=aligned(lanes, wide),
+        e_k=aligned(lanes, wide),
+        back=aligned(cells + shape.hidden, lanes),
+        e_s=aligned(cells, lanes),
+        e_out=aligned(shape.blocks, lanes),
+        e_hidden=aligned(shape.hidden, lanes),
+        e_cell=aligned(cells, lanes),
+        e_in=aligned(shape.blocks, lanes),
+        norm=aligned(lanes),
+        symbol=aligned(lanes, dtype=np.int64),
+        first_weight=aligned(lanes, dtype=np.int64),
+        first_partial=aligned(lanes, dtype=np.int64),
+    )
+    state.first_weight[:] = np.arange(lanes) * units * stride
+    state.first_partial[:] = np.arange(lanes) * 2 * cells * stride
+    state.z[shape.inputs :: shape.rows] = shape.gate_bias or shape.cell_bias or shape.hidden_bias
+    return Nets(Width(lanes), shape, rule, weights, state)
