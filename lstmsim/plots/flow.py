@@ -9,8 +9,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
+from lstmsim.plots.sequence import cell_looks
 from lstmsim.plots.styles import DASHES, PALETTE, Array, axes_or_new, axis_label, fade, legend_above, listing, style
-from lstmsim.plots.traces import cell_looks
 
 
 @style()
