@@ -208,6 +208,8 @@ def test_errors_at_every_step_are_a_line_per_signal(trace):
     assert shown(ax)[0].get_linestyle() == "-"
     assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "norm of the error signals")
     assert marks(ax) == []
+    short = plots.errors(trace.isel(step=slice(100, 110)), ax=new_axes())
+    assert short.get_yscale() == "log", "most steps of a short sequence"
 
 
 def test_errors_that_are_all_zero_can_be_drawn(trace):

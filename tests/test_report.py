@@ -22,6 +22,7 @@ from lstmsim.campaign.run import run_campaign
 from lstmsim.paper import row, rows
 from lstmsim.report import console, html, pictures
 from lstmsim.report.__main__ import main
+from lstmsim.report.markdown import replication
 from lstmsim.report.results import RowResult, read_run
 from lstmsim.report.text import DASH, TIMES
 from lstmsim.trace.policy import Policy
@@ -266,6 +267,16 @@ def test_users_texts_are_shown_as_they_are(results):
         assert f"reading: {reading}" in shown.file.getvalue()
 
 
+@pytest.mark.parametrize("reading", ["costs $5, not $6", r"$\bad{$", "a|b `c` *d* [e](f) <g>\nh", "_x_"])
+def test_users_texts_break_neither_pictures_nor_tables(results, reading):
+    named = [dataclasses.replace(r, request=dataclasses.replace(r.request, reading=reading)) for r in results]
+    assert pictures.overview_picture(named)
+    [row] = [line for line in replication(named, "", "command").splitlines() if line.startswith("| 4-1 ")]
+    cells = re.split(r"(?<!\\) \| ", row)
+    assert len(cells) == 18, "as many as the table has columns"
+    assert not re.search(r"(?<!\\)[<\[*]", cells[2].partition("`T=20")[0])
+
+
 def test_the_console_shows_trials_between_ours_and_the_papers(results):
     shown = Console(width=200, file=io.StringIO())
     shown.print(console.trial_table(results[0]))
@@ -400,7 +411,7 @@ def test_markdown_tables(out, results, tmp_path, capsys):
     assert first[8:10] == ["1,273,000", f"{np.mean(counts) / 1_273_000:.2f}{TIMES}"]
     assert first[head.index("MSE") + 1] == "0.0139"
     assert first[-1] == "4,000"
-    assert second[2] == "short <T>: `T=20 window=20 final_test=32 input_gate_bias=[-1,-2]`"
+    assert second[2] == r"short \<T\>: `T=20 window=20 final_test=32 input_gate_bias=[-1,-2]`"
 
 
 def test_missing_folder_is_named(tmp_path, capsys):

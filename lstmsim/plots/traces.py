@@ -180,9 +180,9 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        One colour per signal. Where at most 30 steps have an error: a dot per unit, on an axis that is logarithmic with both
-        signs over at most six decades and linear around zero. Where more have: the Euclidean norm over the units, on a
-        logarithmic axis over at most six decades.
+        One colour per signal. Where few steps have an error: a dot per unit, on an axis that is logarithmic with both signs
+        over at most six decades and linear around zero. Where more than 30, or most, have: the Euclidean norm over units, on
+        a logarithmic axis over at most six decades.
 
     Raises
     ------
@@ -193,7 +193,8 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax)
     there = {name: by_unit(trace, name).values for name in SIGNALS if name in trace}
     there = {name: np.nan_to_num(values) for name, values in there.items() if np.isfinite(values).any()}
-    busy = max([(values != 0.0).any(axis=1).sum() for values in there.values()], default=0) > FEW
+    struck = max([(values != 0.0).any(axis=1).sum() for values in there.values()], default=0)
+    busy = struck > FEW or 4 < steps.size < 2 * struck
     sizes = [np.zeros(0)]
     for place, (name, label) in enumerate(SIGNALS.items()):
         if name not in there:
