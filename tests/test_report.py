@@ -7,7 +7,6 @@ import itertools
 import re
 import shutil
 from collections import Counter
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -22,10 +21,12 @@ from lstmsim.campaign.run import run_campaign
 from lstmsim.paper import row, rows
 from lstmsim.report import console, html, pictures
 from lstmsim.report.__main__ import main
+from lstmsim.report.markdown import replication
 from lstmsim.report.results import RowResult, read_run
 from lstmsim.report.text import DASH, TIMES
 from lstmsim.trace.policy import Policy
 from lstmsim.trace.summary import of_trials
+from tests.pages import Page
 
 RUN_FILE = """
 [[rows]]
@@ -55,48 +56,6 @@ row = "2c-2"
 trials = 2
 set = { q = 8, p = 8, max_sequences = 300, test_every = 1000, final_test = 16 }
 """
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Elements of a page, and its tables as rows of (sort key, text)."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.errors = [], [], []
-        self.tables, self.label, self.cell = {}, None, None
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.elements.append((tag, attrs))
-        if tag not in VOID:
-            self.open.append(tag)
-        if attrs.get("class") == "scroll":
-            self.label = attrs["aria-label"].removeprefix("Table: ")
-        if tag == "table":
-            self.tables[self.label] = []
-        if tag == "tr":
-            self.tables[self.label].append([])
-        if tag in ("td", "th"):
-            self.cell = [attrs.get("data-sort"), ""]
-            self.tables[self.label][-1].append(self.cell)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.errors.append(f"</{tag}> at {self.getpos()}")
-
-    def handle_data(self, data):
-        if self.cell is not None and self.open and {"td", "th"} & set(self.open):
-            self.cell[1] += data
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
-
-    def body(self, label):
-        """Rows of a table without its headings."""
-        return [row for row in self.tables[label] if row and row[0][0] is not None]
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +225,16 @@ def test_users_texts_are_shown_as_they_are(results):
         assert f"reading: {reading}" in shown.file.getvalue()
 
 
+@pytest.mark.parametrize("reading", ["costs $5, not $6", r"$\bad{$", "a|b `c` *d* [e](f) <g>\nh", "_x_"])
+def test_users_texts_break_neither_pictures_nor_tables(results, reading):
+    named = [dataclasses.replace(r, request=dataclasses.replace(r.request, reading=reading)) for r in results]
+    assert pictures.overview_picture(named)
+    [row] = [line for line in replication(named, "", "command").splitlines() if line.startswith("| 4-1 ")]
+    cells = re.split(r"(?<!\\) \| ", row)
+    assert len(cells) == 18, "as many as the table has columns"
+    assert not re.search(r"(?<!\\)[<\[*]", cells[2].partition("`T=20")[0])
+
+
 def test_the_console_shows_trials_between_ours_and_the_papers(results):
     shown = Console(width=200, file=io.StringIO())
     shown.print(console.trial_table(results[0]))
@@ -400,7 +369,7 @@ def test_markdown_tables(out, results, tmp_path, capsys):
     assert first[8:10] == ["1,273,000", f"{np.mean(counts) / 1_273_000:.2f}{TIMES}"]
     assert first[head.index("MSE") + 1] == "0.0139"
     assert first[-1] == "4,000"
-    assert second[2] == "short <T>: `T=20 window=20 final_test=32 input_gate_bias=[-1,-2]`"
+    assert second[2] == r"short \<T\>: `T=20 window=20 final_test=32 input_gate_bias=[-1,-2]`"
 
 
 def test_missing_folder_is_named(tmp_path, capsys):

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 
+from lstmsim.plots.sequence import cell_looks
 from lstmsim.plots.styles import DASHES, PALETTE, Array, axes_or_new, axis_label, fade, legend_above, listing, style
-from lstmsim.plots.traces import cell_looks
 
 
 @style()
@@ -40,7 +41,8 @@ def credit_map(credit: xr.Dataset, ax: Axes | None = None) -> Axes:
     groups = [str(name) for name, variable in credit.variables.items() if name != "lag" and "lag" in variable.dims]
     if not groups:
         raise ValueError(f"credit must have variables with the dimension 'lag', got {listing(credit.variables)}")
-    means = [abs(credit[name]).mean([d for d in credit[name].dims if d != "lag"]).values for name in groups]
+    filled = [credit[name] if credit[name].size else credit[name].sum() * np.nan for name in groups]  # no step is selected
+    means = [abs(group).mean([d for d in group.dims if d != "lag"]).values for group in filled]
     table = np.ma.masked_invalid(np.ma.masked_less_equal(np.array(means), 0.0))
     if table.count() == 0:
         raise ValueError("credit must hold a contribution other than zero, got none")
@@ -58,6 +60,7 @@ def credit_map(credit: xr.Dataset, ax: Axes | None = None) -> Axes:
     )
     ax.set_yticks(range(len(groups)), [name.replace("_", " ") for name in groups])
     ax.invert_yaxis()
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     ax.set_xlabel(axis_label(credit["lag"], "lag", unit="steps"))
     ax.set_ylabel("weights into")
     ax.figure.colorbar(mesh, ax=ax, label="mean |contribution|", pad=0.02)
@@ -218,6 +221,7 @@ def _finish_lags(ax: Axes, array: xr.DataArray, drawn: Sequence[Array], label: s
     if values.size:
         # One decade of room above, and no view of what rounding alone could leave.
         ax.set_ylim(max(values.min() / 3, 1e-20), values.max() * 10)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     ax.set_xlabel(axis_label(array["lag"], "lag q", unit="steps"))
     ax.set_ylabel(label)
     return legend_above(ax)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
@@ -61,7 +62,7 @@ def learning_curve(
     if bound is not None:
         ax.axhline(bound, color=PALETTE[0], linestyle=DASHES[2], linewidth=1.2, label=f"bound {bound:g}")
     ax.set_yscale("log", nonpositive="mask")
-    _plain_log(ax)
+    _plain_log(ax.yaxis)
     ax.set_ylabel(axis_label(progress["mean_absolute_error"], "mean absolute error"), color=PALETTE[0])
     if "fraction_correct" in progress:
         right = ax.twinx()
@@ -178,7 +179,10 @@ def success_curves(
             [cross] = ax.plot(end, height, "x", color=colour, markeredgewidth=1.8)
             cross.set_label("_gave up" if solved.size else text)
     ax.set(xscale="log", ylim=(-0.05, 1.05), xlabel="sequences until solved", ylabel="fraction of trials solved")
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    low, high = ax.get_xlim()
+    if high < 10 * low:
+        ax.set_xlim(low / 2, high * 2)
+    _plain_log(ax.xaxis)
     return legend_above(ax)
 
 
@@ -224,7 +228,7 @@ def lag_scaling(
     ax.plot(x, mean, "o-", color=PALETTE[0], label="measured")
     ax.plot(paper_x, paper_y, "s", linestyle=DASHES[1], color="black", markerfacecolor="white", label="paper")
     ax.set(xscale="log", yscale="log", xlabel="minimal time lag (steps)", ylabel="sequences until solved")
-    _plain_log(ax)
+    _plain_log(ax.yaxis)
     ax.set_xticks(np.unique(np.concatenate([x, paper_x])), minor=False)
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -255,12 +259,12 @@ def _sequence_axis(ax: Axes, label: str) -> None:
     ax.set_xlabel(label)
 
 
-def _plain_log(ax: Axes) -> None:
-    """Label a logarithmic y axis with plain numbers, more of them the less it spans."""
-    low, high = ax.get_ylim()
+def _plain_log(axis: Axis) -> None:
+    """Label a logarithmic axis with plain numbers, more of them the less it spans."""
+    low, high = axis.get_view_interval()
     subs: Sequence[float] = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
     if high < 3 * low:
         subs = [0.5 * part for part in range(2, 20)]
-    ax.yaxis.set_major_locator(LogLocator(subs=subs))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())

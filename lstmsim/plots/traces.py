@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from lstmsim.plots.sequence import FEW, by_unit, cell_looks, events_of, finish_steps, look, one_sequence, width
 from lstmsim.plots.styles import (
     DASHES,
     MARKERS,
@@ -21,13 +21,11 @@ from lstmsim.plots.styles import (
     Colour,
     axes_or_new,
     axis_label,
-    fade,
     legend_above,
     need,
     style,
 )
 
-_FEW = 30  # steps that are marked one by one; more of them would hide the picture
 SIGNALS = {
     "state_error": "cell state $e_s$ (23)",
     "cell_error": "cell input (36)",
@@ -64,15 +62,9 @@ def cell_states(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | N
     ValueError
         If `trace` lacks `cell_state` or holds several sequences or trials, or an event lies outside the sequence.
     """
-    trace, steps = _one_sequence(trace, "cell_state")
-    marks = _events(trace, steps, events)
-    ax = axes_or_new(ax)
-    states = _by_unit(trace, "cell_state")
-    for values, (colour, dash, name) in zip(_columns(states), cell_looks(states), strict=True):
-        ax.plot(steps, values, color=colour, linestyle=dash, label=name, linewidth=_width(steps))
+    ax = _draw(trace, "cell_state", _cell_lines, "cell state $s$", ax, events)
     ax.axhline(0.0, color="0.6", linewidth=0.8, zorder=0.9, label="_zero")
-    ax.set_ylabel(axis_label(states, "cell state $s$"))
-    return _finish_steps(ax, trace, steps, *marks)
+    return ax
 
 
 @style()
@@ -98,14 +90,9 @@ def gates(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None = 
     ValueError
         As `cell_states`, for `input_gate`.
     """
-    trace, steps = _one_sequence(trace, "input_gate")
-    marks = _events(trace, steps, events)
-    ax = axes_or_new(ax)
-    for values, colour, name, is_output in _gate_lines(trace):
-        ax.plot(steps, values, color=colour, label=name, linewidth=_width(steps), zorder=1.9 if is_output else 2.0)
+    ax = _draw(trace, "input_gate", _gate_lines, "gate activation", ax, events)
     ax.set_ylim(-0.03, 1.03)
-    ax.set_ylabel("gate activation")
-    return _finish_steps(ax, trace, steps, *marks)
+    return ax
 
 
 @style()
@@ -131,15 +118,7 @@ def hidden(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None =
     ValueError
         As `cell_states`, for `hidden`.
     """
-    trace, steps = _one_sequence(trace, "hidden")
-    marks = _events(trace, steps, events)
-    ax = axes_or_new(ax)
-    units = _by_unit(trace, "hidden")
-    for place, values in enumerate(_columns(units)):
-        if np.isfinite(values).any() or not steps.size:
-            ax.plot(steps, values, label=f"hidden unit {place}", linewidth=_width(steps), **_look(place))
-    ax.set_ylabel(axis_label(units, "activation"))
-    return _finish_steps(ax, trace, steps, *marks)
+    return _draw(trace, "hidden", _hidden_lines, "activation", ax, events)
 
 
 @style()
@@ -165,24 +144,24 @@ def outputs(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None 
     ValueError
         As `cell_states`, for `output`.
     """
-    trace, steps = _one_sequence(trace, "output")
-    marks, name = _events(trace, steps, events)
+    trace, steps = one_sequence(trace, "output")
+    marks, name = events_of(trace, steps, events)
     ax = axes_or_new(ax)
-    output = _by_unit(trace, "output")
-    target = _by_unit(trace, "target").values if "target" in trace else np.full(output.shape, np.nan)
+    output = by_unit(trace, "output")
+    target = by_unit(trace, "target").values if "target" in trace else np.full(output.shape, np.nan)
     labels = ["output"] if output.shape[1] == 1 else [f"output {unit}" for unit in output[output.dims[1]].values]
-    many = np.isfinite(target).any(axis=1).sum() > _FEW
-    for place, (values, label) in enumerate(zip(_columns(output), labels, strict=True)):
-        ax.plot(steps, values, label=label, linewidth=_width(steps), **_look(place))
+    many = np.isfinite(target).any(axis=1).sum() > FEW
+    for place, (values, label) in enumerate(zip(output.values.T, labels, strict=True)):
+        ax.plot(steps, values, label=label, linewidth=width(steps), **look(place))
     how: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 7, "markerfacecolor": "none", "clip_on": False}
     if many:
-        how = {"linestyle": DASHES[1], "alpha": 0.6, "linewidth": _width(steps)}
+        how = {"linestyle": DASHES[1], "alpha": 0.6, "linewidth": width(steps)}
     known = np.flatnonzero(np.isfinite(target).any(axis=0))
     for place in known.tolist():
-        colour = "black" if many and len(labels) == 1 else _look(place)["color"]
+        colour = "black" if many and len(labels) == 1 else look(place)["color"]
         ax.plot(steps, target[:, place], color=colour, label="target" if place == known[0] else "_target", **how)
     ax.set_ylabel(axis_label(output, "output activation"))
-    return _finish_steps(ax, trace, steps, steps[:0] if name == "target" else marks, name)
+    return finish_steps(ax, trace, steps, steps[:0] if name == "target" else marks, name)
 
 
 @style()
@@ -201,20 +180,21 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        One colour per signal. Where at most 30 steps have an error: a dot per unit, on an axis that is logarithmic with both
-        signs over at most six decades and linear around zero. Where more have: the Euclidean norm over the units, on a
-        logarithmic axis over at most six decades.
+        One colour per signal. Where few steps have an error: a dot per unit, on an axis that is logarithmic with both signs
+        over at most six decades and linear around zero. Where more than 30, or most, have: the Euclidean norm over units, on
+        a logarithmic axis over at most six decades.
 
     Raises
     ------
     ValueError
         If `trace` has none of the signals or holds several sequences or trials.
     """
-    trace, steps = _one_sequence(trace, any_of=SIGNALS)
+    trace, steps = one_sequence(trace, any_of=SIGNALS)
     ax = axes_or_new(ax)
-    there = {name: _by_unit(trace, name).values for name in SIGNALS if name in trace}
+    there = {name: by_unit(trace, name).values for name in SIGNALS if name in trace}
     there = {name: np.nan_to_num(values) for name, values in there.items() if np.isfinite(values).any()}
-    busy = max([(values != 0.0).any(axis=1).sum() for values in there.values()], default=0) > _FEW
+    struck = max([(values != 0.0).any(axis=1).sum() for values in there.values()], default=0)
+    busy = struck > FEW or 4 < steps.size < 2 * struck
     sizes = [np.zeros(0)]
     for place, (name, label) in enumerate(SIGNALS.items()):
         if name not in there:
@@ -226,8 +206,8 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
         sizes.append(np.abs(values[np.isfinite(values)]))
         dots = {"linestyle": "", "marker": MARKERS[place % len(MARKERS)], "markersize": 5, "markeredgecolor": "white"}
         for column, line in enumerate(values.T):
-            look: dict[str, Any] = {"linewidth": _width(steps)} if busy else {**dots, "clip_on": False}
-            ax.plot(steps, line, color=colour, label=label if column == 0 else f"_{label}", **look)
+            how: dict[str, Any] = {"linewidth": width(steps)} if busy else {**dots, "clip_on": False}
+            ax.plot(steps, line, color=colour, label=label if column == 0 else f"_{label}", **how)
     size = np.concatenate(sizes)
     if size.size and busy:
         ax.set_yscale("log")
@@ -238,7 +218,7 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     if not busy:
         ax.axhline(0.0, color="0.6", linewidth=0.8, zorder=0.9, label="_zero")
     ax.set_ylabel("norm of the error signals" if busy else "error signal")
-    return _finish_steps(ax, trace, steps, steps[:0], "")
+    return finish_steps(ax, trace, steps, steps[:0], "")
 
 
 @style()
@@ -268,10 +248,9 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
         trace = trace.reset_index("step_", drop=True).rename(step_="step")
     ax = axes_or_new(ax)
     edges = np.linspace(0.0, 1.0, 51)
-    for values, colour, name, is_output in _gate_lines(trace):
+    for values, shown in _gate_lines(trace):
         known = values[np.isfinite(values)]
-        counts, _ = np.histogram(known, edges)
-        ax.stairs(counts / max(known.size, 1), edges, color=colour, label=name, zorder=1.9 if is_output else 2.0)
+        ax.stairs(np.histogram(known, edges)[0] / max(known.size, 1), edges, **shown)
     ax.set_xlim(0.0, 1.0)
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("gate activation")
@@ -279,122 +258,50 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     return legend_above(ax)
 
 
-def _one_sequence(trace: xr.Dataset, *names: str, any_of: Any = ()) -> tuple[xr.Dataset, Array]:
-    """Check that a trace holds what is to be drawn for one sequence of one trial; return it without padding, and its x."""
-    trace = need("trace", trace, *names, any_of=any_of)
-    if "trial" in trace.dims:
-        raise ValueError(f"trace holds {trace.sizes['trial']} trials; select one: trace.isel(trial=0)")
-    steps = np.asarray(trace["t" if "t" in trace else "step"].values, dtype=np.float64)
-    real = np.isfinite(steps)
-    if "sequence" in trace:
-        numbers = np.asarray(trace["sequence"].values, dtype=np.float64)
-        real &= np.broadcast_to(numbers >= 0, real.shape)  # a selection of one step keeps one number
-        found = np.unique(np.broadcast_to(numbers, real.shape)[real])
-        if found.size > 1:
-            select = f"trace.isel(step=trace.sequence.values == {found[0]:g})"
-            raise ValueError(f"trace holds {found.size} sequences; select one: {select}")
-    if not real.all():
-        trace, steps = trace.isel(step=real), steps[real]
-    if (np.diff(steps) <= 0).any():
-        raise ValueError(f"trace must hold one sequence with rising steps, got {steps.size} steps that do not rise")
-    return trace, steps
+Lines = Iterator[tuple[Array, dict[str, Any]]]
 
 
-def _by_unit(trace: xr.Dataset, name: str) -> xr.DataArray:
-    """A signal as (step, unit), also where one unit was selected."""
-    array = trace[name].astype(np.float64)
-    others = [dim for dim in array.dims if dim != "step"]
-    if len(others) > 1 or "step" not in array.dims:
-        raise ValueError(f"{name} must have the dimension 'step' and at most one more, got {array.dims}")
-    if not others:
-        unit = {"cell_state": "cell", "input_gate": "block", "output_gate": "block"}.get(name, "unit")
-        array = array.expand_dims({unit: [array[unit].item() if unit in array.coords else 0]})
-        others = [unit]
-        if unit == "cell" and "cell_block" in array.coords:
-            array = array.assign_coords(cell_block=("cell", [array["cell_block"].item()]))
-    return array.transpose("step", *others)
+def _draw(
+    trace: xr.Dataset,
+    name: str,
+    lines: Callable[[xr.Dataset], Lines],
+    label: str,
+    ax: Axes | None,
+    events: ArrayLike | None,
+) -> Axes:
+    """Draw the lines of one signal over the steps of one sequence."""
+    trace, steps = one_sequence(trace, name)
+    marks = events_of(trace, steps, events)
+    ax = axes_or_new(ax)
+    for values, shown in lines(trace):
+        ax.plot(steps, values, linewidth=width(steps), **shown)
+    ax.set_ylabel(axis_label(trace[name], label))
+    return finish_steps(ax, trace, steps, *marks)
 
 
-def _columns(array: xr.DataArray) -> Array:
-    columns: Array = array.values.T
-    return columns
+def _cell_lines(trace: xr.Dataset) -> Lines:
+    states = by_unit(trace, "cell_state")
+    for values, (colour, dash, name) in zip(states.values.T, cell_looks(states), strict=True):
+        yield values, {"color": colour, "linestyle": dash, "label": name}
 
 
-def _look(place: int) -> dict[str, Any]:
-    """Colour and dashes of the line at a place."""
-    return {"color": PALETTE[place % len(PALETTE)], "linestyle": DASHES[place // len(PALETTE) % len(DASHES)]}
+def _hidden_lines(trace: xr.Dataset) -> Lines:
+    for place, values in enumerate(by_unit(trace, "hidden").values.T):
+        if np.isfinite(values).any() or not values.size:
+            yield values, {"label": f"hidden unit {place}", **look(place)}
 
 
-def _events(trace: xr.Dataset, steps: Array, events: ArrayLike | None) -> tuple[Array, str]:
-    """Choose the steps to mark and what to call them."""
-    name = "event" if events is not None else "relevant input"
-    if events is None and "event" in trace:
-        return steps[np.broadcast_to(np.nan_to_num(trace["event"].values) != 0, steps.shape)], name
-    if events is None:
-        events = trace.attrs.get("events")
-    if events is None:
-        if "target" not in trace:
-            return steps[:0], name
-        has_target = np.isfinite(_by_unit(trace, "target").values).any(axis=1)
-        return steps[has_target & ~has_target.all()], "target"
-    marks = np.atleast_1d(np.asarray(events, dtype=np.float64))
-    if marks.size and not (steps.size and ((marks >= steps[0]) & (marks <= steps[-1])).all()):
-        within = f"the steps {steps[0]:g} to {steps[-1]:g}" if steps.size else "no step, for there is none"
-        raise ValueError(f"events must lie within {within}, got {marks.tolist()}")
-    return marks, name
-
-
-def cell_looks(array: xr.DataArray) -> list[tuple[str, Any, str]]:
-    """Colour, dashes and name of each cell: a colour per block, dashes by the place in the block."""
-    cells = array["cell"].values
-    blocks = array["cell_block"].values if "cell_block" in array.coords else np.arange(cells.size)
-    order = {block: i for i, block in enumerate(dict.fromkeys(blocks.tolist()))}
-    looks = []
-    for i, (cell, block) in enumerate(zip(cells, blocks, strict=True)):
-        place = int((blocks[:i] == block).sum())
-        name = f"cell {cell}, block {block}" if "cell_block" in array.coords else f"cell {cell}"
-        looks.append((PALETTE[order[block] % len(PALETTE)], DASHES[place % len(DASHES)], name))
-    return looks
-
-
-def _gate_lines(trace: xr.Dataset) -> Iterator[tuple[Array, Colour, str, bool]]:
-    """Values (step,), colour and name of each gate that the net has, and whether it is an output gate."""
-    for variable in ("input_gate", "output_gate"):
+def _gate_lines(trace: xr.Dataset) -> Lines:
+    """Activation and look of each gate that the net has."""
+    for variable, front in (("input_gate", True), ("output_gate", False)):
         if variable not in trace:
             continue
-        gate = _by_unit(trace, variable)
-        for place, (values, block) in enumerate(zip(_columns(gate), gate["block"].values, strict=True)):
-            colour: Colour = to_rgb(PALETTE[place % len(PALETTE)])
-            if variable == "output_gate":
-                colour = tuple(1.0 - PALE * (1.0 - part) for part in colour)
+        gate = by_unit(trace, variable)
+        for place, (values, block) in enumerate(zip(gate.values.T, gate["block"].values, strict=True)):
             # A net without output gates is recorded with NaN, or with gates that are open.
             there = np.isfinite(values).any() and not (values == 1.0).all()
             if there or not values.size:
-                yield values, colour, f"{variable.replace('_', ' ')} {block}", variable == "output_gate"
-
-
-def _width(steps: Array) -> float:
-    return 1.6 if steps.size <= 300 else 1.0
-
-
-def _finish_steps(ax: Axes, trace: xr.Dataset, steps: Array, marks: Array, name: str) -> Axes:
-    if marks.size > _FEW:
-        # As many lines would be a wall.
-        how: dict[str, Any] = {
-            "color": "0.3",
-            "markersize": 5,
-            "alpha": fade(marks.size // _FEW),
-            "clip_on": False,
-            "zorder": 1,
-        }
-        ax.plot(marks, np.zeros(marks.size), "|", transform=ax.get_xaxis_transform(), label=name, **how)
-    else:
-        for i, mark in enumerate(marks):
-            label = name if i == 0 else f"_{name}"
-            ax.axvline(mark, color="0.3", linestyle=DASHES[2], linewidth=1.4, zorder=1, label=label)
-    if steps.size:
-        margin = 0.01 * (steps[-1] - steps[0]) or 0.5
-        ax.set_xlim(steps[0] - margin, steps[-1] + margin)
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-    ax.set_xlabel(axis_label(trace["t" if "t" in trace else "step"], "time", unit="steps"))
-    return legend_above(ax)
+                colour: Colour = to_rgb(PALETTE[place % len(PALETTE)])
+                colour = colour if front else tuple(1.0 - PALE * (1.0 - part) for part in colour)
+                name = f"{variable.replace('_', ' ')} {block}"
+                yield values, {"color": colour, "label": name, "zorder": 2.0 if front else 1.9}

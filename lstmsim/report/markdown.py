@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from lstmsim.report import pictures, tables
 from lstmsim.report.results import RowResult, read_run
-from lstmsim.report.tables import Sheet
+from lstmsim.report.tables import Cell, Sheet
 from lstmsim.tasks.distractors import Distractors
 from lstmsim.trace.store import whole_or_absent
 
@@ -84,8 +85,20 @@ def markdown(sheet: Sheet) -> str:
     """A table as Markdown."""
     headings = [column.name for column in sheet.columns]
     rule = [":--" if heading in _LEFT else "--:" for heading in headings]
-    rows = [[cell.plain for cell in row] for row in sheet.rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (headings, rule, *rows))
+    rows = [[_text(cell) for cell in row] for row in sheet.rows]
+    headings = [_text(Cell(heading)) for heading in headings]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (headings, rule, *rows))
+
+
+def _text(cell: Cell) -> str:
+    """A cell on one line, what means something in Markdown taken as it is."""
+    text, code = " ".join(cell.text.split()), " ".join(cell.code.split())
+    text = re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text)
+    if code:
+        ticks = "`" * (1 + code.count("`"))
+        code = ticks + code.replace("|", "\\|") + ticks
+    parts = ": ".join(filter(None, (text, code)))
+    return parts + (f" ({cell.small})" if cell.small else "") + (f", {cell.share}" if cell.share else "")
 
 
 def _compared(comparison: tables.Comparison) -> str:

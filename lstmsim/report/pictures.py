@@ -75,7 +75,7 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     shown = [result for result in results if result.n]
     if len(shown) < 2 or not any(result.n_solved or result.request.row.published.sequences for result in shown):
         return None
-    names = [textwrap.fill(result.label, _NAME, break_on_hyphens=False) for result in shown]
+    names = [textwrap.fill(_label(result), _NAME, break_on_hyphens=False) for result in shown]
     heights = np.array([max(0.27, 0.21 + 0.14 * name.count("\n")) for name in names])  # inches
     places, height = np.cumsum(heights) - heights / 2, float(heights.sum())
     figure, ax = _figure(1.3 + height)
@@ -155,14 +155,14 @@ def _task(result: RowResult, key: str) -> int:
 @plots.style()
 def comparison_picture(comparison: Comparison) -> Picture | None:
     """Success curves of all methods of one of the paper's tables on one axis; None without two of them."""
-    results = {result.label: result for result in comparison.results}
+    results = {_label(result): result for result in comparison.results}
     if len(results) < 2:
         return None
     figure, ax = _figure(3.0 + 0.2 * len(results))
     methods = {label: learner(result.request.config.learner).label for label, result in results.items()}
     plots.success_curves({label: result.trials for label, result in results.items()}, methods, ax=ax)
     _legend(ax)
-    parts = [f"{label} {result.n_solved} of {result.n} trials" for label, result in results.items()]
+    parts = [f"{result.label} {result.n_solved} of {result.n} trials" for result in results.values()]
     return _picture(
         figure,
         f"Fraction of trials solved against sequences, {comparison.table.heading}: " + ", ".join(parts) + ".",
@@ -180,10 +180,9 @@ def _learning(out: Path, result: RowResult) -> Picture | None:
     for trial, table in enumerate(tables):
         grid[trial, : len(table)] = table
     columns = {name: (("trial", "window"), grid[:, :, i], v.attrs) for i, (name, v) in enumerate(PROGRESS.items())}
-    training, paper = result.request.config.training, result.request.row.published.sequences
     figure, ax = _figure(3.4)
-    bound = None if training.squared_error else training.stages[-1].error
-    plots.learning_curve(xr.Dataset(columns), ax=ax, bound=bound, paper=paper)
+    bound = None if result.rule.squared_error else result.rule.stages[-1].error
+    plots.learning_curve(xr.Dataset(columns), ax=ax, bound=bound, paper=result.request.row.published.sequences)
     _legend(ax)
     last = [table[-1] for table in tables if len(table)]
     errors, correct = [row[1] for row in last], [row[3] for row in last]
@@ -191,7 +190,7 @@ def _learning(out: Path, result: RowResult) -> Picture | None:
         figure,
         f"Learning curves of {len(tables)} trials: the mean absolute error ends between {min(errors):.2g} and "
         f"{max(errors):.2g}, the fraction of correct sequences between {min(correct):.0%} and {max(correct):.0%}.",
-        f"Mean absolute error and fraction of correct sequences over the latest {training.window:,} training sequences; "
+        f"Mean absolute error and fraction of correct sequences over the latest {result.rule.window:,} training sequences; "
         "one line of each colour per trial.",
     )
 
@@ -260,6 +259,7 @@ def write_overview(out: Path, result: RowResult) -> Path | None:
     progress = xr.Dataset({name: ("window", table[:, i], v.attrs) for i, (name, v) in enumerate(PROGRESS.items())})
     title = f"row {request.row.id}: {request.row.title}, trial {trial} ({_status(result, trial)})"
     paper = request.row.published.sequences
+    title = title.replace("$", r"\$")
     figure = plots.overview(trace, progress, title=title, paper=paper, ended=one["sequences"].item())
     path = out / request.name / "overview.png"
     with whole_or_absent(path) as part:
@@ -308,6 +308,11 @@ def _test_sequence(path: Path) -> xr.Dataset | None:
                 return trace.isel(step=trace["sequence"].values == trace["sequence"].values[0]).load()
         except OSError:  # xarray's answer to a group that is not there
             return None
+
+
+def _label(result: RowResult) -> str:
+    """The row's label; a dollar is a dollar, not the beginning of a formula."""
+    return result.label.replace("$", r"\$")
 
 
 def _words(result: RowResult) -> str:

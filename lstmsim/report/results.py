@@ -15,6 +15,7 @@ from lstmsim.campaign.folder import trial_path
 from lstmsim.campaign.manifest import recall
 from lstmsim.campaign.requests import Request
 from lstmsim.report.text import value_text
+from lstmsim.simulation.config import Training
 from lstmsim.trace.summary import STATUSES, BrokenFile, of_trials, read_trial
 
 
@@ -118,14 +119,19 @@ class RowResult:
         return Reached(counts.size, self.n, float(counts.mean()), int(counts.min()), int(counts.max()))
 
     @property
+    def rule(self) -> Training:
+        """The stopping rule."""
+        return self.request.config.training
+
+    @property
     def stages(self) -> list[str]:
         """Names of the stages of the stopping rule but the last."""
-        return [stage.name for stage in self.request.config.training.stages[:-1]]
+        return [stage.name for stage in self.rule.stages[:-1]]
 
     @property
     def cap(self) -> int:
         """Sequences after which a trial gives up."""
-        return int(self.request.config.training.max_sequences)
+        return self.rule.max_sequences
 
     @property
     def per_success(self) -> float | None:

@@ -43,12 +43,6 @@ class Cell(NamedTuple):
     link: str = ""
     tip: str = ""
 
-    @property
-    def plain(self) -> str:
-        """All of it as one text."""
-        text = f"{self.text}: `{self.code}`" if self.code and self.text else f"`{self.code}`" if self.code else self.text
-        return text + (f" ({self.small})" if self.small else "") + (f", {self.share}" if self.share else "")
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -145,7 +139,7 @@ def milestones(results: Sequence[RowResult]) -> Sheet:
     for place, result in enumerate(results, 1):
         cells = [_row(result, place)._replace(text=result.label)]
         cells += [*(_reached(result.reached(name), small=False) for name in CORRECT)]
-        cells += [_figure(result.request.config.training.error_bound)]
+        cells += [_figure(result.rule.error_bound)]
         cells += [_reached(result.reached(name), small=False) for name in (*ERRORS, "success")]
         rows.append([*cells, _figure(result.request.row.published.sequences, whole)])
     return Sheet("milestones", columns, rows)

@@ -12,10 +12,11 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
+from lstmsim.learners.base import Status
 from lstmsim.trace.seal import intact
 from lstmsim.trace.store import library, whole_or_absent
 
-STATUSES = ("solved", "gave_up", "diverged")
+STATUSES = tuple(str(status) for status in Status if status != Status.RUNNING)
 NOT_RUN = "not_run"  # status of a trial that one row lacks and another has
 PROVENANCE = ("version", "git_commit", "numba", "numpy", "xarray", "netCDF4", "cpu")
 # What reading a file that is not one of ours, or is damaged, may raise.

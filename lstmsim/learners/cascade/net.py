@@ -78,7 +78,7 @@ class CascadeSettings(LearnerSettings):
 
     def units_text(self, joined: Sequence[int] = ()) -> str:
         """Return the smallest and the largest number of units that joined."""
-        return "-".join(str(n) for n in dict.fromkeys((min(joined), max(joined)))) if joined else "-"
+        return "\N{EN DASH}".join(str(n) for n in sorted({min(joined), max(joined)})) if joined else "\N{EN DASH}"
 
     def weights_shown(self, joined: Sequence[int] = ()) -> tuple[int, ...]:
         """Return the weights of the nets with the fewest and the most units that joined."""
