@@ -324,7 +324,7 @@ class LSTM:
         fine = np.ones(len(rows), bool)
         for name, value in found.items():
             if name != "target":
-                fine &= np.isfinite(value).reshape(len(rows), -1).all(axis=1)
+                fine &= np.isfinite(value).all(axis=tuple(range(1, value.ndim)))
         if not fine.all():
             step = int(np.argmin(fine))
             self._hand.go_back(before, begun)

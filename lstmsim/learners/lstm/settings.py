@@ -312,15 +312,6 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         """Learning rate alpha, as tables show it."""
         return self.learning_rate
 
-    def units_text(self, joined: Sequence[int] = ()) -> str:
-        """Size of the net in words."""
-        hidden = f" and {self.n_hidden} hidden unit{'s' * (self.n_hidden > 1)}" if self.n_hidden else ""
-        return f"{self.n_blocks} block{'s' * (self.n_blocks > 1)} of {self.block_size}{hidden}"
-
-    def weights_shown(self, joined: Sequence[int] = ()) -> tuple[int, ...]:
-        """Number of weights, as tables show it."""
-        return (self.n_weights,)
-
     @property
     def squashing(self) -> tuple[tuple[float, float], tuple[float, float] | None]:
         """(scale, shift) of g and of h as scale * logistic(net) - shift; None for h = identity. (3)-(5)."""
