@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import END, LEARN, Sequences
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
 from lstmsim.learners.base import register
 from lstmsim.learners.over_time import over_time
@@ -30,7 +31,7 @@ from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 Array = Any
 
 
-class History(NamedTuple):
+class History(Struct):
     """The running sequence so far."""
 
     z: Array  # (step, source)
@@ -41,7 +42,7 @@ class History(NamedTuple):
     waiting: Array  # (1,) int: steps with a target since the last pass
 
 
-class Nets(NamedTuple):
+class Nets(Struct):
     """One net with its history, for the kernels."""
 
     shape: Shape
@@ -166,10 +167,16 @@ class BPTT(RecurrentNet):
 
     loop = staticmethod(advance)
 
+    settings: BPTTSettings
+
     def __init__(self, settings: BPTTSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
-        rule = settings.learning_rate, settings.horizon or 0, settings.interval or 0
-        self.nets = Nets(self.shape, self.net, self.state, self._room(0), *rule)
+        self._keep(self._room(0))
+
+    def _keep(self, history: History) -> None:
+        """Let the net keep its past in a history."""
+        rule = self.settings.learning_rate, self.settings.horizon or 0, self.settings.interval or 0
+        self.nets = Nets(self.shape, self.net, self.state, history, *rule)
 
     def _room(self, steps: int) -> History:
         """A history of so many steps."""
@@ -188,7 +195,7 @@ class BPTT(RecurrentNet):
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
         old, steps = self.nets.history, int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
         if steps > len(old.y):
-            self.nets = self.nets._replace(history=self._room(2 * steps))
+            self._keep(self._room(2 * steps))
             for new, array in zip(self.nets.history, old, strict=True):
                 new[: len(array)] = array
         return super().advance(sequences, scores, record, clock, until, learn=learn, track=track)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 
 from lstmsim.checks import Field, Real, settings
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import LEARN
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.base import register
 from lstmsim.learners.over_time import over_time
@@ -18,7 +19,7 @@ from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.weights import Floats
 
 
-class Nets(NamedTuple):
+class Nets(Struct):
     """One net with its rule, for the kernels."""
 
     shape: Shape

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from lstmsim.checks import Field, Real, Whole, refusal, settings
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.random import subkey, uniform
 from lstmsim.kernels.recording import HEAD, Layout, Variable
+from lstmsim.kernels.struct import Struct
 from lstmsim.learners.base import (
     HIDDEN,
     INPUT,
@@ -36,7 +37,7 @@ Array = Any
 _BLOCK = 500  # draws between two looks at the clock
 
 
-class Wiring(NamedTuple):
+class Wiring(Struct):
     """Connections of a net, unit by unit; sources are inputs, units and the bias, in this order. The output unit is last."""
 
     inputs: int
@@ -47,7 +48,7 @@ class Wiring(NamedTuple):
     fixed: Array  # (connection,) weight that is not drawn, NaN for those that are
 
 
-class Net(NamedTuple):
+class Net(Struct):
     """A net with drawn weights."""
 
     wiring: Wiring
@@ -59,7 +60,7 @@ class Net(NamedTuple):
     accept: float  # a sequence is right when its final |error| is below this
 
 
-class Strings(NamedTuple):
+class Strings(Struct):
     """Sequences one after another, with one target each, at the end."""
 
     inputs: Array  # (step, input)

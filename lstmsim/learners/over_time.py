@@ -20,7 +20,7 @@ reset: Any = None
 def _advance(nets, sequences, scores, record, clock, until, learn, track):
     """Step from `clock` until `until`, or until the lane needs attention; returns the clock reached.
 
-    `nets` is a named tuple of the method's sizes, constants and arrays, among them `shape` and `state` as `begin_row` takes
+    `nets` is a struct of the method's sizes, constants and arrays, among them `shape` and `state` as `begin_row` takes
     them. Changed in place: arrays of `nets`, `scores`, `record`. With `track` the method keeps what learning needs, with
     `learn` weights change too.
     """
@@ -65,7 +65,7 @@ class OneLaneLearner(StepLearner):
 
     Attributes
     ----------
-    nets : named tuple
+    nets : Struct
         Sizes, constants and arrays, as the method's step takes them.
     loop : compiled function
         What `over_time` gives, as a static method.

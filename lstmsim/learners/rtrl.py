@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from lstmsim.checks import Flag, refusal, settings
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import END, LEARN
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.base import register
 from lstmsim.learners.over_time import over_time
@@ -19,7 +20,7 @@ Array = Any
 _MAX_SENSITIVITIES = 50_000_000
 
 
-class Nets(NamedTuple):
+class Nets(Struct):
     """One net with its sensitivities, for the kernels."""
 
     shape: Shape

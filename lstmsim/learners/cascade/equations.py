@@ -8,16 +8,17 @@ the vector. Arrays are float64 unless said otherwise, and C-contiguous.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.logistic import logistic
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 
 Array = Any
 
 
-class Strings(NamedTuple):
+class Strings(Struct):
     """Strings one after another."""
 
     values: Array  # (step, source): inputs, bias and hidden units in the order in which they joined
@@ -26,7 +27,7 @@ class Strings(NamedTuple):
     judged: Array  # (step, output): what verdicts compare with
 
 
-class Pool(NamedTuple):
+class Pool(Struct):
     """Candidates with the first `active` sources, and what a pass over the strings leaves of them."""
 
     weights: Array  # (active + 1, candidate), self-weights last
@@ -36,7 +37,7 @@ class Pool(NamedTuple):
     slopes: Array  # (active + 1, candidate): of -sum_o |S_o|
 
 
-class Quickprop(NamedTuple):
+class Quickprop(Struct):
     """Weights that Quickprop changes, and what it keeps from step to step."""
 
     weights: Array  # (row, column)

@@ -8,19 +8,20 @@ units; so the partials of a hidden unit are as many as its weights. Inputs are o
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.over_time import over_time
 
 Array = Any
 
 
-class Shape(NamedTuple):
+class Shape(Struct):
     """Sizes and constants of both nets."""
 
     inputs: int
@@ -31,7 +32,7 @@ class Shape(NamedTuple):
     alpha: float
 
 
-class Net(NamedTuple):
+class Net(Struct):
     """One net: weights, activations, partials. Strides are multiples of 8."""
 
     w_in: Array  # (hidden, input stride)
@@ -50,7 +51,7 @@ class Net(NamedTuple):
     symbol: Array  # (1,) int: input read last
 
 
-class State(NamedTuple):
+class State(Struct):
     """What the present step is judged and recorded by."""
 
     y_k: Array  # (1, output stride): those of A
@@ -59,7 +60,7 @@ class State(NamedTuple):
     norm: Array  # (1,): squared norm of the last change
 
 
-class Nets(NamedTuple):
+class Nets(Struct):
     """Automatizer and chunker, for the kernels."""
 
     shape: Shape

@@ -6,23 +6,24 @@ hidden units of the same step. Sources of a unit stand in the order units (padde
 padding; sources of a layered net's outputs in the order hidden units, inputs (where the outputs see them), bias. Padding
 has activation and weight 0. Arrays are float64 unless said otherwise, and C-contiguous.
 
-What a rule's step takes as `nets` is `Nets`, or a named tuple that has more.
+What a rule's step takes as `nets` is `Nets`, or a struct that has more.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 
 Array = Any
 
 
-class Shape(NamedTuple):
+class Shape(Struct):
     """Sizes of a net."""
 
     inputs: int
@@ -40,7 +41,7 @@ class Shape(NamedTuple):
     output_active: int  # sources of the outputs that may be active at a step
 
 
-class Net(NamedTuple):
+class Net(Struct):
     """Weights, and where their changes go: the same arrays when every change takes effect at once."""
 
     w: Array  # (unit, source)
@@ -49,7 +50,7 @@ class Net(NamedTuple):
     u_output: Array
 
 
-class State(NamedTuple):
+class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
     z: Array  # (source,)
@@ -65,8 +66,8 @@ class State(NamedTuple):
     output_mask: Array  # (output,)
 
 
-class Nets(NamedTuple):
-    """What a step takes: a net and its rule. A rule with more to keep has a named tuple of its own that begins like this."""
+class Nets(Struct):
+    """What a step takes: a net and its rule. A rule with more to keep has a struct of its own that begins like this."""
 
     shape: Shape
     net: Net
