@@ -10,10 +10,22 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import big_net, ours, programs
+from benchmarks import big_net, hand, ours, programs
 from lstmsim.trace.store import provenance
 
-PARTS = ("vector", "kernel", "adding", "one-hot", "every-step", "big-net", "threads", "recording", "record-all", "start-up")
+PARTS = (
+    "vector",
+    "kernel",
+    "adding",
+    "one-hot",
+    "every-step",
+    "big-net",
+    "hand",
+    "threads",
+    "recording",
+    "record-all",
+    "start-up",
+)
 
 
 def side_by_side(rows: dict[str, Callable[[], float | None]], repeats: int) -> dict[str, list[float]]:
@@ -104,6 +116,17 @@ def main() -> None:
     if not options.only or "big-net" in options.only:
         print("big-net")
         big_net.table(options.repeats)
+    measure(
+        "hand",
+        {
+            "step without a target": hand.step,
+            "step with a target": lambda: hand.step(target=True),
+            "predict, then learn": lambda: hand.step(apart=True),
+            "step with a target, recorded": lambda: hand.step(target=True, record=True),
+            "PyTorch's LSTMCell, updated at every step": hand.torch_step,
+        },
+        "us",
+    )
     os.sched_setaffinity(0, every)
     measure(
         "threads",

@@ -7,7 +7,12 @@ __version__ = "0.1.0"
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["errorflow", "learners", "paper", "plots", "tasks"],
-    submod_attrs={"net": ["LSTM", "DivergedError", "load_net"], "trace.open": ["open_run"], "trace.recorder": ["Recorder"]},
+    submod_attrs={
+        "learners.lstm.hand": ["DivergedError"],
+        "net": ["LSTM", "load_net"],
+        "trace.open": ["open_run"],
+        "trace.recorder": ["Recorder"],
+    },
 )
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 
 from lstmsim.checks import Flag, array, check, refusal, unknown
 from lstmsim.learners.lstm.choice import nets_of
-from lstmsim.learners.lstm.hand import DivergedError, Hand, Recording
+from lstmsim.learners.lstm.hand import Hand, Recording
 from lstmsim.learners.lstm.saved import read_net, write_net
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.weights import Floats
@@ -56,7 +56,7 @@ class LSTM:
     Attributes
     ----------
     settings : LSTMSettings
-        All of the above; each is an attribute of the net too. But for `learning_rate` none can be set.
+        All of the above; each is an attribute of the net, as are `n_cells` and `n_weights`. But for `learning_rate` none can be set.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class LSTM:
         vars(self).update(settings=settings, _nets=nets, _hand=Hand(nets), _recording=None)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _SETTINGS and "settings" in vars(self):
+        if name in (*_SETTINGS, "n_cells", "n_weights") and "settings" in vars(self):
             return getattr(self.settings, name)
         raise AttributeError(f"LSTM has no attribute {name!r}")
 
@@ -125,21 +125,6 @@ class LSTM:
     def __repr__(self) -> str:
         a = self.settings
         return f"<LSTM {a.n_inputs}-{a.n_blocks}x{a.block_size}-{a.n_outputs}, topology {a.topology}, {a.n_weights} weights>"
-
-    @property
-    def n_weights(self) -> int:
-        """Trainable weights; the CEC is not counted."""
-        return int(self.settings.n_weights or 0)
-
-    @property
-    def g_range(self) -> tuple[float, float]:
-        """(scale, shift) of the cell input's squashing, scale * logistic(net) - shift. (3), (5)."""
-        return self.settings.squashing[0]
-
-    @property
-    def h_range(self) -> tuple[float, float] | None:
-        """(scale, shift) of the cell output's squashing (4); None for the identity."""
-        return self.settings.squashing[1]
 
     @property
     def weights(self) -> dict[str, Floats]:
@@ -310,7 +295,7 @@ class LSTM:
         DivergedError
             If an activation, state or weight is no longer finite.
         """
-        from lstmsim.trace.dataset import steps, values
+        from lstmsim.trace.dataset import steps
 
         learn, reset = check("learn", learn, Flag), check("reset", reset, Flag)
         inputs = array("inputs", inputs, (None, self.settings.n_inputs))
@@ -318,18 +303,7 @@ class LSTM:
             targets = array("targets", targets, (len(inputs), self.settings.n_outputs), nan_rows=True)
         if reset:
             self.reset()
-        begun, before = self._hand.steps, self._hand.arrays(copied=True)
         rows = self._hand.run(inputs, targets, learn=learn)
-        found = values(self._nets.layout, rows)
-        fine = np.ones(len(rows), bool)
-        for name, value in found.items():
-            if name != "target":
-                fine &= np.isfinite(value).all(axis=tuple(range(1, value.ndim)))
-        if not fine.all():
-            step = int(np.argmin(fine))
-            self._hand.go_back(before, begun)
-            self._hand.run(inputs[:step], None if targets is None else targets[:step], learn=learn)
-            raise DivergedError(step)
         return steps(self._nets.layout, rows)
 
     def __getstate__(self) -> dict[str, Any]:

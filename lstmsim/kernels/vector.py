@@ -10,82 +10,41 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin, lower_constant
+from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
+from numba.extending import intrinsic
+
+from lstmsim.kernels.width import UNITS, Lanes, Width, WidthType, aligned
+
+__all__ = [
+    "UNITS",
+    "Lanes",
+    "Width",
+    "WidthType",
+    "aligned",
+    "fma",
+    "gather",
+    "group_sum",
+    "lane_bits",
+    "lane_max",
+    "lane_sum",
+    "load",
+    "load_at",
+    "load_one",
+    "lowest",
+    "magnitude",
+    "scatter",
+    "select",
+    "splat",
+    "store",
+    "store_at",
+    "store_where",
+]
 
 _I32, _I64, _F64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
-_SCALARS = {"float": _F64, "int": _I64, "mask": ir.IntType(1)}
-
-
-class Width:
-    """Number of lanes, as an argument of a kernel; its type is made once, for Numba asks at every call."""
-
-    def __init__(self, lanes: int) -> None:
-        self.type = WidthType(lanes)
-
-
-class WidthType(types.Type):
-    """Numba's type of a `Width`."""
-
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        super().__init__(name=f"width{lanes}")
-
-
-class Lanes(types.Type):
-    """Numba's type of a vector of `lanes` values of one kind: float, int (both 64 bits) or mask."""
-
-    def __init__(self, lanes: int, kind: str = "float") -> None:
-        self.lanes, self.kind = lanes, kind
-        super().__init__(name=f"lanes{lanes}_{kind}")
-
-    @property
-    def llvm(self) -> ir.VectorType:
-        """The LLVM type of the value."""
-        return ir.VectorType(_SCALARS[self.kind], self.lanes)
-
-
-@register_model(WidthType)
-class _WidthModel(models.OpaqueModel):
-    pass
-
-
-@register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: Lanes) -> None:
-        super().__init__(dmm, fe_type, fe_type.llvm)
-
-
-@typeof_impl.register(Width)
-def _typeof_width(value: Width, _context: Any) -> WidthType:
-    return value.type
-
-
-@lower_constant(WidthType)
-def _constant_width(context: Any, _builder: Any, _type: Any, _value: Any) -> Any:
-    return context.get_dummy_value()
-
-
-@unbox(WidthType)
-def _unbox_width(_type: Any, _value: Any, context: Any) -> Any:
-    return NativeValue(context.context.get_dummy_value())
-
-
-UNITS = Width(8)  # units of one trial along the vector, whatever the number of lanes
-
-
-def aligned(*shape: int, dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
-    """Zeros of `shape` on a 64-byte boundary, so that no full-width load crosses a cache line."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def _splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:

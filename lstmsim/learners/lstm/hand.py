@@ -135,7 +135,24 @@ class Hand:
         self.forget()
 
     def run(self, inputs: Floats, targets: Floats | None, *, learn: bool) -> Floats:
-        """Steps of the kernel over inputs (step, input) and targets (step, output); the recorded rows, (step, column)."""
+        """Steps of the kernel over inputs (step, input) and targets (step, output); the recorded rows, (step, column).
+
+        Raises
+        ------
+        DivergedError
+            With the number of the first step of which something recorded is not finite.
+        """
+        begun, before = self.steps, self.arrays(copied=True)
+        rows = self._run(inputs, targets, learn=learn)
+        fine = np.isfinite(rows[:, HEAD + inputs.shape[1] + self.nets.nets.shape.outputs :]).all(axis=1)
+        if not fine.all():
+            step = int(np.argmin(fine))
+            self.go_back(before, begun)
+            self._run(inputs[:step], None if targets is None else targets[:step], learn=learn)
+            raise DivergedError(step)
+        return rows
+
+    def _run(self, inputs: Floats, targets: Floats | None, *, learn: bool) -> Floats:
         shape, count = self.nets.nets.shape, len(inputs)
         table = np.zeros((count if targets is not None else 0, shape.output_stride))
         sequences = new_sequences(1, count, shape.inputs, table, 0)

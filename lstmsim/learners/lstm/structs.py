@@ -8,6 +8,8 @@ column and an update runs along the symbols; the output layer stands per lane wi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lstmsim.kernels.struct import Floats, Ints, Struct
@@ -110,8 +112,8 @@ class State(Struct):
     first_partial: Ints  # (lane,) where a lane's rows of p_symbol begin
 
 
-class Nets(Struct):
-    """Nets of one shape and rule, one per lane."""
+class Nets(NamedTuple):
+    """Nets of one shape and rule, one per lane; a tuple, so that kernels have the five at hand."""
 
     width: Width
     shape: Shape

@@ -8,6 +8,8 @@ few large blocks fill the vector too.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lstmsim.kernels.struct import Floats, Ints, Struct
@@ -83,7 +85,7 @@ class WideState(Struct):
     row_e_hidden: Floats  # (RING, 8 * hidden row)
 
 
-class WideNet(Struct):
+class WideNet(NamedTuple):
     """One net."""
 
     shape: Shape
