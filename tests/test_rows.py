@@ -1,6 +1,8 @@
 """The table of rows: where they come from, their order, and what a misspelt name is told."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,11 @@ def test_rows_of_others_come_last_and_need_a_name_of_their_own(monkeypatch):
 
     with pytest.raises(ValueError, match="id is 'mine'; allowed: one that no other row has"):
         rows()
+
+
+def test_the_list_of_rows_needs_no_library_of_traces_or_pictures():
+    """They take longer to import than the list to print."""
+    code = "import sys; from lstmsim.run import main; main(['--list']); print({'xarray', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "guess-adding-a2" in done.stdout

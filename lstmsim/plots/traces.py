@@ -102,7 +102,7 @@ def hidden(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None =
     Parameters
     ----------
     trace : xarray.Dataset
-        One sequence with `hidden` (step, hidden).
+        One sequence with `hidden` (step, hidden_unit).
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
     events : array_like, optional
@@ -172,7 +172,7 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     ----------
     trace : xarray.Dataset
         One sequence with one or more of `state_error` (23) and `cell_error` (36), both (step, cell), `input_gate_error` (37)
-        and `output_gate_error` (21), both (step, block), `hidden_error` (20) (step, hidden), `output_error` (19)
+        and `output_gate_error` (21), both (step, block), `hidden_error` (20) (step, hidden_unit), `output_error` (19)
         (step, output_unit).
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.

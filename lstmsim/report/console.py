@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from lstmsim.paper import Row
-from lstmsim.report import tables
-from lstmsim.report.results import RowResult
 from lstmsim.report.text import percent0, short, whole
+
+if TYPE_CHECKING:
+    from lstmsim.report.results import RowResult
 
 _MOST = 30  # trials of a row that are shown one by one
 
@@ -29,6 +31,8 @@ def list_of_rows(rows: Iterable[Row]) -> Table:
 
 def trial_table(result: RowResult) -> Table:
     """Return the trials of a row, with the published figures beside ours."""
+    from lstmsim.report import tables  # xarray, which the list of rows does without
+
     row, published, sheet = result.request.row, result.request.row.published, tables.trials(result, full=False)
     reading = f", reading: {result.request.reading}" if result.request.reading else ""
     title = escape(f"row {row.id}: {row.title}{reading}")

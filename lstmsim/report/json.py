@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lstmsim
 from lstmsim.campaign.requests import Request
 from lstmsim.paper import Row
-from lstmsim.report.results import Reached, RowResult
+
+if TYPE_CHECKING:
+    from lstmsim.report.results import Reached, RowResult
 
 _EACH = ("trial", "status", "sequences", "sequences_to_success", "steps", "seconds", "test_sequences", "test_wrong")
 
