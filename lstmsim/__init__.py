@@ -7,13 +7,24 @@ __version__ = "0.1.0"
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["errorflow", "learners", "paper", "plots", "tasks"],
-    submod_attrs={"net": ["LSTM", "DivergedError", "load_net"], "trace.open": ["open_run"], "trace.recorder": ["Recorder"]},
+    submod_attrs={
+        "campaign.threads": ["TrialsFailed"],
+        "experiment": ["simulate"],
+        "net": ["LSTM", "DivergedError", "load_net"],
+        "simulation.config": ["Experiment", "Stage", "StoppingRule"],
+        "trace.open": ["open_run"],
+        "trace.recorder": ["Recorder"],
+    },
 )
 
 __all__ = [
     "LSTM",
     "DivergedError",
+    "Experiment",
     "Recorder",
+    "Stage",
+    "StoppingRule",
+    "TrialsFailed",
     "__version__",
     "errorflow",
     "learners",
@@ -21,5 +32,6 @@ __all__ = [
     "open_run",
     "paper",
     "plots",
+    "simulate",
     "tasks",
 ]
