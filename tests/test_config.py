@@ -88,7 +88,7 @@ def test_the_net_fits_a_changed_task():
     assert config.settings.n_inputs == config.task.n_inputs == 11
     config = rows()["6a"].config.with_settings({"n_relevant": 3, "n_blocks": 1, "input_gate_bias": -2})
     assert config.settings.n_outputs == config.task.n_outputs == 8
-    assert config.settings.input_gate_bias == (-2.0,)
+    assert config.settings.input_gate_bias == -2.0
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,8 @@ from lstmsim.tasks import task
 from tests.faults import content, trials
 
 SHORT = {"T": 20, "max_sequences": 60, "final_test": 10}
-OWN = lstmsim.Experiment(
-    task("adding")(20),
-    LSTMSettings(2, 1, n_blocks=2, block_size=2),
-    lstmsim.StoppingRule(error=0.01, max_sequences=60, final_test=10),
-    "mine",
-)
+STOP = lstmsim.StoppingRule(error=0.01, max_sequences=60, final_test=10)
+OWN = lstmsim.Experiment(task("adding")(20), LSTMSettings(n_blocks=2, block_size=2), STOP, "mine")
 
 
 def of(tree, name):
