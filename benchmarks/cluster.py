@@ -11,7 +11,7 @@ from lstmsim import __version__
 from lstmsim.campaign.dask import Block, Cluster, run_block
 from lstmsim.campaign.threads import Job
 from lstmsim.paper import row
-from lstmsim.trace.policy import Policy
+from lstmsim.simulation.policy import Policy
 
 BLOCKS, TRIALS = 20, 8
 

@@ -26,9 +26,8 @@ from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import new_sequences
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.paper import row
-from lstmsim.simulation.config import Stage
 from lstmsim.simulation.loop import Simulation
-from lstmsim.trace.policy import Policy
+from lstmsim.simulation.policy import Policy
 
 
 def kernel_alone(lanes: int, steps: int = 100_000) -> float:
@@ -52,8 +51,8 @@ def kernel_alone(lanes: int, steps: int = 100_000) -> float:
 def whole_run(name: str, lanes: int, sequences: int, policy: str = "default", **changes: object) -> float:
     """A row's trials, one per lane, up to a number of sequences: inputs, learning, stopping rule, recording, tests."""
     config = row(name).config.with_settings({"max_sequences": sequences, **changes})
-    never = tuple(replace(stage, fewer_wrong=0) if not stage.test else stage for stage in config.training.stages)
-    config = replace(config, training=replace(config.training, stages=never))
+    never = tuple(replace(stage, error=0.0) if not stage.test else stage for stage in config.stop.conditions)
+    config = replace(config, stop=replace(config.stop, wrong=0, error=None, test=0, stages=never))
     simulation = Simulation(config, 0, lanes, Policy.parse(policy))
     start = time.process_time()
     steps = sum(result.steps for result in simulation.run(iter(range(lanes)), on_rows=lambda *_: None))
@@ -63,7 +62,7 @@ def whole_run(name: str, lanes: int, sequences: int, policy: str = "default", **
 def learning_only(name: str, lanes: int, sequences: int, **changes: object) -> float:
     """The same without tests and recording: inputs and learning."""
     config = row(name).config.with_settings({"max_sequences": sequences, "final_test": 0, **changes})
-    config = replace(config, training=replace(config.training, stages=(Stage("never", 0),)))
+    config = replace(config, stop=replace(config.stop, stages=(), wrong=0, error=0.0, test=0))
     simulation = Simulation(config, 0, lanes, Policy.parse("none"))
     start = time.process_time()
     steps = sum(result.steps for result in simulation.run(iter(range(lanes))))

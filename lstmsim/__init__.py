@@ -8,8 +8,11 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["errorflow", "learners", "paper", "plots", "tasks"],
     submod_attrs={
+        "campaign.threads": ["TrialsFailed"],
+        "experiment": ["simulate"],
         "learners.lstm.hand": ["DivergedError"],
         "net": ["LSTM", "load_net"],
+        "simulation.config": ["Experiment", "Stage", "StoppingRule"],
         "trace.open": ["open_run"],
         "trace.recorder": ["Recorder"],
     },
@@ -18,7 +21,11 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = [
     "LSTM",
     "DivergedError",
+    "Experiment",
     "Recorder",
+    "Stage",
+    "StoppingRule",
+    "TrialsFailed",
     "__version__",
     "errorflow",
     "learners",
@@ -26,5 +33,6 @@ __all__ = [
     "open_run",
     "paper",
     "plots",
+    "simulate",
     "tasks",
 ]

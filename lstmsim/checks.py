@@ -184,6 +184,11 @@ def _refused(cls: Any, complaint: Any, given: dict[str, Any]) -> ValueError:
     """Return pydantic's first complaint in our form."""
     if not complaint["loc"]:
         return ValueError(str(complaint.get("ctx", {}).get("error", complaint["msg"])))
+    if complaint["type"] == "unexpected_positional_argument":
+        named = [field.name for field in dataclasses.fields(cls) if field.kw_only]
+        return ValueError(
+            f"{cls.__name__} is given {complaint['input']!r:.60} without a name; allowed: {', '.join(named)} by name"
+        )
     place, fields = complaint["loc"][0], [field.name for field in dataclasses.fields(cls) if field.init]
     name = fields[place] if isinstance(place, int) and place < len(fields) else str(place)
     if name not in fields:

@@ -1,33 +1,43 @@
-"""The command line: python -m lstmsim.run."""
+"""The command line: python -m lstmsim."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import errno
+import functools
 import hashlib
-import math
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from lstmsim.campaign.requests import from_file, from_rows
-from lstmsim.paper import rows
-from lstmsim.simulation.config import parse_assignment
+from rich.console import Console
+
+import lstmsim
+from lstmsim.campaign.requests import Request, Trials, from_file, requested
+from lstmsim.campaign.trials import OtherOrigin
+from lstmsim.checks import Field, Whole, check
+from lstmsim.paper import row, rows
+from lstmsim.simulation.config import parse_value
 
 EXAMPLES = """examples:
-  python -m lstmsim.run                                     row 4-1 (adding, T=100), 8 trials
-  python -m lstmsim.run --list                              all rows of the paper
-  python -m lstmsim.run runs/paper.toml --dry-run           what a campaign would run, and how long it takes here
-  python -m lstmsim.run runs/quick.toml                     a campaign; the same command again goes on where it stopped
-  python -m lstmsim.run 4-3 6a --trials 10 --set learning_rate=0.7 --out DIR
-  python -m lstmsim.run 6a --json > outcome.json            for programs; progress goes to stderr
+  python -m lstmsim                                     row 4-1 (adding, T=100), 8 trials
+  python -m lstmsim --list                              all rows of the paper
+  python -m lstmsim --settings 4-1                      what --set takes there
+  python -m lstmsim runs/paper.toml --dry-run           what a campaign would run, and how long it takes here
+  python -m lstmsim runs/quick.toml                     a campaign; the same command again goes on where it stopped
+  python -m lstmsim 4-3 6a --trials 10 --set learning_rate=0.7 --out DIR
+  python -m lstmsim 6a --json > outcome.json            for programs; progress goes to stderr
 """
+# Errors speak of the arguments of Python; these are options here.
+_OPTIONS = re.compile(r"^(trials|seed|out|record|workers|lanes|scheduler|reuse|checkpoint_every)(?= is )")
+_GOES_ON = "what was finished is kept, and the same command goes on from the last checkpoints"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,26 +49,31 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command line."""
     parse = _Parser(
-        prog="python -m lstmsim.run",
+        prog="python -m lstmsim",
         description="Run rows of Hochreiter and Schmidhuber (1997): training, traces, pictures, tables.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parse.add_argument("rows", nargs="*", metavar="ROW", help="row ids (see --list), or one run file (*.toml); default 4-1")
+    parse.add_argument("--version", action="version", version=f"lstmsim {lstmsim.__version__}")
     parse.add_argument("--list", action="store_true", help="list all rows: id, task, learner, weights, the paper's result")
+    parse.add_argument("--settings", metavar="ROW", help="list what can be set in a row: default, what is allowed, meaning")
     parse.add_argument("--trials", metavar="N", help="trials per row (default: the paper's number; 8 without rows)")
-    parse.add_argument("--seed", metavar="N", help="seed of the run (default 0)")
+    parse.add_argument("--seed", metavar="N", default="0", help="seed of the run (default 0)")
     parse.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
     parse.add_argument("--out", metavar="DIR", help="folder for the results (default: below runs/)")
     parse.add_argument("--reuse", metavar="DIR", help="take finished trials that are the same from another run's folder")
     parse.add_argument("--max-sequences", metavar="N", help="sequences after which a trial gives up")
-    parse.add_argument("--workers", metavar="N", help="threads (default: all cores)")
+    parse.add_argument("--workers", metavar="N", help="threads (default: all cores that this process may use)")
     parse.add_argument("--lanes", metavar="N", help="trials advanced together on one core: 1, 2, 4, 8 or 16")
     parse.add_argument(
         "--record", default="default", metavar="POLICY", help="none, default, all, first:N, last:N, every:N, or several"
     )
     parse.add_argument(
-        "--checkpoint-every", metavar="SECONDS", help="time between checkpoints of unfinished trials (default 60)"
+        "--checkpoint-every",
+        metavar="SECONDS",
+        default="60",
+        help="time between checkpoints of unfinished trials (default 60)",
     )
     parse.add_argument("--scheduler", metavar="ADDRESS", help="run the trials on a Dask cluster, e.g. tcp://host:8786")
     parse.add_argument("--force", action="store_true", help="start over in a new subfolder of a folder that is not empty")
@@ -72,17 +87,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code.
 
     0: every trial ended by its rule. 1: the run failed, as with a full disk. 2: the request is wrong. 130, 143: stopped by
-    Ctrl-C, by SIGTERM.
+    Ctrl-C, by SIGTERM. 141: nobody reads the output.
     """
+    _open_streams()
     try:
         with _terminable():
-            return _main(parser().parse_args(arguments))
+            code = _main(parser().parse_args(arguments))
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     except (ValueError, OSError) as error:
         print(f"lstmsim: {_one_line(error)}", file=sys.stderr)
-        return 1 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else 2
+        code = 1 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else 2
     except KeyboardInterrupt as stop:
         print(f"lstmsim: stopped; {_GOES_ON}", file=sys.stderr)
-        return 143 if isinstance(stop, _Terminated) else 130
+        code = 143 if isinstance(stop, _Terminated) else 130
     except RuntimeError as error:
         from lstmsim.campaign.threads import TrialsFailed
 
@@ -91,10 +111,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error.__cause__, OSError | MemoryError):
             traceback.print_exception(error.__cause__)
         print(f"lstmsim: {_one_line(error)}; {_GOES_ON}", file=sys.stderr)
-        return 1
+        code = 1
+    _leave_compiler(code)
+    return code
 
 
-_GOES_ON = "what was finished is kept, and the same command goes on from the last checkpoints"
+def _open_streams() -> None:
+    """Give closed standard streams a place to go, before another file gets their number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                continue
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
+                pass
+            if opened > number:
+                os.dup2(opened, number)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def _leave_compiler(code: int) -> None:
+    """End the process at once if a thread is still compiling: the compiler can be neither stopped nor left behind."""
+    from lstmsim.campaign.threads import COMPILER
+
+    if any(thread.name == COMPILER for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -119,78 +163,102 @@ def _terminable() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    """An error's message without control characters, the middle of a long one left out."""
+    """An error's message without control characters, the middle of a long one left out, options by their names here."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+    text = _OPTIONS.sub(lambda found: f"--{found[1].replace('_', '-')}", text)
+    text += ", or --force to start over in a new subfolder" if isinstance(error, OtherOrigin) else ""
     return text if len(text) <= 1500 else f"{text[:700]} ... {text[-700:]}"
 
 
 def _main(options: argparse.Namespace) -> int:
     if options.list:
         return _list(as_json=options.json)
-    from lstmsim.trace.policy import Policy
+    if options.settings is not None:
+        return _settings(options.settings, as_json=options.json)
+    name, requests, changes = _requests(options)
+    out, seed = options.out, _number(options.seed)
+    if out is None:
+        if changes or seed:
+            name += "-" + hashlib.sha256(repr((sorted(changes.items(), key=str), seed)).encode()).hexdigest()[:8]
+        out = f"runs/{name}"
+    from lstmsim.campaign.folder import absolute
+    from lstmsim.campaign.run import Campaign
 
-    policy = Policy.parse(options.record)
-    seed = _number("--seed", options.seed, 0, 0)
-    workers = _number("--workers", options.workers, os.cpu_count() or 1, 1, 1024)
-    lanes = _number("--lanes", options.lanes, None, 1, 16)
-    if lanes is not None and lanes not in (1, 2, 4, 8, 16):
-        raise ValueError(f"--lanes is {lanes}; allowed: 1, 2, 4, 8 or 16")
-    trials = _number("--trials", options.trials, None, 1, 10_000)
+    if options.force and (there := absolute(out)).is_dir() and any(there.iterdir()):
+        out = next(new for n in range(1, 10**6) if not (new := there / f"again-{n}").exists())
+    campaign = Campaign(
+        requests,
+        out,
+        seed,
+        record=options.record,
+        workers=_number(options.workers),
+        lanes=_number(options.lanes),
+        checkpoint_every=_number(options.checkpoint_every),
+        scheduler=options.scheduler,
+        reuse=options.reuse,
+    )
+    return (_preview if options.dry_run else _run)(campaign, options)
+
+
+def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str, Any]]:
+    """Return a name for the run, what is asked for, and the changes of the command line."""
     changes = dict(parse_assignment(text) for text in options.set)
-    checkpoint_every = _seconds("--checkpoint-every", options.checkpoint_every, 60.0)
     if options.max_sequences is not None:
-        changes["max_sequences"] = _number("--max-sequences", options.max_sequences, None, 1)
+        cap = _number(options.max_sequences)
+        changes["max_sequences"] = check("--max-sequences", cap, Annotated[Whole, Field(ge=1, le=10**12)])
+    trials = None if options.trials is None else check("trials", _number(options.trials), Trials)
     if any(name.endswith(".toml") for name in options.rows):
         if len(options.rows) > 1:
             raise ValueError(f"rows are {' '.join(options.rows)}; allowed: row ids, or one run file alone")
-        name, requests = from_file(Path(options.rows[0]), trials, changes)
-    else:
-        name, requests = from_rows(options.rows or ["4-1"], trials or (None if options.rows else 8), changes)
-    if options.out is None and (changes or seed):
-        said = repr((sorted(changes.items(), key=str), seed))
-        name += "-" + hashlib.sha256(said.encode()).hexdigest()[:8]
-    out = Path(options.out) if options.out is not None else Path("runs") / name
-    reuse = Path(options.reuse) if options.reuse is not None else None
-    if reuse is not None and not reuse.is_dir():
-        raise ValueError(f"--reuse is {options.reuse!r}; allowed: the folder of a run")
-    from lstmsim.campaign.run import preview_campaign, run_campaign
-
-    if options.dry_run:
-        return preview_campaign(requests, out, seed, workers, lanes, reuse=reuse, as_json=options.json)
-    how = {"quiet": options.quiet, "force": options.force, "checkpoint_every": checkpoint_every, "as_json": options.json}
-    return run_campaign(requests, out, seed, policy, workers, lanes, scheduler=options.scheduler, reuse=reuse, **how)
+        return *from_file(Path(options.rows[0]), trials, changes), changes
+    requests = requested(options.rows or ["4-1"], trials or (None if options.rows else 8), changes)
+    return "+".join(request.name for request in requests), requests, changes
 
 
-def _number(name: str, text: str | None, default: Any, low: int, high: int = 10**15) -> Any:
-    """A whole number of the command line.
+def _run(campaign: Any, options: argparse.Namespace) -> int:
+    from lstmsim.campaign.progress import Bars, Lines
+    from lstmsim.experiment import perform
+    from lstmsim.report import json as outcome
+    from lstmsim.report.console import trial_table
 
-    Raises
-    ------
-    ValueError
-        If it is none, or out of its range.
-    """
-    if text is None:
-        return default
-    with contextlib.suppress(ValueError):
-        if low <= int(text) <= high:
-            return int(text)
-    raise ValueError(f"{name} is {text!r}; allowed: a whole number from {low} to {high}")
+    console = _console(stderr=options.json, quiet=options.quiet)
+    say = functools.partial(console.print, markup=False, soft_wrap=True)  # names are a user's
+    out, requests = campaign.folder.path, campaign.requests
+    total, done = sum(request.trials for request in requests), len(campaign.finished)
+    before = f"{done} finished before"
+    if campaign.left.reused:
+        before += f", {len(campaign.left.reused)} of them in {campaign.folder.reuse}"
+    names = ", ".join(request.name for request in requests)
+    say(f"lstmsim: rows {names}; {total} trials, {before}; results in {out}")
+    view = None if options.quiet else Bars(console) if console.is_terminal else Lines(console)
+    results = perform(campaign, view, functools.partial(say, style="yellow"))
+    for result in results:
+        if result.request.name in {request.name for request in requests}:
+            console.print(trial_table(result))
+            if (picture := out / result.request.name / "overview.png").exists():
+                say(f"picture: {picture}")
+    say(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}; report: {out / 'report.html'}")
+    if options.json:
+        print(outcome.text(outcome.of_run(out, campaign.seed, results)))
+    elif options.quiet:
+        print(out)
+    return 0
 
 
-def _seconds(name: str, text: str | None, default: float) -> float:
-    """A number of seconds of the command line.
+def _preview(campaign: Any, options: argparse.Namespace) -> int:
+    from lstmsim.campaign.preview import Preview
+    from lstmsim.report import json as outcome
+    from lstmsim.report.preview import preview_content, preview_table
 
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    if text is None:
-        return default
-    with contextlib.suppress(ValueError):
-        if 0.0 <= float(text) < math.inf:
-            return float(text)
-    raise ValueError(f"{name} is {text!r}; allowed: a number of seconds of at least 0")
+    preview = Preview(campaign)
+    if options.json:
+        print(outcome.text(preview_content(preview)))
+        return 0
+    console = _console()
+    if preview.lines:
+        console.print(preview_table(preview))
+    console.print(preview.text(), markup=False, soft_wrap=True)
+    return 0
 
 
 def _list(*, as_json: bool) -> int:
@@ -200,12 +268,60 @@ def _list(*, as_json: bool) -> int:
 
         print(outcome.text({"rows": [outcome.of_row(row) | {"trials": row.trials} for row in rows().values()]}))
         return 0
-    from rich.console import Console
-
     from lstmsim.report.console import list_of_rows
 
-    Console(width=None if sys.stdout.isatty() else 160).print(list_of_rows(rows().values()))
+    _console().print(list_of_rows(rows().values()))
     return 0
+
+
+def _settings(name: str, *, as_json: bool) -> int:
+    """Print what can be set in a row."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lstmsim.experiment import settings_of
+    from lstmsim.report import json as outcome
+
+    found = settings_of(row(name).config)
+    if as_json:
+        print(outcome.text({"row": name, "settings": [setting._asdict() for setting in found]}))
+        return 0
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("of", "key", "default", "allowed", "meaning"):
+        table.add_column(heading, no_wrap=heading in ("of", "key"))
+    for setting in found:
+        table.add_row(*(escape(str(cell)) for cell in setting))
+    _console().print(table)
+    return 0
+
+
+def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Console that leaves lines whole where its stream is not a terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(quiet=quiet, highlight=False, emoji=False, stderr=stderr, width=None if stream.isatty() else 160)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """KEY=VALUE of `--set`; the value in TOML's notation, or a bare word.
+
+    Raises
+    ------
+    ValueError
+        If there is no key or no "=".
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ValueError(f"--set {text!r}; allowed: KEY=VALUE")
+    return key, parse_value(value.strip())
+
+
+def _number(text: str | None) -> Any:
+    """A number, or the text itself, which is refused by the argument's name."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError, TypeError):
+            return kind(text)  # type: ignore[arg-type]
+    return text
 
 
 if __name__ == "__main__":

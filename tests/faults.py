@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from lstmsim.campaign.checkpoint import read
-from lstmsim.campaign.folder import unfinished
+from lstmsim.campaign.folder import LOCK
+from lstmsim.campaign.trials import unfinished
 from lstmsim.trace.summary import read_trial
 
 TRIALS = 4
@@ -88,6 +89,12 @@ def content(path: Path) -> dict[str, Any]:
 def trials(out: Path) -> dict[str, Path]:
     """Finished trials of a run's folder by name."""
     return {path.name: path for path in sorted(out.glob("*/trial-*.nc"))}
+
+
+def hidden(out: Path) -> list[Path]:
+    """Files begun but not complete; the lock's, which stays, is empty."""
+    locks = [path for path in out.rglob(LOCK) if not path.read_bytes()]
+    return [path for path in out.rglob(".*") if path not in locks]
 
 
 def assert_equal_runs(one: Path, other: Path) -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from lstmsim import tasks
 from lstmsim.campaign import checkpoint
-from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
+from lstmsim.campaign.trials import RowFolder, checkpoint_path, rows_path, trial_path, unfinished
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import rows
-from lstmsim.simulation.config import Config, Stage, Training
+from lstmsim.simulation.config import Experiment, StoppingRule
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.one_by_one import simulation_for
+from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result, TrialQueue
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.rows import Rows
 from lstmsim.trace.seal import intact, seal
 from lstmsim.trace.summary import BrokenFile
@@ -23,7 +23,7 @@ from tests.learners.test_contract import CASES
 from tests.test_simulate import CONFIGS, assert_same, rows_of
 
 
-def driven(name: str) -> Config:
+def driven(name: str) -> Experiment:
     """A short trial of a learner that goes through its trials in its own way."""
     config = next(row.config for row in rows().values() if row.config.learner == name)
     changes = {"cascade": {"max_sequences": 60_000, "patience": 4}, "guessing": {"max_sequences": 4000, "accept": 0.01}}[
@@ -39,7 +39,7 @@ EVERY |= {"cascade": driven("cascade"), "guessing": driven("guessing")}
 class Kept(RowFolder):
     """A row's folder that stops its trials after some checkpoints."""
 
-    def __init__(self, out: Path, config: Config, simulation: Simulation, stop_after: int, every: float) -> None:
+    def __init__(self, out: Path, config: Experiment, simulation: Simulation, stop_after: int, every: float) -> None:
         super().__init__(out, "row", config, 0, simulation.learner, every=every, stop=threading.Event())
         self.left = stop_after
 
@@ -51,7 +51,7 @@ class Kept(RowFolder):
 
 
 def run(
-    config: Config,
+    config: Experiment,
     trials,
     folder: Path | None = None,
     *,
@@ -118,7 +118,7 @@ def test_trials_do_not_rest_while_those_that_wait_fill_the_lanes(tmp_path, monke
     begun: list[int] = []
     waiting = TrialQueue(range(5))
     monkeypatch.setattr(waiting, "put_back", lambda *_: pytest.fail("a trial rested"))
-    monkeypatch.setattr("lstmsim.campaign.folder.RowFolder.load", lambda _, trial: begun.append(trial))
+    monkeypatch.setattr("lstmsim.campaign.trials.RowFolder.load", lambda _, trial: begun.append(trial))
     assert list(run(CONFIGS["adding"], waiting, tmp_path, lanes=1, policy="none", every=1e9)) == begun == list(range(5))
 
 
@@ -204,8 +204,8 @@ def test_checkpoints_decide_nothing_where_trials_diverge(tmp_path, monkeypatch):
     """A trial diverges where it would without checkpoints and recording."""
     monkeypatch.setattr("os.fsync", lambda _: None)
     net = LSTMSettings(2, 1, n_blocks=2, block_size=2, output="identity", learning_rate=4.0)
-    training = Training((Stage("never", 0),), max_sequences=300, window=50, final_test=10)
-    config = Config(tasks.task("adding")(20), "lstm", net, training)
+    training = StoppingRule(error=0.0, max_sequences=300, window=50, final_test=10)
+    config = Experiment(tasks.task("adding")(20), "lstm", net, training)
     whole = run(config, range(8), policy="none")
     assert {result.status for result in whole.values()} == {"diverged", "gave_up"}
     for policy in ("none", "default"):

@@ -145,7 +145,7 @@ def test_blocks_hold_every_trial_once_and_are_small_where_threads_are_many(tmp_p
     from lstmsim.campaign.dask import Cluster
     from lstmsim.campaign.threads import Job
     from lstmsim.paper import row
-    from lstmsim.trace.policy import Policy
+    from lstmsim.simulation.policy import Policy
 
     jobs = [Job("4-1", row("4-1").config, [0, 2, *range(4, 20)]), Job("1-5", row("1-5").config, list(range(30)))]
     cluster = Cluster(jobs, tmp_path, 0, Policy.parse("none"), "tcp://nowhere:1")

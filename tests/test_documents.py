@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot
 
-from lstmsim.campaign.requests import from_file, from_rows
-from lstmsim.run import main, parser
-from lstmsim.simulation.config import parse_assignment
-from lstmsim.trace.policy import Policy
+from lstmsim.campaign.requests import from_file, requested
+from lstmsim.run import main, parse_assignment, parser
+from lstmsim.simulation.policy import Policy
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -88,7 +87,7 @@ def understood(options):
     if options.rows and options.rows[0].endswith(".toml"):
         from_file(Path(options.rows[0]), None, changes)
     else:
-        from_rows(options.rows or ["4-1"], None, changes)
+        requested(options.rows or ["4-1"], None, changes)
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
@@ -100,7 +99,7 @@ def test_commands_are_understood(page, command, monkeypatch):
     if "-m" in words:
         module, *arguments = words[words.index("-m") + 1 :]
         assert importlib.util.find_spec(module) is not None or module == "sphinx"
-        if module == "lstmsim.run":
+        if module in ("lstmsim", "lstmsim.run"):
             understood(parser().parse_args(arguments))
 
 

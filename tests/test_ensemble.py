@@ -4,7 +4,7 @@ import pytest
 
 from lstmsim.campaign.threads import Ensemble, Job
 from lstmsim.paper import row
-from lstmsim.trace.policy import Policy
+from lstmsim.simulation.policy import Policy
 
 
 def taken(tmp_path, number, workers):

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from lstmsim.campaign.checkpoint import read
-from lstmsim.campaign.folder import RowFolder, checkpoint_path, rows_path
-from lstmsim.campaign.lock import NAME
+from lstmsim.campaign.folder import LOCK
+from lstmsim.campaign.trials import RowFolder, checkpoint_path, rows_path
 from lstmsim.kernels.scores import DIVERGED, Scores
 from lstmsim.run import main
 from lstmsim.simulation.loop import Simulation
@@ -28,6 +28,7 @@ from tests.faults import (
     complete,
     content,
     endless,
+    hidden,
     remount,
     small_disk,
     start,
@@ -86,7 +87,7 @@ def test_kills_at_random_moments_lose_nothing(kills, undisturbed_long, tmp_path)
     assert done.returncode == 0, done.stderr
     assert_equal_runs(out, whole)
     assert {path.suffix for path in (out / "4-1").iterdir()} == {".nc", ".png"}
-    assert not list(out.rglob(".*"))
+    assert not hidden(out)
 
 
 @slow
@@ -124,7 +125,7 @@ def test_a_signal_keeps_what_is_finished_and_takes_a_last_checkpoint(number, cod
     kept = sorted(out.glob("4-1/*.checkpoint.npz"))
     assert len(kept) in (1, 2), "two threads take a trial each"
     assert all(read(path)["state"]["result"]["sequences"] > 0 for path in kept)
-    assert not list(out.rglob(".*"))
+    assert not hidden(out)
 
 
 @slow
@@ -190,7 +191,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(size, polic
             for key in expected:
                 if key.startswith(("/progress", "/weights/final", "/test/", "@sequences")) and "snapshot" not in key:
                     np.testing.assert_array_equal(found[key], expected[key])
-        assert not list(out.rglob(".*"))
+        assert not hidden(out)
 
 
 @slow
@@ -339,7 +340,7 @@ def test_a_thread_that_raises_ends_the_run_and_keeps_what_is_finished(error, tmp
     assert f"row 4-1: {type(error).__name__}: {error}" in message.splitlines()[-1]
     assert ("Traceback" in message) == isinstance(error, RuntimeError)
     assert len(trials(tmp_path / "out")) in (2, 3)
-    assert not list((tmp_path / "out").rglob(".*"))
+    assert not hidden(tmp_path / "out")
     monkeypatch.undo()
     assert main(arguments) == 0
     assert len(trials(tmp_path / "out")) == TRIALS
@@ -352,7 +353,7 @@ def test_a_thread_that_raises_ends_the_run_and_keeps_what_is_finished(error, tmp
 def test_a_second_run_into_a_folder_is_refused_while_the_first_lives(tmp_path):
     first = start(endless(tmp_path))
     until(first, r"\d sequences")
-    holder = json.loads((tmp_path / NAME).read_text())
+    holder = json.loads((tmp_path / LOCK).read_text())
     assert holder["pid"] == first.pid
     second = complete(endless(tmp_path))
     assert second.returncode == 2
@@ -365,12 +366,12 @@ def test_a_second_run_into_a_folder_is_refused_while_the_first_lives(tmp_path):
     third.send_signal(signal.SIGINT)
     third.communicate(timeout=200)
     assert third.returncode == 130
-    assert not (tmp_path / NAME).exists()
+    assert not hidden(tmp_path)
 
 
 def test_a_lock_that_names_a_living_process_but_is_not_held_is_taken_over(tmp_path, capsys):
     """The number of a killed process may belong to another by now, here to this one."""
-    (tmp_path / NAME).write_text(json.dumps({"pid": os.getpid(), "host": "here", "since": "1997"}))
+    (tmp_path / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": "here", "since": "1997"}))
     assert main(command(tmp_path)[3:]) == 0
     assert f"process {os.getpid()} on here" in capsys.readouterr().out
 

@@ -9,17 +9,17 @@ from rich.console import Console
 
 from lstmsim.campaign.forecast import Cost, Forecast, duration, expected_sequences, measure
 from lstmsim.campaign.preview import Line
-from lstmsim.campaign.progress import Display
-from lstmsim.campaign.requests import from_rows
+from lstmsim.campaign.progress import Bars, Display, Lines, Notebook, view_of
+from lstmsim.campaign.requests import requested
 from lstmsim.campaign.threads import Standing
 from lstmsim.paper import row
-from lstmsim.simulation.config import Config
+from lstmsim.simulation.config import Experiment
 
 COLOUR = re.compile(r"\x1b\[[\d;]*\b(3[0-7]|4[0-7]|9[0-7]|38|48)[\d;]*m")
 
 
 def request(trials=4, **changes):
-    return from_rows(["4-1"], trials, changes)[1][0]
+    return requested("4-1", trials, changes)[0]
 
 
 def standing(name, sequences, steps):
@@ -55,8 +55,8 @@ def test_expected_are_the_papers_sequences_up_to_the_cap():
 @pytest.mark.parametrize("name", ["4-1", "1-rtrl-3"])
 @pytest.mark.parametrize("cap", [1, 10_000])
 def test_a_row_is_measured(name, cap):
-    config: Config = row(name).config.with_settings({"max_sequences": cap, "final_test": 4})
-    cost = measure(config, 1, seconds=0.02)
+    config: Experiment = row(name).config.with_settings({"max_sequences": cap, "final_test": 4})
+    cost = measure(config, 1, 0.02)
     assert config.task.min_length <= cost.length <= config.task.max_length
     assert cost.step > 0
 
@@ -83,39 +83,70 @@ def test_what_is_left_follows_the_trials_that_have_ended():
     assert forecast.left(1e6, late) == pytest.approx((10_000 * 100 + 20_000 * 100) / 1e6)
 
 
-def shown(**settings):
-    """What a display writes while two rows are under way."""
-    requests = from_rows(["4-1", "6a"], 2, {})[1]
-    stream = io.StringIO()
-    console = Console(file=stream, width=120, highlight=False, **settings)
-    trials = SimpleNamespace(standings=lambda: [standing("4-1", 500, 50_000), standing("6a", 70, 7000)])
-    forecast = Forecast(requests, {"6a": [{"sequences": 900, "steps": 94_500}]})
-    with Display(trials, console, forecast, solved=1) as display:
-        display.line_at -= 100
+def shown(view, **trials):
+    """Show two rows under way, one of whose trials diverges."""
+    finished = {"6a": [{"sequences": 900, "steps": 94_500, "status": "solved"}]}
+    campaign = SimpleNamespace(
+        requests=requested(["4-1", "6a"], 2, {}),
+        left=SimpleNamespace(finished=finished),
+        finished=finished["6a"],
+        trials=SimpleNamespace(
+            compiling="", standings=lambda: [standing("4-1", 500, 50_000), standing("6a", 70, 7000)], **trials
+        ),
+    )
+    with Display(campaign, view) as display:
+        display.started -= 100
+        view.latest = -100.0
+        campaign.trials.compiling = "4-1"
         display.tick()
-        if display.bars is not None:
-            display.bars.refresh()
+        campaign.trials.compiling = ""
+        view.latest = -100.0
+        display.tick()
+        if isinstance(view, Bars):
+            view.bars.refresh()
         display.ended("4-1", SimpleNamespace(trial=1, status="diverged", sequences=600, steps=60_000))
         assert (display.done, display.total, display.solved) == (2, 4, 1)
+
+
+def on_console(view, **settings):
+    stream = io.StringIO()
+    shown(view(Console(file=stream, width=120, highlight=False, **settings)))
     return stream.getvalue()
 
 
 def test_lines_where_there_is_no_terminal():
-    lines = shown().splitlines()
+    lines = on_console(Lines).splitlines()
     assert lines[0] == "1/4 ended, 1 solved, 0.0 M steps/s"
-    assert "4-1: 500 sequences" in lines[1]
-    assert "6a: 70 sequences" in lines[1]
-    assert lines[-1] == "row 4-1, trial 1: diverged at sequence 600"
+    assert lines[1] == "compiling kernels for 4-1 (once, about half a minute for a method)"
+    assert lines[2].startswith("4-1: 500 sequences, error 0.2500, 50.0% correct | 6a: 70 sequences")
+    assert lines[3:] == ["row 4-1, trial 1: diverged at sequence 600"]
 
 
 def test_bars_on_a_terminal(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    written = shown(force_terminal=True, color_system="standard")
-    assert "4-1: 500 sequences" in written
-    assert "6a: 70 sequences" in written
+    written = on_console(Bars, force_terminal=True, color_system="standard")
+    for words in ("4-1: 500 sequences", "6a: 70 sequences", "compiling kernels", "diverged at sequence 600"):
+        assert words in written
     assert COLOUR.search(written)
 
 
 def test_no_colours_where_they_are_not_wanted(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not COLOUR.search(shown(force_terminal=True, color_system="standard"))
+    assert not COLOUR.search(on_console(Bars, force_terminal=True, color_system="standard"))
+
+
+def test_a_bar_below_a_cell_of_a_notebook(monkeypatch):
+    """It is drawn again in its own place, and in the end only what is to stay is left there."""
+    drawn = []
+    handle = SimpleNamespace(update=lambda content, raw: drawn.append(content))
+    monkeypatch.setattr("IPython.display.display", lambda content, **_: drawn.append(content) or handle)
+    shown(Notebook())
+    assert 'max="4"' in drawn[0]["text/html"]
+    assert any("4-1: 500 sequences" in content["text/plain"] for content in drawn)
+    assert drawn[-1]["text/plain"].splitlines()[-1] == "row 4-1, trial 1: diverged at sequence 600"
+    assert "progress" not in drawn[-1]["text/html"]
+
+
+@pytest.mark.parametrize(("progress", "kind"), [(False, type(None)), (None, type(None)), (True, Lines)])
+def test_no_bar_where_there_is_neither_terminal_nor_notebook(progress, kind):
+    assert type(view_of(progress)) is kind

@@ -2,13 +2,12 @@
 
 import json
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lstmsim.campaign import run as campaign
+from lstmsim.campaign.folder import RunFolder
 from lstmsim.paper import rows
 from lstmsim.run import main
 
@@ -89,10 +88,10 @@ def run_files(draw) -> str:
 def judge(tmp_path, monkeypatch, capsys):
     """Give `main` a request and see what becomes of it, up to where a campaign would begin."""
 
-    def accept(_: Path):
+    def accept(_: RunFolder):
         raise Accepted
 
-    monkeypatch.setattr(campaign, "locked", accept)
+    monkeypatch.setattr(RunFolder, "locked", accept)
     monkeypatch.chdir(tmp_path)
 
     def run(arguments: list[str]) -> str:

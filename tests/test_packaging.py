@@ -61,7 +61,7 @@ def test_a_package_has_one_bound_in_all_extras(project):
 def test_readme_opens_with_run_and_test_commands(readme):
     (run_language, run), (test_language, test) = FENCE.findall(readme)[:2]
     assert (run_language, test_language) == ("bash", "bash")
-    assert "python -m lstmsim.run" in run
+    assert "python -m lstmsim" in run
     assert "python -m pytest" in test
     for command in (run, test):
         assert command.count("\n") == 1, "one line to paste"

@@ -11,7 +11,7 @@ import pytest
 from lstmsim.campaign.requests import Request, from_file
 from lstmsim.paper import rows
 from lstmsim.simulation.loop import Result, Simulation
-from lstmsim.trace.policy import Policy
+from lstmsim.simulation.policy import Policy
 
 RUNS = Path(__file__).parent.parent / "runs"
 READINGS = from_file(RUNS / "readings.toml", None, {})[1]

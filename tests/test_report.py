@@ -16,15 +16,15 @@ from rich.console import Console
 
 from lstmsim import paper
 from lstmsim.campaign.manifest import remember
-from lstmsim.campaign.requests import from_file, from_rows
-from lstmsim.campaign.run import run_campaign
+from lstmsim.campaign.requests import from_file, requested
+from lstmsim.campaign.run import Campaign
+from lstmsim.experiment import perform
 from lstmsim.paper import row, rows
 from lstmsim.report import console, html, pictures
 from lstmsim.report.__main__ import main
 from lstmsim.report.markdown import replication
 from lstmsim.report.results import RowResult, read_run
 from lstmsim.report.text import DASH, TIMES
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.summary import of_trials
 from tests.pages import Page
 
@@ -63,7 +63,7 @@ def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     (folder / "small.toml").write_text(RUN_FILE)
     _, requests = from_file(folder / "small.toml", None, {})
-    run_campaign(requests, folder / "small", 0, Policy.parse("default"), 2, 1, quiet=True)
+    perform(Campaign(requests, folder / "small", workers=2, lanes=1), None, str)
     return folder / "small"
 
 
@@ -261,7 +261,7 @@ def test_long_readings_leave_room_for_the_overview(results, monkeypatch):
 
 
 def test_a_folder_without_trials_has_no_report(tmp_path, capsys):
-    remember(tmp_path, from_rows(["4-1"], 1, {})[1], 0)
+    remember(tmp_path, requested("4-1", 1, {}), 0)
     assert main([str(tmp_path)]) == 2
     assert "holds no finished trial" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
@@ -282,8 +282,8 @@ def test_missing_and_broken_trials_are_told(out, tmp_path, monkeypatch):
 
 
 def test_report_of_one_row_without_traces(tmp_path):
-    _, requests = from_rows(["4-1"], 1, {"T": 20, "max_sequences": 20, "final_test": 0})
-    run_campaign(requests, tmp_path / "one", 1, Policy.parse("none"), 1, None, quiet=True)
+    requests = requested("4-1", 1, {"T": 20, "max_sequences": 20, "final_test": 0})
+    perform(Campaign(requests, tmp_path / "one", 1, record="none", workers=1), None, str)
     page = Page((tmp_path / "one" / "report.html").read_text(encoding="utf-8"))
     assert page.errors == []
     assert "trace" not in " ".join(attrs["alt"] for attrs in page.all("img"))

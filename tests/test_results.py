@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmsim.campaign.requests import from_rows
+from lstmsim.campaign.requests import requested
 from lstmsim.paper import row, rows
 from lstmsim.report import json as outcome
 from lstmsim.report import tables
 from lstmsim.report.markdown import replication
 from lstmsim.report.results import RowResult, wilson
 from lstmsim.report.text import DASH, TIMES, value_text
-from lstmsim.simulation.config import parse_assignment
+from lstmsim.run import parse_assignment
 from lstmsim.trace.summary import of_trials
 
 
@@ -48,7 +48,7 @@ def test_wilson_refuses(case):
 
 
 def test_reached_without_and_with_trials():
-    request = from_rows(["4-1"], 3, {})[1][0]
+    request = requested("4-1", 3, {})[0]
     trials = [{"trial": i, "status": "", "sequences_to_success": n} for i, n in enumerate((np.nan, 30, 10))]
     reached = RowResult(request, of_trials(trials)).reached()
     assert reached == (2, 3, 20.0, 10, 30)
@@ -70,7 +70,7 @@ def test_values_come_back_from_their_text(value):
 
 def result(name="5", counts=(9_000, None, 3_000), reading="", **changes):
     """Trials of a row that were solved after so many sequences."""
-    request = dataclasses.replace(from_rows([name], len(counts), changes)[1][0], reading=reading)
+    request = dataclasses.replace(requested(name, len(counts), changes)[0], reading=reading)
     made = {"version": "0", "seed": 0, "test_sequences": 100, "test_wrong": 1, "test_squared_error": 0.5, "test_error": 0.6}
     trials = [
         {"trial": i, "status": "gave_up" if n is None else "solved", "sequences": n or 9_999, **made}
@@ -141,7 +141,7 @@ def test_sizes_are_those_the_paper_counts(name, hidden, weights):
 
 
 def test_grown_nets_have_the_units_that_joined():
-    request = from_rows(["1-rcc"], 3, {})[1][0]
+    request = requested("1-rcc", 3, {})[0]
     ended = ("solved", 7), ("gave_up", 15), ("solved", 9)
     grown = [{"trial": n, "status": status, "joined": np.arange(n)} for status, n in ended]
     for part, hidden, weights in ((grown, f"7{DASH}9", f"189{DASH}236"), (grown[1:2], "15", "401")):

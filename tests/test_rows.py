@@ -45,8 +45,8 @@ def test_exact_rows_differ_in_nothing_but_learner_and_cap(name):
     lstm, exact = row(name), row(f"{name}-exact")
     assert exact.config.learner == "exact_lstm"
     assert (exact.config.task, exact.config.settings, exact.table) == (lstm.config.task, lstm.config.settings, lstm.table)
-    assert exact.config.training.stages == lstm.config.training.stages
-    assert exact.config.training.max_sequences < lstm.config.training.max_sequences
+    assert exact.config.stop.conditions == lstm.config.stop.conditions
+    assert exact.config.stop.max_sequences < lstm.config.stop.max_sequences
 
 
 @pytest.mark.parametrize("name", [name for name in WEIGHTS if "exact" not in name])

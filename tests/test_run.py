@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 import xarray as xr
 
 import lstmsim
+from lstmsim.campaign import machine
 from lstmsim.campaign.requests import from_file
-from lstmsim.campaign.run import _refuse_other
 from lstmsim.paper import row, rows
 from lstmsim.run import main
+from tests.faults import start, until
 
 SMALL = ("4-1", "--trials", "2", "--max-sequences", "120", "--set", "T=20", "--set", "final_test=30", "--lanes", "1")
 
@@ -123,17 +125,17 @@ def test_list_names_all_rows(capsys):
     ("arguments", "words"),
     [
         (["4-9"], ["4-9", "4-1", "allowed"]),
-        (["4-1", "--trials", "0"], ["--trials", "'0'", "1 to"]),
+        (["4-1", "--trials", "0"], ["--trials is 0", "1 to"]),
         (["4-1", "--trials", "x"], ["--trials", "'x'"]),
-        (["4-1", "--seed", "-1"], ["--seed", "'-1'"]),
+        (["4-1", "--seed", "-1"], ["--seed is -1", "at least 0"]),
         (["4-1", "--set", "learning_rat=1"], ["learning_rat", "learning_rate"]),
         (["4-1", "--set", "learning_rate=-1"], ["learning_rate", "-1", "above 0"]),
         (["4-1", "--set", "learning_rate"], ["--set", "KEY=VALUE"]),
-        (["4-1", "--set", "T=5"], ["T", "5", "20"]),
-        (["4-1", "--record", "some"], ["--record", "some", "first:N"]),
-        (["4-1", "--lanes", "3"], ["--lanes", "3", "1, 2, 4, 8 or 16"]),
-        (["4-1", "--reuse", "nowhere"], ["--reuse", "'nowhere'", "folder of a run"]),
-        (["4-1", "--max-sequences", "0"], ["--max-sequences", "'0'"]),
+        (["4-1", "--set", "T=5"], ["T is 5", "20"]),
+        (["4-1", "--record", "some"], ["--record is 'some'", "first:N"]),
+        (["4-1", "--lanes", "3"], ["--lanes is 3", "1, 2, 4, 8 or 16"]),
+        (["4-1", "--reuse", "nowhere"], ["--reuse is 'nowhere'", "folder of a run"]),
+        (["4-1", "--max-sequences", "0"], ["--max-sequences is 0", "from 1 to"]),
         (["missing.toml"], ["missing.toml", "cannot be read"]),
         (["4-1", "other.toml"], ["one run file alone"]),
     ],
@@ -202,12 +204,171 @@ def test_the_run_files_are_legal(path):
     assert len(requests) >= 3
 
 
-def test_a_setting_that_a_folder_does_not_know_counts_as_its_default():
-    config = row("4-1").config
-    stored = json.loads(config.as_json())
-    (part,) = (part for part, keys in stored.items() if isinstance(keys, dict) and "learning_rate_decay" in keys)
-    del stored[part]["learning_rate_decay"]
-    attrs = {"seed": 0, "version": lstmsim.__version__, "config": json.dumps(stored)}
-    _refuse_other(Path("trial.nc"), attrs, config, 0, 0)
-    with pytest.raises(ValueError, match=r"learning_rate_decay=0\.0, not 0\.1; allowed: another --out"):
-        _refuse_other(Path("trial.nc"), attrs, config.with_settings({"learning_rate_decay": 0.1}), 0, 0)
+# What stands around a process: closed streams, processors it may not use, texts that look like something else.
+
+QUICK = [
+    "4-1",
+    "--trials",
+    "1",
+    "--max-sequences",
+    "20",
+    "--set",
+    "T=20",
+    "--set",
+    "final_test=0",
+    "--record",
+    "none",
+    "--lanes",
+    "1",
+    "--workers",
+    "1",
+]
+
+
+def shell(line: str, *arguments, **how):
+    """Run a shell line in which "$@" stands for the command with its arguments."""
+    command = ["sh", "-c", line, "sh", sys.executable, "-m", "lstmsim", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, **how)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--quiet",), ("--json",), ("--list",), ("--settings", "4-1")], ids=str)
+def test_a_closed_output_is_no_error(arguments, tmp_path):
+    out = tmp_path / "out"
+    done = shell('exec "$@" >&-', *([] if "--list" in arguments or "--settings" in arguments else QUICK), *arguments,
+                 *([] if "--list" in arguments or "--settings" in arguments else ["--out", out]))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    if "--quiet" in arguments:
+        assert sorted(path.name for path in (out / "4-1").iterdir()) == ["trial-0000.nc"]
+
+
+def test_nobody_reads_the_output():
+    done = shell('"$@" 2>&1 | exit 0; exit 0', "--list")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_only_processors_that_a_process_may_use_are_planned_with(tmp_path):
+    cpu = max(os.sched_getaffinity(0))
+    done = shell(f'exec taskset -c {cpu} "$@"', "4-1", "--dry-run", "--json", "--trials", "64", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"inner/cpu.max": "100000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "90000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu.max": "no number"}, None),
+        ({}, None),
+    ],
+)
+def test_the_quota_of_a_container_is_respected(files, expected, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "own").write_text("0::/inner\n")
+    here = len(os.sched_getaffinity(0))
+    assert machine.processors(tmp_path, tmp_path / "own") == (expected or here)
+
+
+def test_the_limit_of_a_containers_memory_is_respected(tmp_path):
+    (tmp_path / "memory.max").write_text("1000000\n")
+    assert machine.memory(tmp_path, tmp_path / "own") == 1_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.memory(tmp_path, tmp_path / "own") > 10**8
+
+
+@pytest.mark.parametrize("text", ["gate [/] x", "bias [a] x", "[/]x", "results[final]", ":smile: [red]x[/red]"])
+def test_a_users_text_is_printed_as_it_is(text, tmp_path, capsys):
+    """Names of readings, of folders, and both of a broken file."""
+    path, out = tmp_path / "own.toml", tmp_path / text.replace("/", "")
+    path.write_text(f"[[rows]]\nrow = '4-1'\ntrials = 1\nreading = {json.dumps(text)}\n")
+    options = [*QUICK[3:], "--out", str(out)]
+    assert main([str(path), *options]) == 0
+    printed = capsys.readouterr().out
+    assert f"reading: {text}" in printed
+    assert f"results in {out}\n" in printed
+    assert f"report: {out}/report.html" in printed
+    (out / "4-1" / "trial-0000.nc").write_bytes(b"no trial")
+    assert main([str(path), *options]) == 0
+    assert f"{out}/4-1/trial-0000.nc is no whole trial file" in capsys.readouterr().out
+
+
+def test_an_out_in_the_home_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main([*QUICK, "--out", "~/x", "--quiet"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/x\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("more", [["--json"], ["--quiet"], ["--dry-run"], []], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--set", "error_bound=inf"],
+        ["--scheduler", "nonsense"],
+        ["--scheduler", "http://127.0.0.1:1"],
+        ["--reuse", "nowhere"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_wrong_is_refused_before_anything_runs(more, wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*QUICK, "--out", "out", *wrong, *more]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert wrong[1].partition("=")[0] in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_of_a_row_are_listed(capsys):
+    assert main(["--settings", "4-1", "--json"]) == 0
+    listed = {setting["key"]: setting for setting in json.loads(capsys.readouterr().out)["settings"]}
+    assert listed["T"]["value"] == 100
+    assert listed["window"]["allowed"] == "a whole number from 1 to 1,000,000"
+    assert "frozen weights" in listed["wrong"]["meaning"]
+    assert main(["--settings", "4-1"]) == 0
+    assert all(key in capsys.readouterr().out for key in ("learning_rate",))
+    assert main(["--settings", "4-9"]) == 2
+
+
+def test_version_and_module(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"lstmsim {lstmsim.__version__}\n"
+    assert shell('exec "$@"', "--version").stdout == f"lstmsim {lstmsim.__version__}\n"
+
+
+# Compilation.
+
+
+@pytest.mark.timeout(250)
+def test_ctrl_c_while_kernels_are_compiled_ends_at_once(tmp_path):
+    """They are told of while it happens; it would take many times as long, and leaves one line."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    process = start([sys.executable, "-m", "lstmsim", *QUICK, "--out", str(tmp_path / "out")], env=environment)
+    until(process, "compiling kernels for 4-1 .once, about")
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert out == ""
+    assert error.count("\n") == 1
+    assert "what was finished is kept" in error
+    assert not list((tmp_path / "out").glob("*/*"))
+
+
+@pytest.mark.timeout(250)
+def test_a_dry_run_does_not_wait_for_the_compiler(tmp_path):
+    done = shell(
+        'exec "$@"', "4-1", "--dry-run", "--out", tmp_path / "out", env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the time is unknown: 4-1 must be compiled first" in done.stdout
+    assert not (tmp_path / "out").exists()

@@ -14,10 +14,10 @@ from lstmsim.kernels.recording import HEAD
 from lstmsim.kernels.scores import MILESTONES
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import row
-from lstmsim.simulation.config import Config, Stage, Training
+from lstmsim.simulation.config import Experiment, Stage, StoppingRule
 from lstmsim.simulation.loop import Result, Simulation
+from lstmsim.simulation.policy import Policy
 from lstmsim.trace.dataset import steps
-from lstmsim.trace.policy import Policy
 
 Array = NDArray[Any]
 
@@ -29,46 +29,47 @@ SLOW_WIDTHS = [pytest.param(lanes, marks=pytest.mark.slow) for lanes in (2, 4, 1
 WIDTHS = [1, 8, *SLOW_WIDTHS]
 
 
-def adding(*stages: Stage, **training: Any) -> Config:
+def adding(*stages: Stage, **training: Any) -> Experiment:
     """Very short adding; its sequences are right by chance about one time in five."""
     net = LSTMSettings(2, 1, n_blocks=2, block_size=2, input_gate_bias=[-3, -6], learning_rate=0.5)
     training = {"max_sequences": 400, "window": 50, "final_test": 40} | training
-    return Config(
-        tasks.task("adding")(20), "lstm", net, Training(stages or (Stage("some", 43), Stage("more", 39)), **training)
+    return Experiment(
+        tasks.task("adding")(20),
+        "lstm",
+        net,
+        StoppingRule(stages=stages or (Stage("some", wrong=42), Stage("more", wrong=38)), **training),
     )
 
 
-def two_sequence() -> Config:
+def two_sequence() -> Experiment:
     """Two classes told apart over a few steps, judged by tests with frozen weights."""
     biases = {"output_gate_bias": [-2, -4, -6], "input_gate_bias": [-1, -3, -5]}
     net = LSTMSettings(1, 1, n_blocks=3, block_size=1, bias="b1", learning_rate=3.0, **biases)
-    stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
-    training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
-    return Config(tasks.task("two_sequence")(6, 3), "lstm", net, training)
+    stages = (Stage("ST1", test=64), Stage("ST2", test=64, error=0.03))
+    training = StoppingRule(stages=stages, max_sequences=3000, window=50, test_every=100, final_test=20)
+    return Experiment(tasks.task("two_sequence")(6, 3), "lstm", net, training)
 
 
-def noise_free(p: int = 3) -> Config:
+def noise_free(p: int = 3) -> Experiment:
     """One-hot inputs and outputs, topology B, and a memory cell that joins when the error has stopped falling."""
     net = LSTMSettings(
         p + 1, p + 1, topology="B", bias="none", output_gates=False, cell_input="f", cell_output="identity",
         init_range=0.2, learning_rate=1.0, sequential=True, join_window=70,
     )  # fmt: skip
-    training = Training((Stage("solved", 1, test=100),), max_sequences=3000, window=200, test_every=100, final_test=20)
-    return Config(tasks.task("noise_free")(p), "lstm", net, training)
+    training = StoppingRule(test=100, max_sequences=3000, window=200, test_every=100, final_test=20)
+    return Experiment(tasks.task("noise_free")(p), "lstm", net, training)
 
 
-def temporal_order() -> Config:
+def temporal_order() -> Experiment:
     """One-hot inputs, topology F with hidden units and shortcuts, and a learning rate that falls."""
     rate = {"learning_rate": 0.5, "learning_rate_decay": 0.02}
     net = LSTMSettings(8, 4, n_blocks=2, block_size=2, n_hidden=1, shortcuts=True, output_gate_bias=-1, **rate)
-    return Config(
-        tasks.task("temporal_order")(2), "lstm", net, Training((Stage("never", 1),), max_sequences=120, final_test=9)
-    )
+    return Experiment(tasks.task("temporal_order")(2), "lstm", net, StoppingRule(max_sequences=120, final_test=9))
 
 
-def never_reset() -> Config:
+def never_reset() -> Experiment:
     """Activations, states and partials go over from one sequence to the next."""
-    config = adding(Stage("never", 0), max_sequences=120)
+    config = adding(Stage("never", error=0.0), max_sequences=120)
     return dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry="all"))
 
 
@@ -83,7 +84,7 @@ every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.k
 
 
 def simulate(
-    config: Config, trials: Iterable[int] = TRIALS, *, lanes: int = 8, policy: Policy = NONE, **how: Any
+    config: Experiment, trials: Iterable[int] = TRIALS, *, lanes: int = 8, policy: Policy = NONE, **how: Any
 ) -> dict[int, Result]:
     """Run trials; the results by number."""
     results = list(Simulation(config, 0, lanes, policy).run(iter(trials), **how))
@@ -198,8 +199,8 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
     config = CONFIGS[name]
     if config.settings.sequential:
         config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, sequential=False))
-    capped = dataclasses.replace(config.training, stages=(Stage("never", 0, test=0),), max_sequences=200)
-    config = dataclasses.replace(config, training=capped)
+    capped = dataclasses.replace(config.stop, stages=(), wrong=0, error=0.0, test=0, max_sequences=200)
+    config = dataclasses.replace(config, stop=capped)
     for trial, result in simulate(config, range(2), policy=Policy.parse("all")).items():
         net = lstmsim.LSTM.from_weights(config.settings, config.settings.initial_weights((0, trial)))
         assert net.weights.keys() == result.initial.keys()
@@ -231,8 +232,8 @@ def test_weights_are_those_of_a_net_stepped_by_hand(name, alone):
 def test_what_is_carried_over(name, carry):
     """At the end of a sequence what is not carried over is 0; the rest can be taken and put back."""
     config = CONFIGS[name]
-    training = dataclasses.replace(config.training, stages=(Stage("never", 0),), max_sequences=3, final_test=0)
-    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry=carry), training=training)
+    training = dataclasses.replace(config.stop, stages=(), wrong=0, error=0.0, test=0, max_sequences=3, final_test=0)
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, carry=carry), stop=training)
     simulation = Simulation(config, 0, 1, NONE)
     list(simulation.run(iter([0])))
     state, blocks = simulation.learner.nets.state, config.settings.n_blocks
@@ -248,7 +249,7 @@ def test_what_is_carried_over(name, carry):
 
 
 def test_updates_at_sequence_ends_are_those_of_a_net_run_by_hand():
-    config = adding(Stage("never", 0), max_sequences=60)
+    config = adding(Stage("never", error=0.0), max_sequences=60)
     config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, update="sequence"))
     (result,) = simulate(config, [3]).values()
     net = lstmsim.LSTM.from_weights(config.settings, result.initial)
@@ -266,7 +267,7 @@ def test_the_net_of_a_trial_can_be_made_by_its_seed(alone):
 # Stopping rules.
 
 
-def by_hand(config: Config, result: Result) -> Array:
+def by_hand(config: Experiment, result: Result) -> Array:
     """Judge every training sequence of a recorded trial: largest |e|, mean |e|, mean e**2."""
     rows = rows_of(result)
     outputs = config.task.n_outputs
@@ -288,22 +289,22 @@ def test_stages_judged_in_training_are_met_when_the_window_says_so(alone):
         judged = by_hand(config, result)
         wrong = judged[:, 0] >= config.task.tolerance
         met, after = {}, 0
-        for stage in config.training.stages:
+        for stage in config.stop.conditions:
             for seen in range(max(window, after + 1), result.sequences + 1):
-                if wrong[seen - window : seen].sum() < stage.fewer_wrong:
+                if wrong[seen - window : seen].sum() <= stage.wrong:
                     met[stage.name] = after = seen
                     break
             else:
                 break
         assert result.stages == met
         assert (result.status == "solved") == (len(met) == 2)
-        assert result.sequences == (met["more"] if len(met) == 2 else config.training.max_sequences)
+        assert result.sequences == (met["more"] if len(met) == 2 else config.stop.max_sequences)
         statuses.add(result.status)
     assert statuses == {"solved", "gave_up"}
 
 
 def test_progress_and_milestones_are_those_of_the_window():
-    config = adding(Stage("never", 1), max_sequences=1300, window=60, error_bound=0.12)
+    config = adding(Stage("never"), max_sequences=1300, window=60, error_bound=0.12)
     (result,) = simulate(config, [2], policy=Policy(every=1)).values()
     judged = by_hand(config, result)
     correct = (judged[:, 0] < config.task.tolerance).astype(float)
@@ -324,9 +325,9 @@ def test_progress_and_milestones_are_those_of_the_window():
 
 def test_error_bound_of_a_stage_counts_too():
     """The same rule with a bound that the mean error never meets is not reached."""
-    reached = simulate(adding(Stage("some", 51)), [0])[0]
-    refused = simulate(adding(Stage("some", 51, error=1e-6)), [0])[0]
-    squared = simulate(adding(Stage("some", 51, error=0.1), squared_error=True), [0])[0]
+    reached = simulate(adding(Stage("some", wrong=50)), [0])[0]
+    refused = simulate(adding(Stage("some", wrong=50, error=1e-6)), [0])[0]
+    squared = simulate(adding(Stage("some", wrong=50, error=0.1), squared_error=True), [0])[0]
     assert (reached.status, reached.sequences) == ("solved", 50)
     assert (refused.status, refused.sequences) == ("gave_up", 400)
     assert squared.status == "solved"
@@ -334,20 +335,22 @@ def test_error_bound_of_a_stage_counts_too():
 
 @pytest.mark.parametrize("cap", [1, 7, 50, 120])
 def test_trials_give_up_at_their_cap(cap):
-    for result in simulate(adding(Stage("never", 0), max_sequences=cap), range(3), policy=Policy()).values():
+    for result in simulate(adding(Stage("never", error=0.0), max_sequences=cap), range(3), policy=Policy()).values():
         assert (result.status, result.sequences, result.stages) == ("gave_up", cap, {})
         lengths = [len(CONFIGS["adding"].task.sequence(0, result.trial, index)[0]) for index in range(cap)]
         assert result.steps == sum(lengths)
 
 
 def test_cap_holds_when_a_stage_is_reached_at_it():
-    result = simulate(adding(Stage("at once", 51), Stage("never", 0), max_sequences=50), [0], policy=Policy())[0]
+    result = simulate(adding(Stage("at once", wrong=50), Stage("never", error=0.0), max_sequences=50), [0], policy=Policy())[
+        0
+    ]
     assert (result.status, result.sequences, result.stages) == ("gave_up", 50, {"at once": 50})
 
 
 def test_snapshots_are_the_weights_before_the_planned_sequences():
     """A stage that is reached where a snapshot is due does not displace it."""
-    config = adding(Stage("at once", 51), Stage("never", 0), window=56, max_sequences=100)
+    config = adding(Stage("at once", wrong=50), Stage("never", error=0.0), window=56, max_sequences=100)
     result = simulate(config, [0], policy=Policy())[0]
     plan = Policy().plan(100)
     assert 56 in plan
@@ -379,11 +382,10 @@ def test_stages_judged_by_tests(alone):
 def test_tests_are_fresh_and_leave_training_alone():
     """More tests, or none, change nothing about how the weights go; neither do their sequences repeat."""
     config = two_sequence()
-    often = dataclasses.replace(config.training, stages=(Stage("never", 0, test=8),), max_sequences=300, test_every=10)
-    never = dataclasses.replace(often, stages=(Stage("never", 0),), final_test=0)
+    often = dataclasses.replace(config.stop, stages=(), wrong=0, error=0.0, test=8, max_sequences=300, test_every=10)
+    never = dataclasses.replace(often, stages=(), wrong=0, error=0.0, test=0, final_test=0)
     tested, plain = (
-        simulate(dataclasses.replace(config, training=training), [1], policy=Policy(tests=3))[1]
-        for training in (often, never)
+        simulate(dataclasses.replace(config, stop=training), [1], policy=Policy(tests=3))[1] for training in (often, never)
     )
     np.testing.assert_equal(tested.final, plain.final)
     np.testing.assert_array_equal(tested.progress, plain.progress)
@@ -400,7 +402,7 @@ def test_tests_are_fresh_and_leave_training_alone():
 @pytest.mark.parametrize("lanes", WIDTHS)
 @pytest.mark.parametrize("final_test", [0, 1, 3, 11, 20])
 def test_test_results_do_not_depend_on_the_lanes(final_test, lanes):
-    config = adding(Stage("never", 0), max_sequences=30, final_test=final_test)
+    config = adding(Stage("never", error=0.0), max_sequences=30, final_test=final_test)
     one, other = (simulate(config, [0], lanes=n, policy=Policy(tests=3))[0] for n in (1, lanes))
     assert one.test.shape == (final_test, 4)
     np.testing.assert_array_equal(one.test, other.test)
@@ -447,7 +449,7 @@ def test_the_last_sequences_are_recorded_whatever_ends_the_trial(last, alone):
 
 def test_a_trial_that_diverges_ends_alone():
     net = LSTMSettings(2, 1, n_blocks=2, block_size=2, output="identity", learning_rate=4.0)
-    config = dataclasses.replace(adding(Stage("never", 0), max_sequences=300), settings=net)
+    config = dataclasses.replace(adding(Stage("never", error=0.0), max_sequences=300), settings=net)
     together = simulate(config, range(12), policy=Policy())
     statuses = [together[trial].status for trial in range(12)]
     assert statuses.count("diverged") > 2

@@ -13,11 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 import lstmsim
-from lstmsim.campaign.folder import trial_path
 from lstmsim.campaign.threads import LANES, Ensemble, Job, Standing, TrialsFailed, same_task
-from lstmsim.simulation.config import Config
+from lstmsim.campaign.trials import trial_path
+from lstmsim.simulation.config import Experiment
+from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import whole_or_absent
 
 _PATIENCE = "10s"  # for a scheduler that does not answer
@@ -34,7 +34,7 @@ class Block:
         Place among the blocks of the run.
     name : str
         Name of the row's folder.
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     trials : tuple of int
         Numbers of the trials; they share one task.
@@ -42,7 +42,7 @@ class Block:
 
     number: int
     name: str
-    config: Config
+    config: Experiment
     trials: tuple[int, ...]
 
 
@@ -128,10 +128,11 @@ class Cluster:
         try:
             import distributed  # noqa: F401
         except ImportError:
-            given = f"--scheduler is {scheduler!r}, but Dask is not installed"
+            given = f"scheduler is {scheduler!r}, but Dask is not installed"
             raise ValueError(f"{given}; allowed: after pip install 'lstmsim[cluster]'") from None
         self.jobs, self.out, self.seed, self.policy = jobs, out, seed, policy
         self.scheduler, self.lanes = scheduler, lanes
+        self.compiling = ""  # each worker compiles for itself
         self._standings: dict[int, list[Standing]] = {}
         self._topic = f"lstmsim-{uuid4()}"  # other runs may use the same scheduler
 
@@ -177,19 +178,37 @@ class Cluster:
                 if not done:
                     time.sleep(tick)
 
+    def greet(self) -> None:
+        """Ask the scheduler for a sign of life.
+
+        Raises
+        ------
+        ValueError
+            If there is none at the address.
+        """
+        with self._client():
+            pass
+
     @contextlib.contextmanager
     def _client(self) -> Iterator[Any]:
         """Yield a client of the scheduler; blocks under way are cancelled when it is closed."""
         import dask
         from distributed import Client
+        from distributed.comm.addressing import parse_address, parse_host_port
+        from distributed.comm.registry import get_backend
 
         with dask.config.set({"distributed.comm.timeouts.connect": _PATIENCE}):
             try:
+                scheme, place = parse_address(self.scheduler, strict=True)
+                get_backend(scheme)
+                if scheme in ("tcp", "tls"):
+                    parse_host_port(place)
                 client = Client(self.scheduler, timeout=_PATIENCE, set_as_default=False)
-            except (OSError, ValueError) as error:
-                reason = f"{type(error).__name__}: {error}"
+            except Exception as error:  # whatever an address that is none makes of it
+                reason = f"{type(error).__name__}: {error}".partition("\n")[0]
                 raise ValueError(
-                    f"--scheduler is {self.scheduler!r} ({reason}); allowed: a scheduler that answers"
+                    f"scheduler is {self.scheduler!r} ({reason}); allowed: the address of a scheduler that answers, "
+                    "such as tcp://host:8786"
                 ) from None
             log = logging.getLogger("distributed.client")  # a lost scheduler is told of in one line, not in a traceback
             level = log.level

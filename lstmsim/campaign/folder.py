@@ -1,165 +1,241 @@
-"""The folder of a row: files of finished trials; checkpoints and recorded rows of those under way."""
+"""A run's folder: who writes into it, what was asked of it, where each trial comes from, and what is left to do."""
 
 from __future__ import annotations
 
-import errno
+import contextlib
+import json
+import os
 import shutil
-import threading
-import time
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lstmsim import __version__
-from lstmsim.campaign import checkpoint
-from lstmsim.simulation.config import Config
-from lstmsim.simulation.trial import Result
-from lstmsim.trace.rows import Floats, Rows, rows_intact
-from lstmsim.trace.store import TrialFile
-from lstmsim.trace.summary import BrokenFile
+from filelock import FileLock, Timeout
+
+from lstmsim.campaign.manifest import Manifest, recall, remember
+from lstmsim.campaign.requests import Request
+from lstmsim.campaign.trials import (
+    checkpoint_path,
+    discard,
+    origin,
+    refuse_other,
+    trial_path,
+    unfinished,
+)
+from lstmsim.trace.store import whole_or_absent
+from lstmsim.trace.summary import BrokenFile, read_trial
+
+LOCK = ".lock"
 
 
-def trial_path(out: Path, name: str, trial: int) -> Path:
-    """File of a finished trial."""
-    return out / name / f"trial-{trial:04d}.nc"
+class FolderInUse(ValueError):
+    """Another process is running into the folder."""
 
 
-def checkpoint_path(path: Path) -> Path:
-    """File of the checkpoint, beside the trial's file."""
-    return path.with_suffix(".checkpoint.npz")
+@dataclass
+class Left:
+    """What a folder holds of what is asked for, and what is left to do.
 
-
-def rows_path(path: Path) -> Path:
-    """File of the rows recorded so far, beside the trial's file."""
-    return path.with_suffix(".rows")
-
-
-def discard(path: Path) -> None:
-    """Remove what is kept of an unfinished trial."""
-    for file in (checkpoint_path(path), rows_path(path)):
-        file.unlink(missing_ok=True)
-
-
-def unfinished(path: Path) -> dict[str, Any] | None:
-    """What the checkpoint of a trial says of where it comes from: config (JSON), seed, trial, version; None without one.
-
-    Raises
-    ------
-    BrokenFile
-        If the checkpoint, or the rows that belong to it, are damaged.
+    Attributes
+    ----------
+    trials : dict
+        For each request's name the numbers of the trials that still have to be run.
+    finished : dict
+        For each request's name the attributes of the others.
+    broken : list of str
+        Messages about files that cannot be read; their trials are run again.
+    damaged : list of Path
+        Trials whose checkpoints cannot be used.
+    reused : list of tuple of Path
+        Files of another run, and their names in this one.
     """
-    place = checkpoint_path(path)
-    if not place.exists():
-        return None
-    content = checkpoint.read(place)
-    if not rows_intact(rows_path(path), **content["rows"]):
-        raise BrokenFile(f"{rows_path(path)} does not hold the {content['rows']['count']:,} rows of its checkpoint")
-    origin: dict[str, Any] = content["origin"]
-    return origin
+
+    trials: dict[str, list[int]] = field(default_factory=dict)
+    finished: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    reused: list[tuple[Path, Path]] = field(default_factory=list)
 
 
-class RowFolder:
-    """Keeps the trials of one configuration in its row's folder; nothing else writes there.
+class RunFolder:
+    """The folder of a run; whoever runs into one, from whatever side, goes through this.
 
     Parameters
     ----------
-    out : Path
-        Folder of the run.
-    name : str
-        Name of the row's folder.
-    config : Config
-        Configuration of the trials.
+    path : Path or str
+        The folder, made when it is first locked; "~" is the user's home.
     seed : int
         Seed of the run.
-    learner : object
-        For the layout of recorded rows and the names of weights.
-    every : float
-        Seconds between checkpoints; 0: at every chance.
-    stop : threading.Event
-        Set when trials under way are to be left at a last checkpoint.
+    reuse : Path or str, optional
+        Folder of another run: its finished trials of the same experiment, seed and version are copied instead of run.
+
+    Raises
+    ------
+    ValueError
+        If there is no folder at `reuse`.
     """
 
-    def __init__(
-        self, out: Path, name: str, config: Config, seed: int, learner: Any, *, every: float, stop: threading.Event
-    ) -> None:
-        self.out, self.name, self.config, self.seed, self.learner = out, name, config, seed, learner
-        self.every, self.stop = every, stop
-        self._next = time.monotonic() + every  # a clock that nobody sets
-        self._rows: dict[int, Rows] = {}
+    def __init__(self, path: Path | str, seed: int, reuse: Path | str | None = None) -> None:
+        self.path, self.seed = absolute(path), seed
+        self.reuse = None if reuse is None else absolute(reuse)
+        self._verified: dict[tuple[Path, int, int], dict[str, Any]] = {}
+        if self.reuse is not None and not self.reuse.is_dir():
+            raise ValueError(f"reuse is {str(reuse)!r}; allowed: the folder of a run")
 
-    @property
-    def stopping(self) -> bool:
-        """Whether trials under way are to be left at a last checkpoint."""
-        return self.stop.is_set()
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[str]:
+        """Hold the folder's lock.
 
-    def due(self) -> bool:
-        """Whether it is time for a checkpoint, or for the last one."""
-        if time.monotonic() < self._next:
-            return self.stopping
-        self._next = time.monotonic() + self.every
-        return True
+        Its file says who holds it; whether somebody does is known to the operating system alone, which lets go of it when
+        the process ends in whatever way. A process number that another process has by now can therefore not deceive.
 
-    def append(self, trial: int, rows: Floats) -> None:
-        """Keep recorded rows, shape (row, value), of a trial under way."""
-        if len(rows):
-            self._file(trial).append(rows)
-
-    def _file(self, trial: int, **kept: int) -> Rows:
-        if trial not in self._rows:
-            path = rows_path(trial_path(self.out, self.name, trial))
-            self._rows[trial] = Rows(path, **({"width": self.learner.layout.width} | kept))
-        return self._rows[trial]
-
-    def load(self, trial: int) -> dict[str, Any] | None:
-        """Return the state that a trial's checkpoint holds; rows recorded after it are cut off.
+        Yields
+        ------
+        str
+            Who left the lock behind, "" if nobody did.
 
         Raises
         ------
-        BrokenFile
-            If the checkpoint is damaged.
+        FolderInUse
+            If another process, or another run of this one, holds it.
+        ValueError
+            If the folder cannot be written.
         """
-        path = checkpoint_path(trial_path(self.out, self.name, trial))
-        if not path.exists():
-            return None
-        content = checkpoint.read(path)
-        if content["rows"]["count"]:
-            self._file(trial, **content["rows"])
-        state: dict[str, Any] = content["state"]
-        return state
-
-    def save(self, trial: int, state: dict[str, Any]) -> None:
-        """Write a trial's checkpoint, after the rows recorded so far."""
-        rows = {"width": self.learner.layout.width, "count": 0, "crc": 0}
-        if trial in self._rows:
-            file = self._rows[trial]
-            file.sync()
-            rows |= {"count": file.count, "crc": file.crc}
-        origin = {"config": self.config.as_json(), "seed": self.seed, "trial": trial, "version": __version__}
-        path = checkpoint_path(trial_path(self.out, self.name, trial))
-        checkpoint.write(path, {"origin": origin, "rows": rows, "state": state})
-
-    def leave(self, trial: int) -> None:
-        """Close what is open of a trial that has been saved, for another thread to go on with it."""
-        if trial in self._rows:
-            self._rows.pop(trial).close()
-
-    def finish(self, result: Result, extra: dict[str, Any]) -> None:
-        """Write the file of an ended trial; `extra` becomes attributes. What was kept of it under way is removed."""
-        path = trial_path(self.out, self.name, result.trial)
+        place = self.path / LOCK
+        lock = FileLock(place, thread_local=False)
         try:
-            with TrialFile(path, self.learner.layout, self.config.task) as file:
-                if result.trial in self._rows:
-                    for rows in self._rows[result.trial].ordered():
-                        file.append(rows)
-                file.finish(self.name, self.config, self.learner, result, extra)
-        except RuntimeError as error:  # all that the netCDF library has to say of a full disk
-            free = shutil.disk_usage(path.parent).free
-            reason = f"cannot be written ({error}); its disk has {free / 1e6:.1f} MB left"
-            raise OSError(errno.EIO, reason, str(path)) from error
-        self.leave(result.trial)
-        discard(path)
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=False)
+        except Timeout:
+            holder = _holder(place) or "another process"
+            allowed = "another folder, or wait until it has ended"
+            raise FolderInUse(f"out is {str(self.path)!r}, in use by {holder}; allowed: {allowed}") from None
+        except OSError as error:
+            reason = f"out is {str(self.path)!r} ({error.strerror}); allowed: a folder that can be written"
+            raise ValueError(reason) from None
+        try:
+            left = _holder(place)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            place.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
+            yield left
+        finally:
+            with contextlib.suppress(OSError):
+                place.write_text("")
+            lock.release()
 
-    def close(self) -> None:
-        """Close all files; they stay."""
-        for rows in self._rows.values():
-            rows.close()
-        self._rows.clear()
+    def left(self, requests: Sequence[Request]) -> Left:
+        """Compare what the folder holds, and what can be reused, with what is asked for; nothing is changed.
+
+        Raises
+        ------
+        OtherOrigin
+            If it holds a trial, finished or not, of another experiment, seed or version.
+        """
+        found = Left()
+        for request in requests:
+            missing, finished = [], []
+            for trial in range(request.trials):
+                attrs = self._finished(request, trial, found)
+                if attrs is None:
+                    missing.append(trial)
+                    self._begun(request, trial, found)
+                else:
+                    finished.append(attrs)
+            found.trials[request.name], found.finished[request.name] = missing, finished
+        return found
+
+    def _finished(self, request: Request, trial: int, found: Left) -> dict[str, Any] | None:
+        """Attributes of a trial's file, here or in the folder to be reused."""
+        path, wanted = trial_path(self.path, request.name, trial), self._origin(request, trial)
+        if path.exists():
+            try:
+                attrs = self._attrs(path)
+            except BrokenFile as error:
+                found.broken.append(str(error))
+                return None
+            refuse_other(path, attrs, wanted)
+            return attrs
+        if self.reuse is not None:
+            other = trial_path(self.reuse, request.name, trial)
+            with contextlib.suppress(ValueError):  # broken, or of something else
+                attrs = self._attrs(other)
+                refuse_other(other, attrs, wanted)
+                found.reused.append((other, path))
+                return attrs
+        return None
+
+    def _attrs(self, path: Path) -> dict[str, Any]:
+        """Attributes of a trial's file; the whole file is read once."""
+        now = path.stat() if path.exists() else None
+        key = (path, now.st_mtime_ns, now.st_size) if now is not None else (path, 0, 0)
+        if key not in self._verified:
+            self._verified[key] = read_trial(path, verify=True)
+        return self._verified[key]
+
+    def _begun(self, request: Request, trial: int, found: Left) -> None:
+        """Look at what there is of an unfinished trial."""
+        path = trial_path(self.path, request.name, trial)
+        try:
+            begun = unfinished(path)
+        except BrokenFile as error:
+            found.broken.append(str(error))
+            found.damaged.append(path)
+            return
+        if begun is not None:
+            refuse_other(checkpoint_path(path), begun, self._origin(request, trial))
+
+    def _origin(self, request: Request, trial: int) -> dict[str, Any]:
+        config = replace(request.config, task=request.config.task.for_trial(trial))
+        return origin(config, self.seed, trial)
+
+    def begin(self, requests: Sequence[Request], left: Left) -> Manifest:
+        """Make the folder ready for what is left to do: the lock must be held.
+
+        What a killed run has left behind goes, reused trials come, and what is asked for is written into `run.json`.
+
+        Returns
+        -------
+        Manifest
+            All that the folder was ever asked for.
+        """
+        for path in left.damaged:
+            discard(path)
+        for source, path in left.reused:
+            with whole_or_absent(path) as part:
+                shutil.copyfile(source, part)
+        for folder in (self.path, *(self.path / request.name for request in requests)):
+            for file in folder.glob(".*.part"):
+                file.unlink()
+        for request in requests:
+            for attrs in left.finished[request.name]:
+                discard(trial_path(self.path, request.name, int(attrs["trial"])))
+            for trial in left.trials[request.name]:  # broken, and told of
+                trial_path(self.path, request.name, trial).unlink(missing_ok=True)
+        return remember(self.path, requests, self.seed)
+
+    def asked(self) -> Manifest:
+        """Return all that the folder was ever asked for.
+
+        Raises
+        ------
+        ValueError
+            If it has no `run.json`, or one that cannot be used.
+        """
+        return recall(self.path)
+
+
+def absolute(path: Path | str) -> Path:
+    """Return a path that stays the same when the working directory changes."""
+    return Path(os.path.abspath(Path(path).expanduser()))
+
+
+def _holder(lock: Path) -> str:
+    """Return what a lock's file says of the process that holds it, or was ended while it did; "" if nothing."""
+    try:
+        content = json.loads(lock.read_text() or "{}")
+        return f"process {content['pid']} on {content['host']} (since {content['since']})" if content else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -12,17 +12,16 @@ import numpy as np
 
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.threads import Standing
-from lstmsim.simulation.config import Config
+from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.one_by_one import simulation_for
-from lstmsim.trace.policy import Policy
+from lstmsim.simulation.policy import Policy
 
-_MEASURED = 0.3  # seconds, long against a stretch of steps
 _RECENT = 30.0  # seconds over which a rate is taken
 
 
 def expected_sequences(request: Request) -> float:
     """Training sequences that a trial of a row is expected to take: the paper's mean where it gives one, else the cap."""
-    cap = request.config.training.max_sequences
+    cap = request.config.stop.max_sequences
     return min(request.row.published.sequences or cap, cap)
 
 
@@ -59,12 +58,12 @@ class _Enough(Exception):
     """The measurement has taken long enough."""
 
 
-def measure(config: Config, lanes: int, seconds: float = _MEASURED) -> Cost:
+def measure(config: Experiment, lanes: int, seconds: float) -> Cost:
     """Run trials of a configuration for a moment, once everything is compiled; nothing is recorded or written.
 
     Parameters
     ----------
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     lanes : int
         Trials advanced together.
@@ -148,7 +147,7 @@ class Forecast:
         steps, under_way = 0.0, dict.fromkeys(self.requests, 0)
         for standing in standings:
             name, seen = standing.name, sum(standing.sequences)
-            cap = self.requests[name].config.training.max_sequences
+            cap = self.requests[name].config.stop.max_sequences
             length = standing.steps / seen if seen else self._length(name)
             for n in standing.sequences:
                 steps += (min(cap, max(self._sequences(name), 1.25 * n)) - n) * length

@@ -1,20 +1,37 @@
-"""What a person sees while trials run: bars on a terminal, lines elsewhere."""
+"""What a person sees while trials run: bars on a terminal or in a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
+import html
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from lstmsim.campaign.dask import Cluster
 from lstmsim.campaign.forecast import Forecast, duration
-from lstmsim.campaign.threads import Ensemble, Standing
+from lstmsim.campaign.run import Campaign
+from lstmsim.campaign.threads import Standing
 
 _LINE_EVERY = 5.0  # seconds between lines at first; a twentieth of the time passed later, at most the next
 _LINE_AT_MOST = 60.0
+
+
+class View(Protocol):
+    """Where progress is shown."""
+
+    def open(self, whole: str, total: int) -> None:
+        """Begin."""
+
+    def update(self, whole: str, done: int, rows: dict[str, tuple[str, int, int]]) -> None:
+        """Show the run, and for each row under way its text, trials ended and trials."""
+
+    def note(self, text: str) -> None:
+        """Say something that is to stay."""
+
+    def close(self) -> None:
+        """Take away what is not to stay."""
 
 
 class Display:
@@ -22,43 +39,33 @@ class Display:
 
     Parameters
     ----------
-    trials : Ensemble or Cluster
+    campaign : Campaign
         What runs.
-    console : Console
-        Where to show it.
-    forecast : Forecast
-        Trials asked for and ended before.
-    solved : int
-        How many of those that ended before were solved.
+    view : View, optional
+        Where to show it; nowhere if not given.
     """
 
-    def __init__(self, trials: Ensemble | Cluster, console: Console, forecast: Forecast, solved: int) -> None:
-        self.trials, self.console, self.forecast, self.solved = trials, console, forecast, solved
-        self.total = sum(request.trials for request in forecast.requests.values())
-        self.started = self.line_at = time.perf_counter()
-        self.bars: Progress | None = None
-        self.rows: dict[str, TaskID] = {}
-        if console.is_terminal and not console.quiet:
-            columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn())
-            self.bars = Progress(*columns, console=console, transient=True)
-            self.whole = self.bars.add_task(self._whole(0.0, None), total=self.total)
+    def __init__(self, campaign: Campaign, view: View | None) -> None:
+        self.campaign, self.view = campaign, view
+        self.forecast = Forecast(campaign.requests, campaign.left.finished)
+        self.total = sum(request.trials for request in campaign.requests)
+        self.solved = sum(attrs["status"] == "solved" for attrs in campaign.finished)
+        self.told = False  # that kernels are being compiled
 
     def __enter__(self) -> Display:
         """Begin to show."""
-        if self.bars is not None:
+        if self.view is not None:
             try:
-                self.bars.start()
+                self.view.open(self._whole(0.0, None), self.total)
             except BaseException:  # half begun, it has hidden the cursor already
-                self.bars.stop()
+                self.view.close()
                 raise
-        else:
-            self.console.print(self._whole(0.0, None), soft_wrap=True)
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        """Take the bars away."""
-        if self.bars is not None:
-            self.bars.stop()
+        """Take away what is not to stay."""
+        if self.view is not None:
+            self.view.close()
 
     @property
     def done(self) -> int:
@@ -67,42 +74,155 @@ class Display:
 
     def tick(self) -> None:
         """Show how things stand."""
-        now, standings = time.perf_counter(), self.trials.standings()
-        rate = self.forecast.rate(now, standings)
-        names = list(dict.fromkeys(standing.name for standing in standings))
-        if self.bars is None:
-            if now - self.line_at >= min(_LINE_AT_MOST, max(_LINE_EVERY, (now - self.started) / 20)):
-                self.line_at = now
-                rows = " | ".join(self._row(name, standings) for name in names) or "starting"
-                self.console.print(f"{rows}; {self._whole(rate, self.forecast.left(rate, standings))}", soft_wrap=True)
+        trials, now = self.campaign.trials, time.perf_counter()
+        if self.view is None or trials is None:
             return
-        for name in self.rows.keys() - set(names):
-            self.bars.remove_task(self.rows.pop(name))
-        for name in names:
-            if name not in self.rows:
-                self.rows[name] = self.bars.add_task("", total=self.forecast.requests[name].trials)
-            ended = len(self.forecast.ended[name])
-            self.bars.update(self.rows[name], description=self._row(name, standings), completed=ended)
-        left = self.forecast.left(rate, standings)
-        self.bars.update(self.whole, description=self._whole(rate, left), completed=self.done)
+        if trials.compiling:
+            text = f"compiling kernels for {trials.compiling} (once, about half a minute for a method)"
+            if not self.told:
+                self.told = True
+                self.view.note(text)
+            self.view.update(text, self.done, {})
+            return
+        standings = trials.standings()
+        rate = self.forecast.rate(now, standings)
+        names = dict.fromkeys(standing.name for standing in standings)
+        rows = {
+            name: (_row(name, standings), len(self.forecast.ended[name]), self.forecast.requests[name].trials)
+            for name in names
+        }
+        self.view.update(self._whole(rate, self.forecast.left(rate, standings)), self.done, rows)
 
     def ended(self, name: str, result: Any) -> None:
         """Count a trial that has ended."""
         self.forecast.end(name, result.sequences, result.steps)
         self.solved += result.status == "solved"
-        if result.status == "diverged":
-            self.console.print(f"[yellow]row {name}, trial {result.trial}: diverged at sequence {result.sequences:,}[/]")
+        if result.status == "diverged" and self.view is not None:
+            self.view.note(f"row {name}, trial {result.trial}: diverged at sequence {result.sequences:,}")
 
     def _whole(self, rate: float, left: float | None) -> str:
         """The run in figures."""
         text = f"{self.done}/{self.total} ended, {self.solved} solved, {rate / 1e6:.1f} M steps/s"
         return text if left is None else f"{text}, about {duration(left)} left"
 
-    def _row(self, name: str, standings: list[Standing]) -> str:
-        """The trials of a row that are under way, in figures."""
-        ours = [standing for standing in standings if standing.name == name]
-        sequences = max((n for standing in ours for n in standing.sequences), default=0)
-        errors = [error for standing in ours for error in standing.errors]
-        correct = [fraction for standing in ours for fraction in standing.correct]
-        means = f"error {np.mean(errors):.4f}, {np.mean(correct):.1%} correct" if errors else "error -, - correct"
-        return f"{name}: {sequences:,} sequences, {means}"
+
+def _row(name: str, standings: list[Standing]) -> str:
+    """The trials of a row that are under way, in figures."""
+    ours = [standing for standing in standings if standing.name == name]
+    sequences = max((n for standing in ours for n in standing.sequences), default=0)
+    errors = [error for standing in ours for error in standing.errors]
+    correct = [fraction for standing in ours for fraction in standing.correct]
+    means = f"error {np.mean(errors):.4f}, {np.mean(correct):.1%} correct" if errors else "error -, - correct"
+    return f"{name}: {sequences:,} sequences, {means}"
+
+
+class Bars:
+    """Bars on a terminal, which vanish at the end."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        self.console, self.bars = console, Progress(*columns, console=console, transient=True)
+        self.rows: dict[str, TaskID] = {}
+
+    def open(self, whole: str, total: int) -> None:
+        """Begin."""
+        self.whole = self.bars.add_task(whole, total=total)
+        self.bars.start()
+
+    def update(self, whole: str, done: int, rows: dict[str, tuple[str, int, int]]) -> None:
+        """Show a bar for the run and one for each row."""
+        for name in self.rows.keys() - rows.keys():
+            self.bars.remove_task(self.rows.pop(name))
+        for name, (text, ended, trials) in rows.items():
+            if name not in self.rows:
+                self.rows[name] = self.bars.add_task("", total=trials)
+            self.bars.update(self.rows[name], description=text, completed=ended)
+        self.bars.update(self.whole, description=whole, completed=done)
+
+    def note(self, text: str) -> None:
+        """Say something above the bars."""
+        self.console.print(text, style="yellow", markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self.bars.stop()
+
+
+class Lines:
+    """Lines, where there is no terminal: often at first, then less often."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.began = self.latest = time.perf_counter()
+        self.said = ""
+
+    def open(self, whole: str, total: int) -> None:
+        """Write the first line."""
+        self.note(whole)
+
+    def update(self, whole: str, done: int, rows: dict[str, tuple[str, int, int]]) -> None:
+        """Write a line, if it is time to."""
+        now = time.perf_counter()
+        if whole != self.said and now - self.latest >= min(_LINE_AT_MOST, max(_LINE_EVERY, (now - self.began) / 20)):
+            self.latest, self.said = now, whole
+            self.note("; ".join(filter(None, (" | ".join(text for text, _, _ in rows.values()), whole))))
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self.said = text
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the lines."""
+
+
+class Notebook:
+    """A bar below a notebook's cell."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.handle: Any = None
+        self.latest = 0.0
+
+    def open(self, whole: str, total: int) -> None:
+        """Make the bar."""
+        from IPython.display import display
+
+        self.total = total
+        self.handle = display(self._content(whole, 0), raw=True, display_id=True)
+
+    def update(self, whole: str, done: int, rows: dict[str, tuple[str, int, int]]) -> None:
+        """Move the bar, at most twice a second."""
+        if time.perf_counter() - self.latest > 0.5:
+            self.latest = time.perf_counter()
+            self.handle.update(self._content("\n".join([whole, *(text for text, _, _ in rows.values())]), done), raw=True)
+        self.last = whole, done
+
+    def note(self, text: str) -> None:
+        """Keep a line below the bar."""
+        self.notes.append(text)
+
+    def close(self) -> None:
+        """Leave the notes alone."""
+        if self.handle is not None:
+            notes = "\n".join(self.notes)
+            self.handle.update(
+                {"text/plain": notes, "text/html": f"<pre>{html.escape(notes)}</pre>" if notes else ""}, raw=True
+            )
+
+    def _content(self, text: str, done: int) -> dict[str, str]:
+        text = "\n".join([text, *self.notes])
+        bar = f'<progress value="{done}" max="{self.total}"></progress>'
+        return {"text/plain": text, "text/html": f"{bar}<pre>{html.escape(text)}</pre>"}
+
+
+def view_of(progress: bool | None) -> View | None:
+    """Return what suits the place: a bar in a notebook or on a terminal; elsewhere lines if wanted, else nothing."""
+    if progress is False:
+        return None
+    console = Console(stderr=True, highlight=False)
+    if console.is_jupyter:
+        return Notebook()
+    if console.is_terminal:
+        return Bars(console)
+    return Lines(console) if progress else None

@@ -1,4 +1,4 @@
-"""What somebody asks for: rows with changes, from the command line or a run file."""
+"""What somebody asks for: rows and experiments with changes, from Python, the command line or a run file."""
 
 from __future__ import annotations
 
@@ -7,55 +7,86 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lstmsim.paper import Row, row
-from lstmsim.simulation.config import Config, speakable
+from lstmsim.checks import Field, Whole, check, refusal
+from lstmsim.paper import Published, Row, Table, row
+from lstmsim.simulation.config import Experiment
 
+Trials = Annotated[Whole, Field(ge=1, le=10_000)]
 _KEYS = {"row", "trials", "set", "reading", "name"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One row to run.
+    """Trials of one experiment.
 
     Attributes
     ----------
     name : str
-        Folder of the row's trials within the run.
+        Folder of the trials within the run.
     row : Row
-        The row.
-    config : Config
-        Its configuration with the changes asked for.
+        The row of the paper, or one made for an experiment that is in none.
+    config : Experiment
+        The experiment with the changes asked for.
     trials : int
         Number of trials.
     changes : dict
         What was changed.
     reading : str
         The reading's name, "" for the literal one.
+    own : bool
+        The experiment stands in no table.
     """
 
     name: str
     row: Row
-    config: Config
+    config: Experiment
     trials: int
     changes: dict[str, Any]
     reading: str = ""
+    own: bool = False
 
 
-def from_rows(names: Sequence[str], trials: int | None, changes: Mapping[str, Any]) -> tuple[str, list[Request]]:
-    """Rows named on the command line, all with the same changes; also a name for the run.
+def requested(
+    experiments: str | Experiment | Sequence[str | Experiment], trials: int | None, changes: Mapping[str, Any]
+) -> list[Request]:
+    """Return requests for rows by their ids and for experiments, all with the same changes.
+
+    Parameters
+    ----------
+    experiments : str, Experiment, or sequence of them
+        What to run.
+    trials : int, optional
+        Number of trials; each row's own if not given.
+    changes : mapping
+        Settings that differ.
 
     Raises
     ------
     ValueError
-        For an unknown row or key, or a value that is not allowed.
+        For an unknown row or key, a value that is not allowed, or a name that stands twice.
     """
-    requests = {}
-    for name in names:
-        found = row(name)
-        requests[name] = Request(name, found, found.config.with_settings(changes), trials or found.trials, dict(changes))
-    return "+".join(requests), list(requests.values())
+    several = [experiments] if isinstance(experiments, str | Experiment) else experiments
+    if not isinstance(several, Sequence) or not several:
+        raise refusal("experiment", several, "a row's id, an Experiment, or several of them")
+    requests: dict[str, Request] = {}
+    for one in several:
+        if not isinstance(one, str | Experiment):
+            raise refusal("experiment", one, "a row's id or an Experiment")
+        found = row(one) if isinstance(one, str) else own_row(one)
+        count = found.trials if trials is None else check("trials", trials, Trials)
+        if found.id in requests and requests[found.id].row != found:
+            raise refusal("name", found.id, "a name of its own for each experiment")
+        config, own = found.config.with_settings(changes), not isinstance(one, str)
+        requests[found.id] = Request(found.id, found, config, count, dict(changes), own=own)
+    return list(requests.values())
+
+
+def own_row(experiment: Experiment) -> Row:
+    """Return an experiment as a row of no table, beside which no figures were published."""
+    title = f"{experiment.task.name}, {experiment.learner}"
+    return Row(str(experiment.name), Table("Experiments of one's own"), title, 8, experiment, Published())
 
 
 def from_file(path: Path, trials: int | None, changes: Mapping[str, Any]) -> tuple[str, list[Request]]:
@@ -77,8 +108,10 @@ def from_file(path: Path, trials: int | None, changes: Mapping[str, Any]) -> tup
         ) from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"run file {str(path)!r} is no TOML ({error}); allowed: a TOML file") from None
-    if not speakable(content):
-        raise ValueError(f"run file {str(path)!r} holds a number of thousands of digits; allowed: up to 64 bits")
+    try:
+        repr(content)
+    except (ValueError, RecursionError):  # Python does not print numbers of more than 4300 digits
+        raise ValueError(f"run file {str(path)!r} holds a number of thousands of digits; allowed: up to 64 bits") from None
     if unknown := sorted(set(content) - {"rows", "title"}):
         raise ValueError(f"run file {str(path)!r}: unknown key {unknown[0]!r}; allowed: rows, title")
     entries = content.get("rows")

@@ -10,15 +10,16 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from lstmsim.campaign import memory
-from lstmsim.campaign.folder import RowFolder
+from lstmsim.campaign import machine
+from lstmsim.campaign.trials import RowFolder
+from lstmsim.kernels.compile import compiling
 from lstmsim.kernels.scores import Progress
 from lstmsim.learners import learner
-from lstmsim.simulation.config import Config
+from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
+from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result, TrialQueue
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import provenance
 
 LANES = 8  # trials that go together before a second thread is used: a step of eight takes hardly longer than one of four
@@ -34,7 +35,7 @@ class Job:
     ----------
     name : str
         Name of the row's folder.
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     trials : list of int
         Numbers of the trials.
@@ -43,7 +44,7 @@ class Job:
     """
 
     name: str
-    config: Config
+    config: Experiment
     trials: list[int]
     changed: str = ""
 
@@ -83,7 +84,7 @@ class _Group:
     """Trials of a job that share one task."""
 
     job: Job
-    config: Config
+    config: Experiment
     trials: list[int]
 
     def __post_init__(self) -> None:
@@ -97,11 +98,11 @@ class _Group:
     @property
     def pauses(self) -> bool:
         """Whether weights are tested so often that much of the time is Python's, which one thread at a time can have."""
-        training = self.config.training
-        return any(stage.test for stage in training.stages) and training.test_every * self.config.task.max_length < _SELDOM
+        stop = self.config.stop
+        return any(stage.test for stage in stop.conditions) and stop.test_every * self.config.task.max_length < _SELDOM
 
 
-def same_task(jobs: list[Job]) -> list[tuple[Job, Config, list[int]]]:
+def same_task(jobs: list[Job]) -> list[tuple[Job, Experiment, list[int]]]:
     """Split jobs into trials that share one task: job, configuration with that task, numbers of the trials.
 
     The longest come first, or one of them would be left over for one thread at the end.
@@ -112,7 +113,19 @@ def same_task(jobs: list[Job]) -> list[tuple[Job, Config, list[int]]]:
         for trial in job.trials:
             tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
         groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
-    return sorted(groups, key=lambda group: -group[1].training.max_sequences * group[1].task.max_length)
+    return sorted(groups, key=lambda group: -group[1].stop.max_sequences * group[1].task.max_length)
+
+
+COMPILER = "lstmsim-compiler"
+
+
+def warm_up(config: Experiment, lanes: int) -> None:
+    """Run a trial of one sequence and one test, which needs every kernel that the experiment needs; nothing is kept."""
+    conditions = tuple(replace(stage, test=min(stage.test, 1)) for stage in config.stop.conditions)
+    stop = replace(config.stop, wrong=0, error=None, test=0, stages=conditions, max_sequences=1, test_every=1, final_test=1)
+    simulation = simulation_for(replace(config, stop=stop), 0, lanes, Policy())
+    for _ in simulation.run(iter([0])):
+        pass
 
 
 class TrialsFailed(RuntimeError):
@@ -157,6 +170,7 @@ class Ensemble:
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation | OneByOne]] = {}
         self.results: SimpleQueue[tuple[str, Result | BaseException | None]] = SimpleQueue()
+        self._preparing = ""  # the job whose kernels are being loaded or compiled
         self._stop = threading.Event()
         self._extra: dict[str, str] = {}
         self._untouched = list(self.groups)
@@ -174,27 +188,23 @@ class Ensemble:
         ValueError
             If a configuration cannot be run, or does not fit into memory; the message names the row.
         """
-        total = memory.installed()
+        total = machine.memory()
         for group in {group.job.name: group for group in self.groups}.values():
             name, width = group.job.name, self.width(group, self.share)
             try:
-                with memory.at_most(total // self.workers):
-                    self._simulation(group, width)
+                with machine.at_most(total // self.workers):
+                    simulation_for(group.config, self.seed, width, self.policy)
             except MemoryError as error:
                 sizes = f"{width} trials at once on each of {self.workers} threads"
                 raise ValueError(
                     f"row {name} with {group.job.changed or 'its settings'}, {sizes}, does not fit into memory ({error}); "
-                    f"allowed: smaller sizes, --lanes or --workers, for {total / 2**30:.1f} GiB"
+                    f"allowed: smaller sizes, lanes or workers, for {total / 2**30:.1f} GiB"
                 ) from None
 
     @property
     def share(self) -> int:
         """Threads that take part in a group."""
         return max(1, self.workers // max(1, len(self.groups)))
-
-    def _simulation(self, group: _Group, width: int) -> Any:
-        """What runs the trials of a group."""
-        return simulation_for(group.config, self.seed, width, self.policy)
 
     def width(self, group: _Group, share: int) -> int:
         """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16 if they are used."""
@@ -215,6 +225,7 @@ class Ensemble:
         TrialsFailed
             If a thread raised an error, its cause; the others have stopped by then.
         """
+        self._compile(on_tick, tick)
         threads = [threading.Thread(target=self._work, args=(n, self.share), daemon=True) for n in range(self.workers)]
         failure: TrialsFailed | None = None
         self._extra = provenance()
@@ -241,6 +252,32 @@ class Ensemble:
                 thread.join()
         if failure is not None:
             raise failure
+
+    @property
+    def compiling(self) -> str:
+        """The job whose kernels are being compiled, before any trial begins."""
+        return self._preparing if compiling() else ""
+
+    def _compile(self, on_tick: Callable[[], None], tick: float) -> None:
+        """Have all kernels compiled before the first trial begins: no trial's time counts it.
+
+        The thread that does it touches no file, so that whoever is interrupted here need not wait for it.
+        """
+        compiled = threading.Event()
+
+        def work() -> None:
+            try:
+                for group in {group.job.name: group for group in self.groups}.values():
+                    self._preparing = group.job.name
+                    with contextlib.suppress(Exception):  # a trial meets the same, and is reported
+                        warm_up(group.config, self.width(group, self.share))
+            finally:
+                self._preparing = ""
+                compiled.set()
+
+        threading.Thread(target=work, name=COMPILER, daemon=True).start()
+        while not compiled.wait(tick):
+            on_tick()
 
     def standings(self) -> list[Standing]:
         """How the trials under way stand, for each thread."""
@@ -282,7 +319,7 @@ class Ensemble:
         """Run the trials of one group that this thread gets hold of."""
         if not len(group.waiting):
             return
-        simulation = self._simulation(group, self.width(group, share))
+        simulation = simulation_for(group.config, self.seed, self.width(group, share), self.policy)
         self.running[number] = group.job.name, simulation
         name, every = group.job.name, self.checkpoint_every
         folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)

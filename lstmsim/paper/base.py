@@ -20,7 +20,7 @@ from typing import Any
 
 from lstmsim.checks import refusal, shown, unknown
 from lstmsim.learners.base import learner
-from lstmsim.simulation.config import Config, Training
+from lstmsim.simulation.config import Experiment, StoppingRule
 from lstmsim.tasks.base import Task
 
 
@@ -88,7 +88,7 @@ class Row:
         The task in words.
     trials : int
         Number of trials.
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     published : Published
         The figures beside which ours are shown.
@@ -98,19 +98,20 @@ class Row:
     table: Table
     title: str
     trials: int
-    config: Config
+    config: Experiment
     published: Published
 
 
-def configuration(name: str, task: Task, training: Training, **settings: Any) -> Config:
+def configuration(name: str, task: Task, stop: StoppingRule, **settings: Any) -> Experiment:
     """Return a learner's configuration for a task, which decides the numbers of input and output units."""
-    return Config(task, name, learner(name).Settings(n_inputs=task.n_inputs, n_outputs=task.n_outputs, **settings), training)
+    sizes = {"n_inputs": task.n_inputs, "n_outputs": task.n_outputs}
+    return Experiment(task, (name, learner(name).Settings(**sizes, **settings)), stop)
 
 
 def with_exact_gradient(row: Row, max_sequences: int) -> Row:
     """Return a row of the LSTM with its full gradient, which the paper says makes no significant difference; 10 trials."""
-    training = replace(row.config.training, max_sequences=max_sequences)
-    config = replace(row.config, learner="exact_lstm", training=training)
+    stop = replace(row.config.stop, max_sequences=max_sequences)
+    config = replace(row.config, learner="exact_lstm", stop=stop)
     return replace(row, id=f"{row.id}-exact", title=f"{row.title}, exact gradient", trials=10, config=config)
 
 

@@ -9,7 +9,7 @@ sequence takes 27 and 175 us (RTRL, 3 and 12 hidden units), 7 (Elman), 81 (exact
 from __future__ import annotations
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register, with_exact_gradient
-from lstmsim.simulation.config import Stage, Training
+from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.reber import Reber
 
 TABLE = Table(
@@ -23,7 +23,7 @@ TABLE = Table(
 def reber() -> list[Row]:
     """Rows of the LSTM with 3 blocks of 2 and 4 of 1, of RTRL, Elman's net, the exact gradient, and cascade-correlation."""
     rows = []
-    training = Training((Stage("solved", 1, test=512),), max_sequences=200_000, test_every=100, final_test=256)
+    training = StoppingRule(test=512, max_sequences=200_000, test_every=100, final_test=256)
     for number, (blocks, size, alpha, solved, mean) in enumerate(
         (
             (4, 1, 0.1, 1.0, 39_740),
@@ -41,8 +41,8 @@ def reber() -> list[Row]:
         rows.append(Row(f"1-{number}", TABLE, title, 30, config, Published(solved, mean)))
     exact = with_exact_gradient(rows[-1], 60_000)
 
-    def rival(cap: int, wrong: int = 1) -> Training:
-        return Training((Stage("solved", wrong, test=512),), max_sequences=cap, test_every=1000, final_test=256)
+    def rival(cap: int, wrong: int = 0) -> StoppingRule:
+        return StoppingRule(wrong, test=512, max_sequences=cap, test_every=1000, final_test=256)
 
     for hidden, alpha, mean, cap in ((3, 0.05, 173_000, 500_000), (12, 0.1, 25_000, 200_000)):
         config = configuration("rtrl", Reber(), rival(cap), n_hidden=hidden, learning_rate=alpha)
@@ -52,11 +52,11 @@ def reber() -> list[Row]:
     for name, task, training, trials, title, published in (
         ("1-elman", Reber(), rival(200_000), 30, "embedded Reber grammar", Published(0.0)),
         ("1-elman-plain", Reber(embedded=False), rival(100_000), 10, "plain Reber grammar", Published()),
-        ("1-elman-biased", Reber(first_branch=0.7), rival(300_000, 52), 10, "90 % of biased embedded grammar", Published()),
+        ("1-elman-biased", Reber(first_branch=0.7), rival(300_000, 51), 10, "90 % of biased embedded grammar", Published()),
     ):
         config = configuration("elman", task, training, n_hidden=15)
         rows.append(Row(name, TABLE, f"{title}, Elman net, 15 hidden units", trials, config, published))
     # It gives up after 15 hidden units, at about 350,000 presentations.
-    config = configuration("cascade", Reber(), Training((Stage("solved", 1, test=512),), 1_000_000, final_test=512))
+    config = configuration("cascade", Reber(), StoppingRule(test=512, max_sequences=1_000_000, final_test=512))
     title = "embedded Reber grammar, 7-9 hidden units"
     return [*rows, exact, Row("1-rcc", TABLE, title, 30, config, Published(0.5, 182_000))]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register
-from lstmsim.simulation.config import Stage, Training
+from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.base import Task
 from lstmsim.tasks.distractors import Distractors
 from lstmsim.tasks.lag_sequences import LocalRegularities, NoiseFree
@@ -32,7 +32,7 @@ def long_lags() -> list[Row]:
 
 
 def _lstm() -> list[Row]:
-    training = Training((Stage("solved", 1, test=10_000),), max_sequences=150_000, test_every=100, error_bound=0.25)
+    training = StoppingRule(test=10_000, max_sequences=150_000, test_every=100, error_bound=0.25)
     net = {
         "topology": "B",
         "bias": "none",
@@ -55,7 +55,7 @@ def _lstm() -> list[Row]:
 
 
 def _distractors() -> list[Row]:
-    training = Training((Stage("solved", 1, test=10_000),), max_sequences=300_000, test_every=500, error_bound=0.2)
+    training = StoppingRule(test=10_000, max_sequences=300_000, test_every=500, error_bound=0.2)
     net: dict[str, Any] = {"n_blocks": 2, "block_size": 1, "bias": "none", "init_range": 0.2, "learning_rate": 0.01}
     rows = []
     for number, (q, p, mean) in enumerate(
@@ -88,7 +88,7 @@ def _gradients() -> list[Row]:
         ("rtrl-p100", "rtrl", 100, 1.0, 500_000, Published(0.0)),
         ("bptt", "bptt", 100, 1.0, 500_000, Published(0.0)),
     ):
-        training = Training((Stage("solved", 1, test=10_000),), max_sequences=cap, test_every=1000, error_bound=0.25)
+        training = StoppingRule(test=10_000, max_sequences=cap, test_every=1000, error_bound=0.25)
         config = configuration(learner, NoiseFree(p), training, n_hidden=1, topology="direct", learning_rate=alpha)
         title = f"noise-free sequences, p={p}, {learner.upper()}, alpha {alpha}"
         rows.append(Row(f"2a-{name}", TABLE_2, title, 18, config, published))
@@ -99,7 +99,7 @@ def _chunker() -> list[Row]:
     """The paper's nets (10506 weights in the automatizer), and a reading of them that learns 2a."""
 
     def row(name: str, title: str, task: Task, cap: int, published: Published, **settings: Any) -> Row:
-        training = Training((Stage("solved", 1, test=10_000),), cap, test_every=500, final_test=256, error_bound=0.25)
+        training = StoppingRule(test=10_000, max_sequences=cap, test_every=500, final_test=256, error_bound=0.25)
         return Row(name, TABLE_2, title, 18, configuration("chunker", task, training, **settings), published)
 
     four = {"n_hidden": 4, "chunker_hidden": 4, "chunker_shortcuts": False}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register, with_exact_gradient
-from lstmsim.simulation.config import Stage, Training
+from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.adding import Adding
 
 TABLE = Table("Table 7: adding")
@@ -12,7 +12,7 @@ TABLE = Table("Table 7: adding")
 @register
 def adding() -> list[Row]:
     """Rows 4-1 to 4-3, and 4-1 with the exact gradient."""
-    training = Training((Stage("solved", 1, error=0.01),), max_sequences=5_000_000)
+    training = StoppingRule(error=0.01, max_sequences=5_000_000)
     net = {"n_blocks": 2, "block_size": 2, "input_gate_bias": [-3, -6], "learning_rate": 0.5}
     rows = []
     for number, (T, mean, wrong) in enumerate(((100, 74_000, 1), (500, 209_000, 0), (1000, 853_000, 1)), start=1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register, with_exact_gradient
-from lstmsim.simulation.config import Stage, Training
+from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.temporal_order import TemporalOrder
 
 TABLE = Table("Table 9: temporal order")
@@ -12,7 +12,7 @@ TABLE = Table("Table 9: temporal order")
 @register
 def temporal_order() -> list[Row]:
     """Rows 6a and 6b, and 6a with the exact gradient."""
-    training = Training((Stage("solved", 1, error=0.1),), max_sequences=3_000_000, error_bound=0.1)
+    training = StoppingRule(error=0.1, max_sequences=3_000_000, error_bound=0.1)
     two = {"n_blocks": 2, "block_size": 2, "input_gate_bias": [-2, -4], "learning_rate": 0.5}
     three = {"n_blocks": 3, "block_size": 2, "input_gate_bias": [-2, -4, -6], "learning_rate": 0.1}
     a = Row(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register
-from lstmsim.simulation.config import Stage, Training
+from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.adding import Adding
 from lstmsim.tasks.base import Task
 from lstmsim.tasks.latch import Latch, Parity
@@ -31,7 +31,7 @@ def outside() -> list[Row]:
 
 
 def _chunker() -> Row:
-    training = Training((Stage("solved", 1, test=100),), 3_500, window=100, test_every=50, final_test=100, error_bound=0.3)
+    training = StoppingRule(test=100, max_sequences=3_500, window=100, test_every=50, final_test=100, error_bound=0.3)
     config = configuration("chunker", Stream(), training, n_hidden=4, chunker_hidden=4, imitated="state")
     title = "20-step stream of Schmidhuber (1992), 10 strings a sequence"
     return Row("chunker-control", TABLE, title, 17, config, Published(1.0))
@@ -39,7 +39,7 @@ def _chunker() -> Row:
 
 def _guessing() -> list[Row]:
     def guess(name: str, title: str, trials: int, task: Task, cap: int, mean: float | None, **settings: Any) -> Row:
-        config = configuration("guessing", task, Training((Stage("solved", 1),), max_sequences=cap), **settings)
+        config = configuration("guessing", task, StoppingRule(max_sequences=cap), **settings)
         published = Published(None if mean is None else 1.0, mean)
         return Row(f"guess-{name}", TABLE, f"weights guessed: {title}", trials, config, published)
 

@@ -175,4 +175,4 @@ def _settings(result: RowResult) -> dict[str, list[tuple[str, str, str | None]]]
 def _stage(stage: dict[str, Any]) -> str:
     where = f"{stage['test']:,} test sequences" if stage["test"] else "the latest training sequences"
     error = f", mean error below {stage['error']:g}" if stage["error"] is not None else ""
-    return f"fewer than {stage['fewer_wrong']} wrong of {where}{error}"
+    return f"at most {stage['wrong']} wrong of {where}{error}"

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from lstmsim import plots
-from lstmsim.campaign.folder import trial_path
+from lstmsim.campaign.trials import trial_path
 from lstmsim.learners.base import learner
 from lstmsim.plots.styles import PALETTE, legend_above
 from lstmsim.report.results import RowResult
@@ -181,7 +181,7 @@ def _learning(out: Path, result: RowResult) -> Picture | None:
         grid[trial, : len(table)] = table
     columns = {name: (("trial", "window"), grid[:, :, i], v.attrs) for i, (name, v) in enumerate(PROGRESS.items())}
     figure, ax = _figure(3.4)
-    bound = None if result.rule.squared_error else result.rule.stages[-1].error
+    bound = None if result.rule.squared_error else result.rule.conditions[-1].error
     plots.learning_curve(xr.Dataset(columns), ax=ax, bound=bound, paper=result.request.row.published.sequences)
     _legend(ax)
     last = [table[-1] for table in tables if len(table)]

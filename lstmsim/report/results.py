@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from lstmsim.campaign.folder import trial_path
 from lstmsim.campaign.manifest import recall
 from lstmsim.campaign.requests import Request
+from lstmsim.campaign.trials import trial_path
 from lstmsim.report.text import value_text
-from lstmsim.simulation.config import Training
+from lstmsim.simulation.config import StoppingRule
 from lstmsim.trace.summary import STATUSES, BrokenFile, of_trials, read_trial
 
 
@@ -119,14 +119,14 @@ class RowResult:
         return Reached(counts.size, self.n, float(counts.mean()), int(counts.min()), int(counts.max()))
 
     @property
-    def rule(self) -> Training:
+    def rule(self) -> StoppingRule:
         """The stopping rule."""
-        return self.request.config.training
+        return self.request.config.stop
 
     @property
     def stages(self) -> list[str]:
         """Names of the stages of the stopping rule but the last."""
-        return [stage.name for stage in self.rule.stages[:-1]]
+        return [stage.name for stage in self.rule.conditions[:-1]]
 
     @property
     def cap(self) -> int:

@@ -1,122 +1,165 @@
-"""What a run may say: the settings of a row, how they are parsed, and what is refused."""
+"""What is simulated: an experiment is a task, a learner with its settings, and a stopping rule."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import hashlib
 import json
 import re
 import tomllib
-import types
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Annotated, Any
 
-import pydantic
+import numpy as np
+
+from lstmsim.checks import Field, Flag, Real, Whole, check, refusal, settings, shown, unknown
+from lstmsim.learners import learner, learners
+from lstmsim.learners.base import Learner
+from lstmsim.tasks.base import Task
+
+Tests = Annotated[Whole, Field(ge=0, le=1_000_000)]
+Wrong = Annotated[Whole, Field(ge=0, le=1_000_000)]
+Error = Annotated[Real, Field(ge=0)]
 
 
-@dataclass(frozen=True)
+@settings
 class Stage:
-    """One condition of a stopping rule; the trial is solved when its last stage is reached.
+    """One of several conditions that a trial meets one after another.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Name under which the number of sequences is kept.
-    fewer_wrong : int
-        Fewer than this many sequences may be wrong, of `test` fresh ones with frozen weights, or of the latest
-        `window` training sequences if `test` is 0.
-    test : int
-        Test sequences; 0: judged on the training sequences while learning goes on.
-    error : float, optional
-        Bound of the mean absolute error over the same sequences.
+    wrong, error, test
+        As in `StoppingRule`.
     """
 
     name: str
-    fewer_wrong: int
-    test: int = 0
-    error: float | None = None
+    _: KW_ONLY
+    wrong: Wrong = 0
+    error: Error | None = None
+    test: Tests = 0
 
 
-@dataclass(frozen=True)
-class Training:
-    """How a trial is run, judged and stopped.
+@settings
+class StoppingRule:
+    """When a trial is solved, when it gives up, and how it is tested.
 
-    Attributes
+    Parameters
     ----------
-    stages : tuple of Stage
-        The stopping rule.
-    max_sequences : int
-        Training sequences after which a trial gives up.
+    wrong : int
+        A trial is solved when at most this many of its latest `window` training sequences are wrong, or of `test` fresh
+        ones with frozen weights.
+    error : float, optional
+        And when the mean absolute error over the same sequences is below this bound.
     window : int
         Latest training sequences over which errors and correctness are averaged.
+    test : int
+        Fresh sequences that decide; 0: the training sequences do, while learning goes on.
+    test_every : int
+        Training sequences between such tests.
+    max_sequences : int
+        Training sequences after which a trial gives up.
+    stages : tuple of Stage
+        Several conditions, the last of which solves, instead of `wrong`, `error` and `test`.
     error_bound : float
         Bound whose first crossing by the mean absolute and the mean squared error is kept as a milestone.
-    test_every : int
-        Training sequences between tests with frozen weights.
     final_test : int
-        Fresh test sequences after success.
+        Fresh sequences on which the weights that training ended with are tested.
     squared_error : bool
-        Reading: the mean error of the stopping rule is the squared one.
+        Reading: the mean error that decides is the squared one.
     """
 
-    stages: tuple[Stage, ...]
-    max_sequences: int = 5_000_000
-    window: int = 2000
-    error_bound: float = 0.01
-    test_every: int = 1000
-    final_test: int = 2560
-    squared_error: bool = False
+    wrong: Wrong = 0
+    error: Error | None = None
+    window: Annotated[Whole, Field(ge=1, le=1_000_000)] = 2000
+    test: Tests = 0
+    test_every: Annotated[Whole, Field(ge=1, le=10**9)] = 1000
+    max_sequences: Annotated[Whole, Field(ge=1, le=10**12)] = 5_000_000
+    _: KW_ONLY
+    stages: tuple[Stage, ...] = ()
+    error_bound: Annotated[Real, Field(gt=0)] = 0.01
+    final_test: Tests = 2560
+    squared_error: Flag = False
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("max_sequences", 1, 10**12),
-            ("window", 1, 1_000_000),
-            ("test_every", 1, 10**9),
-            ("final_test", 0, 1_000_000),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}; allowed: {low} to {high:,}")
-        if not self.error_bound > 0:
-            raise ValueError(f"error_bound is {self.error_bound}; allowed: above 0")
+        for name, usual in (("wrong", 0), ("error", None), ("test", 0)):
+            if self.stages and getattr(self, name) != usual:
+                raise refusal(name, getattr(self, name), f"{usual} beside stages, which have their own")
+
+    @property
+    def conditions(self) -> tuple[Stage, ...]:
+        """The stages; one called "solved" where there is no more than one condition."""
+        return self.stages or (Stage("solved", wrong=self.wrong, error=self.error, test=self.test),)
 
 
 @dataclass(frozen=True)
-class Config:
-    """Everything that determines a trial besides its seed and number.
+class Experiment:
+    """Everything that determines a trial besides its seed and number; sizes of the net come from the task.
 
-    Attributes
+    Parameters
     ----------
     task : Task
         The task with its parameters.
-    learner : str
-        Name in `lstmsim.learners.LEARNERS`.
-    settings : object
-        The learner's settings, a frozen dataclass.
-    training : Training
-        How trials are run, judged and stopped.
+    learner : LearnerSettings, tuple or str
+        The learner's settings; (name, settings) where several learners have settings of that kind; or the name alone,
+        beside `settings`. Kept as the name.
+    stop : StoppingRule
+        How trials are judged and stopped.
+    name : str, optional
+        Name of the folder and the row in the results; by default the names of task and learner.
+    settings : LearnerSettings
+        The learner's settings, where `learner` is a name.
+
+    Raises
+    ------
+    ValueError
+        If the task does not fit the learner.
     """
 
     task: Any
-    learner: str
-    settings: Any
-    training: Training
+    learner: Any
+    stop: StoppingRule = field(default_factory=StoppingRule)
+    name: str | None = None
+    settings: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, Task):
+            raise refusal("task", self.task, "a task, such as one of lstmsim.tasks")
+        if not isinstance(self.stop, StoppingRule):
+            raise refusal("stop", self.stop, "a StoppingRule")
+        name, settings = self.learner, self.settings
+        if isinstance(name, tuple) and len(name) == 2:
+            name, settings = name
+        elif not isinstance(name, str):
+            name, settings = _learner_of(name).name, name
+        found = learner(name)
+        if not isinstance(settings, found.Settings):
+            raise refusal("settings", settings, f"{found.Settings.__name__}, which the learner {name!r} has")
+        self._set(learner=name, settings=settings.fitted(self.task), name=self.name or f"{self.task.name}-{name}")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,80}", str(self.name)):
+            raise refusal("name", self.name, "up to 81 letters, digits and . _ @ -, the first a letter or digit")
+        keys = [f.name for part in self.parts().values() for f in _fields(part)]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise ValueError(f"task {self.task.name!r} has a parameter {twice!r}; allowed: names that no other setting has")
+
+    def _set(self, **values: Any) -> None:
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
 
     def parts(self) -> dict[str, Any]:
-        """The three dataclasses whose fields are the keys of `--set`."""
-        return {"task": self.task, "settings": self.settings, "training": self.training}
+        """Return the three parts whose fields are the keys that can be set."""
+        return {"task": self.task, "learner": self.settings, "stop": self.stop}
 
     def keys(self) -> dict[str, str]:
-        """Each key that may be set, with the part it belongs to."""
+        """Return each key that may be set, with the part it belongs to."""
         fixed = {"n_inputs", "n_outputs", "stages"}
-        return {
-            f.name: part for part, value in self.parts().items() for f in dataclasses.fields(value) if f.name not in fixed
-        }
+        return {f.name: part for part, value in self.parts().items() for f in _fields(value) if f.name not in fixed}
 
-    def with_settings(self, changes: Mapping[str, Any]) -> Config:
-        """The configuration with some keys changed.
+    def with_settings(self, changes: Mapping[str, Any]) -> Experiment:
+        """Return the experiment with some keys changed.
 
         Raises
         ------
@@ -124,101 +167,71 @@ class Config:
             For an unknown key or a value that is not allowed.
         """
         parts, keys = self.parts(), self.keys()
-        for key in changes:
-            if key not in keys:
-                close = difflib.get_close_matches(key, keys, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise ValueError(f"unknown key {key!r}{hint}; allowed: {', '.join(sorted(keys))}")
         changed: dict[str, dict[str, Any]] = {part: {} for part in parts}
         for key, value in changes.items():
-            part = parts[keys[key]]
-            changed[keys[key]][key] = _checked(key, value, typing.get_type_hints(type(part))[key])
+            if key not in keys:
+                raise unknown("key", key, sorted(keys))
+            hint = typing.get_type_hints(type(parts[keys[key]]), include_extras=True)[key]
+            changed[keys[key]][key] = _checked(key, value, hint)
         try:
-            new = {part: dataclasses.replace(value, **changed[part]) for part, value in parts.items() if changed[part]}
-            if "task" in new:
-                sizes = {"n_inputs": new["task"].n_inputs, "n_outputs": new["task"].n_outputs}
-                new["settings"] = dataclasses.replace(new.get("settings", self.settings), **sizes)
+            new = {"task": dataclasses.replace(self.task, **changed["task"])} if changed["task"] else {"task": self.task}
+            sizes = {"n_inputs": 0, "n_outputs": 0} if changed["task"] else {}  # those of the new task
+            new["learner"] = dataclasses.replace(self.settings, **sizes, **changed["learner"]).fitted(new["task"])
+            new["stop"] = dataclasses.replace(self.stop, **changed["stop"])
         except ValueError as error:
             if any(re.search(rf"\b{re.escape(key)}\b", str(error)) for key in changes):
                 raise
-            given = ", ".join(f"{key}={value!r}" for key, value in changes.items())  # sizes of the net follow from the task
+            given = ", ".join(f"{key}={shown(value)}" for key, value in changes.items())  # sizes follow from the task
             raise ValueError(f"with {given}: {error}") from None
-        return dataclasses.replace(self, **new)
+        return dataclasses.replace(self, task=new["task"], settings=new["learner"], stop=new["stop"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as they stand in a trial file's `config` attribute."""
-        return {
-            "task": {"name": self.task.name, **dataclasses.asdict(self.task)},
-            "learner": {"name": self.learner, **dataclasses.asdict(self.settings)},
-            "training": dataclasses.asdict(self.training),
-        }
-
-    def defaults(self) -> dict[str, Any]:
-        """Plain values of the settings that have a default, by part, as in `as_dict`."""
-        found = {
-            part: {f.name: f.default for f in dataclasses.fields(value) if f.default is not dataclasses.MISSING}
-            for part, value in (("task", self.task), ("learner", self.settings), ("training", self.training))
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(found))
-        return plain
+        """Return plain values, as they stand in a trial file's `config` attribute; arrays by their digest."""
+        names = {"task": {"name": self.task.name}, "learner": {"name": self.learner}, "stop": {}}
+        whole: dict[str, Any] = {part: names[part] | plain(value) for part, value in self.parts().items()}
+        return whole
 
     def as_json(self) -> str:
-        """The same as one line of JSON with sorted keys."""
+        """Return the same as one line of JSON with sorted keys."""
         return json.dumps(self.as_dict(), sort_keys=True)
 
 
+def _learner_of(settings: Any) -> type[Learner]:
+    """Return the learner whose settings these are; of several with the same, the one that others build on."""
+    if found := [cls for cls in learners().values() if type(settings) is cls.Settings]:
+        return min(found, key=lambda cls: len(cls.name))
+    known = ", ".join(dict.fromkeys(cls.Settings.__name__ for cls in learners().values()))
+    raise refusal("learner", settings, f"settings of a learner ({known}), or (name, settings)")
+
+
+def _fields(part: Any) -> Iterator[dataclasses.Field[Any]]:
+    return (f for f in (dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()) if f.init)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
+    if dataclasses.is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in _fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _checked(key: str, value: Any, hint: Any) -> Any:
-    """The value if it is of the key's type, whole numbers serving as floats too."""
-    if not speakable(value):
-        raise ValueError(f"{key} is or holds a number of thousands of digits; allowed: {_describe(hint)}")
-    if value is None and hint is str:
-        value = "none"  # a word of its own where a key takes words, as in recurrence=none
-    try:
-        return pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(value, strict=False)
-    except pydantic.ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise ValueError(f"{key} is {value!r}; allowed: {_describe(hint)} ({reason})") from None
-
-
-def _describe(hint: Any) -> str:
-    """A type hint in words."""
-    if isinstance(hint, types.UnionType):
-        return " or ".join(_describe(h) for h in typing.get_args(hint))
-    if hint is type(None):
-        return "none"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-    return names.get(hint) or str(hint).replace("collections.abc.", "")
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """KEY=VALUE of `--set`; the value in TOML's notation, or a bare word.
-
-    Raises
-    ------
-    ValueError
-        If there is no key or no "=".
-    """
-    key, equals, value = text.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        raise ValueError(f"--set {text!r}; allowed: KEY=VALUE")
-    return key, parse_value(value.strip())
+    """Return the value if it is of the key's type; None is the word "none" where a key takes words alone."""
+    if value is None and type(None) not in typing.get_args(hint):
+        value = "none"
+    return check(key, value, hint)
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value, none, or the text itself."""
+    """Return the value that a text stands for: in TOML's notation, none, or the text itself."""
     if text.lower() == "none":
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
     except (ValueError, KeyError, RecursionError):
         return text
-
-
-def speakable(value: Any) -> bool:
-    """Whether a value can be shown: Python does not print numbers of more than 4300 digits."""
-    try:
-        repr(value)
-    except (ValueError, RecursionError):
-        return False
-    return True

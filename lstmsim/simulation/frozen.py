@@ -12,9 +12,9 @@ from lstmsim.kernels.scores import RUNNING
 from lstmsim.learners.base import StepLearner
 from lstmsim.learners.weights import Floats, Weights
 from lstmsim.simulation.lanes import BLOCK, Lanes
+from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Test, Trial
 from lstmsim.tasks import Task
-from lstmsim.trace.policy import Policy
 
 _TEST_BLOCK = 8, 1024  # steps written ahead in tests, which often end at the first sequence that is wrong: doubled each time
 

@@ -14,11 +14,11 @@ from lstmsim.kernels.scores import DIVERGED, REACHED, RUNNING, Progress, milesto
 from lstmsim.learners import learner
 from lstmsim.learners.base import Status, StepLearner
 from lstmsim.learners.weights import Floats, Weights
-from lstmsim.simulation.config import Config
+from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
 from lstmsim.simulation.lanes import BLOCK, Lanes
+from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Boundary, Checkpoints, Result, Trial, TrialQueue
-from lstmsim.trace.policy import Policy
 
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
 _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
@@ -29,7 +29,7 @@ class Simulation:
 
     Parameters
     ----------
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     seed : int
         Seed of the run; a trial's random numbers come from (seed, trial).
@@ -39,8 +39,8 @@ class Simulation:
         What to record.
     """
 
-    def __init__(self, config: Config, seed: int, lanes: int, policy: Policy) -> None:
-        self.task, self.stop, self.seed, self.policy = config.task, config.training, seed, policy
+    def __init__(self, config: Experiment, seed: int, lanes: int, policy: Policy) -> None:
+        self.task, self.stop, self.seed, self.policy = config.task, config.stop, seed, policy
 
         def new_learner() -> StepLearner:
             return cast(StepLearner, learner(config.learner).make(config.settings, lanes, symbols=self.task.symbols))
@@ -93,9 +93,15 @@ class Simulation:
         for lane in range(self.learner.lanes):
             self._start(lane)
         while self.running:
+            began = time.thread_time()
             self.lanes.advance(learn=True)
+            share = (time.thread_time() - began) / len(self.running)
+            for trial in self.running.values():
+                trial.result.seconds += share
             for lane in self.lanes.needing_attention():
+                began, trial = time.thread_time(), self.running[lane]
                 result = self._attend(lane)
+                trial.result.seconds += time.thread_time() - began
                 if result is not None:
                     yield result
                 if lane not in self.running:
@@ -140,9 +146,9 @@ class Simulation:
     def _arm(self, lane: int, trial: Trial) -> None:
         """Set the lane's scores for the trial's next stage and the next number of sequences at which it pauses."""
         scores, stop, index = self.lanes.scores, self.stop, int(self.lanes.scores.index[lane])
-        stage = stop.stages[trial.stage]
+        stage = stop.conditions[trial.stage]
         judged_in_training = stage.test == 0
-        scores.fewer_wrong[lane] = stage.fewer_wrong if judged_in_training else 0
+        scores.fewer_wrong[lane] = stage.wrong + 1 if judged_in_training else 0
         scores.error_limit[lane] = np.inf if stage.error is None else stage.error
         boundary = max(50, _BOUNDARY // self.task.max_length)
         pauses = [stop.max_sequences, index - index % boundary + boundary]
@@ -210,9 +216,9 @@ class Simulation:
 
     def _reach(self, trial: Trial, index: int) -> Status:
         """Note that the trial's stage is reached; it is solved if that was the last."""
-        trial.result.stages[self.stop.stages[trial.stage].name] = index
+        trial.result.stages[self.stop.conditions[trial.stage].name] = index
         trial.stage += 1
-        return Status.SOLVED if trial.stage == len(self.stop.stages) else Status.RUNNING
+        return Status.SOLVED if trial.stage == len(self.stop.conditions) else Status.RUNNING
 
     def _pause(self, lane: int, trial: Trial, index: int) -> Status:
         """Snapshot, growth and test, whatever is due at this number of sequences."""
@@ -226,13 +232,13 @@ class Simulation:
             self._grow(lane, trial, index)
         carried = self.learner.carried(lane)
         trial.mark(Boundary(index, weights, carried), self.policy.last)
-        stage = stop.stages[trial.stage]
+        stage = stop.conditions[trial.stage]
         if stage.test and index % stop.test_every == 0:
-            test = self.second.test(trial, weights, carried, stage.test, fewer_wrong=stage.fewer_wrong)
+            test = self.second.test(trial, weights, carried, stage.test, fewer_wrong=stage.wrong + 1)
             while test.passes(stage, squared=stop.squared_error):
                 if self._reach(trial, index) == Status.SOLVED:
                     return Status.SOLVED
-                stage = stop.stages[trial.stage]
+                stage = stop.conditions[trial.stage]
         return Status.GAVE_UP if index >= stop.max_sequences else Status.RUNNING
 
     def _grow(self, lane: int, trial: Trial, index: int) -> None:
@@ -264,7 +270,6 @@ class Simulation:
             if n := self.stop.final_test:
                 test = self.second.test(trial, result.final, carried, n, recorded=self.policy.tests)
                 result.test = test.results
-        result.seconds = time.perf_counter() - trial.started
         return result
 
 

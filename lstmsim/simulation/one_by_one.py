@@ -13,10 +13,10 @@ from lstmsim.kernels.scores import LEVELS, Progress
 from lstmsim.learners import learner
 from lstmsim.learners.base import Status, TrialLearner
 from lstmsim.learners.weights import Floats
-from lstmsim.simulation.config import Config
+from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Checkpoints, Result
-from lstmsim.trace.policy import Policy
 
 
 class Stopped(Exception):
@@ -37,7 +37,7 @@ class TrialUnderWay:
     """
 
     def __init__(self, simulation: OneByOne, number: int, seconds: float = 0.0) -> None:
-        self._simulation, self._started = simulation, time.perf_counter() - seconds
+        self._simulation, self._started = simulation, time.thread_time() - seconds
         self.task, self.stop, self.policy = simulation.task, simulation.stop, simulation.policy
         self.seed, self.number = simulation.seed, number
         self.keys = [int(key) for key in trial_keys(self.seed, number)]
@@ -47,7 +47,7 @@ class TrialUnderWay:
     @property
     def seconds(self) -> float:
         """What the trial has taken."""
-        return time.perf_counter() - self._started
+        return time.thread_time() - self._started
 
     def tell(self, sequences: int, steps: int, means: Floats) -> None:
         """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
@@ -76,7 +76,7 @@ class OneByOne:
 
     Parameters
     ----------
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     seed : int
         Seed of the run; a trial's random numbers come from (seed, trial).
@@ -84,8 +84,8 @@ class OneByOne:
         What to record.
     """
 
-    def __init__(self, config: Config, seed: int, policy: Policy) -> None:
-        self.task, self.stop, self.seed, self.policy = config.task, config.training, seed, policy
+    def __init__(self, config: Experiment, seed: int, policy: Policy) -> None:
+        self.task, self.stop, self.seed, self.policy = config.task, config.stop, seed, policy
         self.learner: TrialLearner = learner(config.learner).make(config.settings, 1, symbols=self.task.symbols)
         self.learner.check(self.task)
         np.empty(self.learner.memory(self.task), np.uint8)  # too large a request fails here, before the first trial
@@ -153,12 +153,12 @@ def _milestones(progress: Floats, error_bound: float) -> dict[str, int | None]:
     }
 
 
-def simulation_for(config: Config, seed: int, lanes: int, policy: Policy) -> Simulation | OneByOne:
+def simulation_for(config: Experiment, seed: int, lanes: int, policy: Policy) -> Simulation | OneByOne:
     """Return what runs the trials of a configuration: many on lanes, or one by one, as its learner takes them.
 
     Parameters
     ----------
-    config : Config
+    config : Experiment
         Task, learner and stopping rule.
     seed : int
         Seed of the run; a trial's random numbers come from (seed, trial).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -30,7 +29,7 @@ class Test:
     def passes(self, stage: Stage, *, squared: bool) -> bool:
         """Whether a stage's condition holds."""
         error = self.results[:, 2 if squared else 1].mean()
-        return self.wrong < stage.fewer_wrong and (stage.error is None or error < stage.error)
+        return self.wrong <= stage.wrong and (stage.error is None or error < stage.error)
 
 
 @dataclass
@@ -43,8 +42,10 @@ class Result:
         Number of the trial and seed of the run.
     status : Status
         How it stands, or ended.
-    sequences, steps, seconds
+    sequences, steps : int
         What it took.
+    seconds : float
+        Its share of the processor's time.
     stages : dict
         Sequences after which each stage of the stopping rule was reached.
     milestones : dict
@@ -84,7 +85,7 @@ class Result:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of a trial under way, whatever its learner."""
-        return {name: getattr(self, name) for name in ("sequences", "steps", "stages", "snapshots", "joined")}
+        return {name: getattr(self, name) for name in ("sequences", "steps", "seconds", "stages", "snapshots", "joined")}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Enter what `state` gave."""
@@ -191,8 +192,6 @@ class Trial:
         Tests made so far.
     progress : list of ndarray
         Pieces of the result's progress.
-    started : float
-        When it began, by `time.perf_counter`, were it never interrupted.
     """
 
     result: Result
@@ -205,7 +204,6 @@ class Trial:
     save: bool = False
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of the trial, beside what is on its lane."""
@@ -213,7 +211,6 @@ class Trial:
             "result": self.result.state(),
             "stage": self.stage,
             "tests": self.tests,
-            "seconds": time.perf_counter() - self.started,
             "progress": np.concatenate([np.zeros((0, 4)), *self.progress]),
             "boundaries": [tuple(boundary) for boundary in self.boundaries],
         }
@@ -222,7 +219,6 @@ class Trial:
         """Enter what `state` gave; the last `last` sequences must be within reach of a boundary."""
         self.result.restore(state["result"])
         self.stage, self.tests, self.progress = state["stage"], state["tests"], [state["progress"]]
-        self.started = time.perf_counter() - state["seconds"]
         kept = [Boundary(*boundary) for boundary in state["boundaries"]]
         if kept[0].sequences > max(self.result.sequences - last, 0):  # kept for a policy that asked for fewer
             kept = self.boundaries + kept

@@ -125,7 +125,7 @@ class Reber(Task):
         Number of the pair of training and test sets; the pair depends on nothing but this and the other parameters.
     n_train, n_test : int
         Strings in each set.
-    test : bool
+    testing : bool
         Sequence i is test string i modulo n_test; otherwise a training string drawn at random.
     in_order : bool
         Sequence i is training string i modulo n_train instead.
@@ -140,7 +140,7 @@ class Reber(Task):
     set: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
     n_train: Annotated[Whole, Field(ge=1, le=10_000)] = 256
     n_test: Annotated[Whole, Field(ge=1, le=1_000)] = 256
-    test: Flag = False
+    testing: Flag = False
     embedded: Flag = True
     first_branch: Annotated[Real, Field(ge=0.1, le=0.9)] = 0.5
     in_order: Flag = False
@@ -153,7 +153,7 @@ class Reber(Task):
     @property
     def strings(self) -> Strings:
         """The set of strings in use: training or test."""
-        return _strings(self.set, self.n_train, self.n_test if self.test else 0, self.embedded, self.first_branch)
+        return _strings(self.set, self.n_train, self.n_test if self.testing else 0, self.embedded, self.first_branch)
 
     @property
     def max_length(self) -> int:
@@ -176,7 +176,7 @@ class Reber(Task):
 
     def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, *self.strings, self.test or self.in_order)
+        fill(sequences, horizon, *self.strings, self.testing or self.in_order)
 
     def for_trial(self, trial: int) -> Reber:
         """Return the task with the trial's pair of sets: three pairs, taken in turn."""
@@ -184,7 +184,7 @@ class Reber(Task):
 
     def test_sets(self) -> list[Task]:
         """Return the training set and the test set, each string in turn."""
-        return [replace(self, test=False, in_order=True), replace(self, test=True)]
+        return [replace(self, testing=False, in_order=True), replace(self, testing=True)]
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which the embedded grammar's T or P is seen, first and again; none in the plain one."""

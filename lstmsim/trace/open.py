@@ -16,6 +16,7 @@ from xarray.core import indexing
 from lstmsim.trace.schema import COORDINATES
 from lstmsim.trace.store import library
 from lstmsim.trace.summary import UNREADABLE, BrokenFile, read_trial
+from lstmsim.trace.temporary import holder
 
 _CHUNK = 1 << 18  # steps read together
 _MOST_NAMES = 10_000_000  # texts of one variable, which are read at once
@@ -124,6 +125,7 @@ class _OnDisk(BackendArray):
 
     def __init__(self, path: Path, group: str, name: str, variable: Any) -> None:
         self.path, self.group, self.name = path, group, name
+        self.folder = holder(path)  # a temporary one must not go before its last reader
         self.shape, self.dtype = variable.shape, np.dtype(variable.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:

@@ -11,9 +11,9 @@ from lstmsim.learners.cascade.net import Cascade, CascadeSettings, Strings
 from lstmsim.learners.cascade.nets import CascadeNets
 from lstmsim.paper import row
 from lstmsim.simulation.one_by_one import simulation_for
+from lstmsim.simulation.policy import Policy
 from lstmsim.tasks.reber import Reber
 from lstmsim.tasks.stream import Stream
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import TrialFile, provenance
 
 SOLVED = 10  # the number of a trial that is solved early
@@ -184,7 +184,7 @@ def run(trial, seed=0, cap=400_000, **settings):
         config,
         task=config.task.for_trial(trial),
         settings=replace(config.settings, **settings),
-        training=replace(config.training, max_sequences=cap),
+        stop=replace(config.stop, max_sequences=cap),
     )
     simulation = simulation_for(config, seed, 1, Policy())
     return config, simulation.learner, next(simulation.run(iter([trial])))

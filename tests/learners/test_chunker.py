@@ -9,8 +9,8 @@ from lstmsim.kernels.recording import HEAD
 from lstmsim.learners.chunker.nets import ChunkerNets, ChunkerSettings
 from lstmsim.paper import row
 from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.policy import Policy
 from lstmsim.tasks.stream import Stream
-from lstmsim.trace.policy import Policy
 from tests.learners.driving import change, descent, difference, draw, logistic, run, with_weights
 
 SETTINGS = (
@@ -140,7 +140,7 @@ def test_paper_rows_have_the_papers_settings():
 
 def control(trial=0, seed=0, policy="default", **training):
     config = row("chunker-control").config
-    config = replace(config, training=replace(config.training, **training))
+    config = replace(config, stop=replace(config.stop, **training))
     simulation = Simulation(config, seed, 1, Policy.parse(policy))
     return next(simulation.run(iter([trial])))
 
@@ -167,7 +167,7 @@ def test_without_the_chunker_the_automatizer_does_not_learn_it():
     """The same net never failing in C's eyes: C reads the first input only, and A imitates nothing of use."""
     config = row("chunker-control").config
     settings = replace(config.settings, failure=1.0)
-    config = replace(config, settings=settings, training=replace(config.training, max_sequences=500))
+    config = replace(config, settings=settings, stop=replace(config.stop, max_sequences=500))
     result = next(Simulation(config, 0, 1, Policy.parse("none")).run(iter([0])))
     assert result.status == "gave_up"
 

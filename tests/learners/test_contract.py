@@ -12,11 +12,11 @@ from lstmsim.kernels.recording import HEAD, new_record
 from lstmsim.learners import learner, learners
 from lstmsim.learners.base import LearnerSettings, TrialLearner
 from lstmsim.paper import rows
-from lstmsim.simulation.config import Config
+from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.lanes import Lanes
 from lstmsim.simulation.one_by_one import simulation_for
+from lstmsim.simulation.policy import Policy
 from lstmsim.trace.dataset import values
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.schema import step_variables, weight_dims
 from lstmsim.trace.store import TrialFile, provenance
 
@@ -25,17 +25,15 @@ SMALL = {"T": 20, "p": 6, "n_train": 12, "n_test": 12}  # parameters of tasks
 TRIAL_LEARNERS = {"guessing": {"n_train": 12, "n_test": 6}, "cascade": {"max_hidden": 2}}
 
 
-def short(config: Config, **settings) -> Config:
+def short(config: Experiment, **settings) -> Experiment:
     """The configuration on small tasks, for few sequences and a short final test."""
-    training = dataclasses.replace(config.training, max_sequences=SEQUENCES, test_every=5, final_test=6, window=10)
+    training = dataclasses.replace(config.stop, max_sequences=SEQUENCES, test_every=5, final_test=6, window=10)
     task = dataclasses.replace(config.task, **{name: size for name, size in SMALL.items() if name in vars(config.task)})
     settings = {"n_inputs": task.n_inputs, "n_outputs": task.n_outputs, **settings}
-    return dataclasses.replace(
-        config, task=task, settings=dataclasses.replace(config.settings, **settings), training=training
-    )
+    return dataclasses.replace(config, task=task, settings=dataclasses.replace(config.settings, **settings), stop=training)
 
 
-def cases() -> dict[str, Config]:
+def cases() -> dict[str, Experiment]:
     """One row for each learner that learns step by step, and what no row has."""
     table, found = rows(), {}
     for row in table.values():
@@ -57,14 +55,14 @@ def cases() -> dict[str, Config]:
     return found
 
 
-def trial_cases() -> dict[str, Config]:
+def trial_cases() -> dict[str, Experiment]:
     """One row for each learner that takes one trial after another."""
     found = {}
     for row in rows().values():
         name = row.config.learner
         if name in TRIAL_LEARNERS and name not in found:
             found[name] = short(row.config, **TRIAL_LEARNERS[name])
-            cap = dataclasses.replace(found[name].training, max_sequences=3000)
+            cap = dataclasses.replace(found[name].stop, max_sequences=3000)
             found[name] = dataclasses.replace(found[name], training=cap)
     return found
 

@@ -9,10 +9,10 @@ from lstmsim.kernels.random import subkey, trial_keys, uniform
 from lstmsim.learners.guessing import GuessingNets, GuessingSettings, Strings, draw_strings, search
 from lstmsim.paper import rows
 from lstmsim.simulation.one_by_one import simulation_for
+from lstmsim.simulation.policy import Policy
 from lstmsim.tasks.adding import Adding
 from lstmsim.tasks.latch import Latch, Parity
 from lstmsim.tasks.two_sequence import TwoSequence
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.store import TrialFile, provenance
 
 NETS = (
@@ -101,7 +101,7 @@ def test_sequences_are_the_tasks():
 
 def run(name, trial=0, seed=0, policy="default", **training):
     config = ROWS[name].config
-    config = replace(config, training=replace(config.training, **training))
+    config = replace(config, stop=replace(config.stop, **training))
     simulation = simulation_for(config, seed, 1, Policy.parse(policy))
     return config, simulation.learner, next(simulation.run(iter([trial])))
 

@@ -7,9 +7,8 @@ import pytest
 
 import lstmsim
 from lstmsim.paper import row
-from lstmsim.simulation.config import Stage
 from lstmsim.simulation.loop import Simulation
-from lstmsim.trace.policy import Policy
+from lstmsim.simulation.policy import Policy
 
 SEQUENCES = 60
 CHANGES = {
@@ -25,7 +24,7 @@ CHANGES = {
 @pytest.mark.parametrize("name", ["1-1", "1-3"])
 def test_symbols_and_dense_inputs_learn_the_same(name, changes):
     config = row(name).config.with_settings({"max_sequences": SEQUENCES, "final_test": 0, "learning_rate": 0.5, **changes})
-    config = dataclasses.replace(config, training=dataclasses.replace(config.training, stages=(Stage("never", 0),)))
+    config = dataclasses.replace(config, stop=dataclasses.replace(config.stop, stages=(), wrong=0, error=0.0, test=0))
     assert config.task.symbols
     task, settings = config.task.for_trial(0), config.settings
     found = {r.trial: r for r in Simulation(config, 0, 8, Policy.parse("none")).run(iter(range(3)))}

@@ -16,7 +16,7 @@ from tests.tasks.reading import make_sequences, read, read_lanes, same, steps_wi
 
 EXTREMES = {
     "adding": [{"T": 20}],
-    "reber": [{"set": 2, "test": True}, {"embedded": False, "first_branch": 0.7}],
+    "reber": [{"set": 2, "testing": True}, {"embedded": False, "first_branch": 0.7}],
     "noise_free": [{"p": 2}],
     "local_regularities": [{"p": 7, "targets": "end"}],
     "distractors": [{"q": 1, "p": 1}],
@@ -70,7 +70,7 @@ def test_a_sequence_can_be_made_alone(task):
 @every_task
 def test_trials_seeds_and_tests_differ(task):
     streams = [read(task, 40, **how) for how in ({}, {"trial": 1}, {"seed": 1}, {"testing": True})]
-    in_order = getattr(task, "test", False)
+    in_order = getattr(task, "testing", False)
     for one in range(4):
         for other in range(one):
             assert same(streams[one], streams[other]) == in_order
@@ -179,7 +179,7 @@ def test_tasks_are_values(task):
         ("reber", {"set": -1}, "set is -1; allowed: "),
         ("reber", {"n_train": 0}, "n_train is 0; allowed: "),
         ("reber", {"n_test": 10**6}, "n_test is 1000000; allowed: "),
-        ("reber", {"test": 1}, "test is 1; allowed: "),
+        ("reber", {"testing": 1}, "testing is 1; allowed: "),
         ("reber", {"embedded": None}, "embedded is None; allowed: "),
         ("reber", {"first_branch": 0.0}, "first_branch is 0.0; allowed: a finite number from 0.1 to 0.9"),
         ("reber", {"first_branch": np.nan}, "first_branch is nan; allowed: "),

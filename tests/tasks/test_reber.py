@@ -49,7 +49,7 @@ def seen_text(sequence):
 @pytest.mark.parametrize("test", [False, True])
 def test_strings_are_legal(embedded, test):
     for pair in range(3):
-        strings = texts(Reber(set=pair, embedded=embedded, test=test))
+        strings = texts(Reber(set=pair, embedded=embedded, testing=test))
         assert len(strings) == 256
         assert all(LEGAL[embedded].fullmatch(text) for text in strings)
 
@@ -90,12 +90,12 @@ def test_pair_is_the_same_for_every_trial_and_the_pairs_differ():
 @pytest.mark.parametrize("embedded", [True, False])
 def test_test_strings_are_not_in_the_training_set(embedded):
     for pair in range(3):
-        training, test = (set(texts(Reber(set=pair, embedded=embedded, test=test))) for test in (False, True))
+        training, test = (set(texts(Reber(set=pair, embedded=embedded, testing=test))) for test in (False, True))
         assert not training & test
 
 
 def test_test_strings_come_in_order():
-    task = Reber(set=1, n_test=30, test=True)
+    task = Reber(set=1, n_test=30, testing=True)
     assert [seen_text(sequence) for sequence in read(task, 70)] == [texts(task)[i % 30] for i in range(70)]
 
 

@@ -17,10 +17,10 @@ import lstmsim
 from lstmsim import tasks
 from lstmsim.kernels.scores import MILESTONES
 from lstmsim.learners.lstm.settings import LSTMSettings
-from lstmsim.simulation.config import Config, Stage, Training
+from lstmsim.simulation.config import Experiment, Stage, StoppingRule
 from lstmsim.simulation.loop import Result, Simulation
+from lstmsim.simulation.policy import Policy
 from lstmsim.trace.dataset import steps
-from lstmsim.trace.policy import Policy
 from lstmsim.trace.schema import COORDINATES, PROGRESS, TEST, step_variables
 from lstmsim.trace.store import TrialFile, marks, provenance, whole_or_absent
 
@@ -44,27 +44,27 @@ ROOT = (
 )  # fmt: skip
 
 
-def dense() -> Config:
+def dense() -> Experiment:
     net = LSTMSettings(1, 1, n_blocks=3, bias="b1", n_hidden=1, learning_rate=3.0, output_gate_bias=[-2, -4, -6])
-    stages = (Stage("ST1", 1, test=64), Stage("ST2", 1, test=64, error=0.03))
-    training = Training(stages, max_sequences=3000, window=50, test_every=100, final_test=20)
-    return Config(tasks.task("two_sequence")(6, 3), "lstm", net, training)
+    stages = (Stage("ST1", test=64), Stage("ST2", test=64, error=0.03))
+    training = StoppingRule(stages=stages, max_sequences=3000, window=50, test_every=100, final_test=20)
+    return Experiment(tasks.task("two_sequence")(6, 3), "lstm", net, training)
 
 
-def one_hot() -> Config:
+def one_hot() -> Experiment:
     net = LSTMSettings(8, 4, n_blocks=2, block_size=2, learning_rate=0.5)
-    training = Training((Stage("never", 0),), max_sequences=110, window=50, final_test=4)
-    return Config(tasks.task("temporal_order")(2), "lstm", net, training)
+    training = StoppingRule(error=0.0, max_sequences=110, window=50, final_test=4)
+    return Experiment(tasks.task("temporal_order")(2), "lstm", net, training)
 
 
 @pytest.fixture(scope="module", params=["dense", "one_hot"])
-def trial(request) -> tuple[Config, Simulation, Result]:
+def trial(request) -> tuple[Experiment, Simulation, Result]:
     config = {"dense": dense, "one_hot": one_hot}[request.param]()
     simulation = Simulation(config, 5, 1, Policy())
     return config, simulation, next(simulation.run(iter([2])))
 
 
-def write(path: Path, config: Config, simulation: Simulation, result: Result, **extra: Any) -> Path:
+def write(path: Path, config: Experiment, simulation: Simulation, result: Result, **extra: Any) -> Path:
     with TrialFile(path, simulation.learner.layout, config.task) as file:
         file.finish("3a-1", config, simulation.learner, result, provenance() | extra)
     return path

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-_ALLOWED = "none, default, all, first:N, last:N, every:N, or several of them joined by commas"
+from lstmsim.checks import Field, Flag, Whole, refusal, settings
+
+_ALLOWED = "none, default, all, first:N, last:N, every:N, or several of them joined by commas (N at least 1)"
+Count = Annotated[Whole, Field(ge=0, lt=10**9)]
 
 
-@dataclass(frozen=True)
+@settings
 class Policy:
     """What to record of each trial.
 
-    Attributes
+    Parameters
     ----------
     spread : bool
         About eight sequences per decade of training, with a snapshot of the weights before each.
@@ -27,15 +29,15 @@ class Policy:
         Sequences of the final test.
     """
 
-    spread: bool = True
-    first: int = 0
-    last: int = 5
-    every: int = 0
-    tests: int = 3
+    spread: Flag = True
+    first: Count = 0
+    last: Count = 5
+    every: Count = 0
+    tests: Count = 3
 
     @classmethod
     def parse(cls, text: str) -> Policy:
-        """The policy that `--record` names.
+        """Return the policy that a text such as "default" or "first:5,every:1000" names.
 
         Raises
         ------
@@ -43,7 +45,7 @@ class Policy:
             For anything but the policies above.
         """
         fields: dict[str, Any] = {"spread": False, "first": 0, "last": 0, "every": 0, "tests": 0}
-        for part in text.split(","):
+        for part in text.split(",") if isinstance(text, str) else [""]:
             name, colon, number = part.strip().partition(":")
             if not colon and name == "none":
                 continue
@@ -55,7 +57,7 @@ class Policy:
             elif name in ("first", "last", "every") and number.isascii() and number.isdigit() and 0 < int(number) < 10**9:
                 fields[name] = int(number)
             else:
-                raise ValueError(f"--record {text!r}; allowed: {_ALLOWED} (N at least 1)")
+                raise refusal("record", text, _ALLOWED)
         return cls(**fields)
 
     def plan(self, max_sequences: int) -> npt.NDArray[np.int64]:

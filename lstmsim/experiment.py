@@ -1,0 +1,182 @@
+"""Running experiments: what a person calls, and what the command line is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import xarray as xr
+
+from lstmsim.campaign.manifest import Manifest
+from lstmsim.campaign.progress import Display, View, view_of
+from lstmsim.campaign.requests import requested
+from lstmsim.campaign.run import Campaign
+from lstmsim.campaign.threads import TrialsFailed
+from lstmsim.checks import Flag, check, describe
+from lstmsim.report.html import write_report
+from lstmsim.report.pictures import write_overview
+from lstmsim.report.results import RowResult, read_row
+from lstmsim.simulation.config import Experiment, Stage, StoppingRule
+from lstmsim.trace.open import open_run
+from lstmsim.trace.summary import summarise, write_summary
+from lstmsim.trace.temporary import TemporaryFolder
+
+__all__ = ["Experiment", "Stage", "StoppingRule", "TrialsFailed", "simulate"]
+
+
+def simulate(
+    experiment: str | Experiment | Sequence[str | Experiment],
+    *,
+    trials: int = 8,
+    seed: int = 0,
+    out: Path | str | None = None,
+    record: str = "default",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    device: Literal["cpu"] = "cpu",
+    progress: bool | None = None,
+    lanes: int | None = None,
+    checkpoint_every: float = 60.0,
+    reuse: Path | str | None = None,
+    **settings: Any,
+) -> xr.DataTree:
+    """Run trials of one experiment or several, and open what they have left.
+
+    Called again with the same `out` it goes on where it stopped: finished trials are not run again, unfinished ones go on
+    from their checkpoints.
+
+    Parameters
+    ----------
+    experiment : str, Experiment, or sequence of them
+        Ids of the paper's rows, such as "4-1", or experiments of one's own.
+    trials : int
+        Trials of each; all of them differ in their random numbers alone.
+    seed : int
+        Seed of the run; a trial's random numbers come from the seed and its number.
+    out : Path or str, optional
+        Folder for trial files, summary and report. Without one the trial files lie in a temporary folder, which lives as
+        long as what is returned or anything read from it, and neither summary nor report is written.
+    record : str
+        Sequences that are recorded step by step: "none", "default", "all", "first:N", "last:N", "every:N", or several of
+        them joined by commas.
+    workers : int, optional
+        Threads; as many as this process may keep busy if not given.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as "tcp://host:8786", whose workers run the trials.
+    device : {"cpu"}
+        Where the trials run.
+    progress : bool, optional
+        Whether to show how far the run has come; by default on a terminal and in a notebook.
+    lanes : int, optional
+        Trials that go together on one core: 1, 2, 4, 8 or 16; chosen if not given. It changes no result.
+    checkpoint_every : float
+        Seconds between checkpoints of unfinished trials; 0: at every chance.
+    reuse : Path or str, optional
+        Folder of another run whose finished trials are taken over where they are the same.
+    **settings
+        Settings of the task, the learner and the stopping rule that differ, such as T=200, learning_rate=0.1.
+
+    Returns
+    -------
+    xarray.DataTree
+        As `lstmsim.open_run` gives it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not allowed; or the folder holds trials of other settings, another seed or version, or is in use.
+        Nothing has been written then.
+    TrialsFailed
+        If trials could not go on; what was finished is kept in `out`, the others as far as their last checkpoints.
+    """
+    check("device", device, Literal["cpu"])
+    check("progress", progress, Flag | None)
+    requests = requested(experiment, trials, settings)
+    temporary = TemporaryFolder() if out is None else None
+    folder = temporary.path if temporary is not None else Path(out or "")
+    how: dict[str, Any] = {"record": record, "workers": workers, "lanes": lanes, "scheduler": scheduler, "reuse": reuse}
+    campaign = Campaign(requests, folder, seed, checkpoint_every=checkpoint_every, **how)
+
+    def warn(message: str) -> None:
+        warnings.warn(message, stacklevel=3)
+
+    perform(campaign, view_of(progress), warn, write=temporary is None)
+    return open_run(campaign.folder.path)
+
+
+def perform(campaign: Campaign, view: View | None, say: Callable[[str], None], *, write: bool = True) -> list[RowResult]:
+    """Run a campaign to its end, and write its summary, pictures and report.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What is to be run.
+    view : View, optional
+        Where to show how far it has come.
+    say : callable
+        Takes what was found in the folder: a run that was ended, files that cannot be read.
+    write : bool
+        Whether to write the results.
+
+    Returns
+    -------
+    list of RowResult
+        What the folder holds of all that was ever asked of it.
+    """
+    with campaign.begun():
+        for message in campaign.messages:
+            say(message)
+        with Display(campaign, view) as display:
+            for name, result in campaign.run(display.tick):
+                display.ended(name, result)
+        return _write(campaign.folder.path, campaign.manifest) if write else []
+
+
+def _write(out: Path, manifest: Manifest) -> list[RowResult]:
+    """Write the summary, pictures and the report of a run's folder."""
+    results = [read_row(out, request) for request in manifest.requests]
+    write_summary(out / "summary.nc", summarise({r.request.name: r.trials for r in results if r.n}))
+    for result in results:
+        write_overview(out, result)
+    write_report(out, results)
+    return results
+
+
+class Setting(NamedTuple):
+    """A key that can be set: its value in an experiment, what is allowed, and what it means."""
+
+    part: str
+    key: str
+    value: Any
+    allowed: str
+    meaning: str
+
+
+def settings_of(experiment: Experiment) -> list[Setting]:
+    """Return every key that can be set in an experiment, in the order task, learner, stopping rule."""
+    found = []
+    for key, part in experiment.keys().items():
+        value = experiment.parts()[part]
+        hint = typing.get_type_hints(type(value), include_extras=True)[key]
+        found.append(Setting(part, key, getattr(value, key), describe(hint), _meanings(type(value)).get(key, "")))
+    return found
+
+
+def _meanings(cls: type) -> dict[str, str]:
+    """Return what a class's docstring, or a base class's, says of its fields; in the form of numpydoc."""
+    found: dict[str, str] = {}
+    for base in cls.__mro__:
+        if not dataclasses.is_dataclass(base):
+            continue
+        pattern = r"^ *([\w, ]+?) : .*\n((?:(?: {%d,}\S.*)?\n)+)"
+        doc = re.sub(r"^", "", (base.__doc__ or "") + "\n", flags=re.MULTILINE)
+        indent = min((len(line) - len(line.lstrip()) for line in doc.split("\n")[1:] if line.strip()), default=0)
+        for names, text in re.findall(pattern % (indent + 4), doc, flags=re.MULTILINE):
+            for name in names.split(", "):
+                found.setdefault(name.strip(), " ".join(text.split()))
+    return found
