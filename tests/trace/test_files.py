@@ -102,7 +102,8 @@ def use():
         tree["4-1/trace"]["cell_state"].values
         tree["4-1/weights"].load()
 gc.set_threshold(50)
-other = subprocess.Popen([sys.executable, "-c", "import sys, lstmsim; lstmsim.open_run(sys.argv[1])['4-1'].load()", sys.argv[1]])
+load = "import sys, lstmsim; lstmsim.open_run(sys.argv[1])['4-1'].load()"
+other = subprocess.Popen([sys.executable, "-c", load, sys.argv[1]])
 threads = [threading.Thread(target=use) for _ in range(3)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
