@@ -375,7 +375,7 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     from lstmsim.trace.open import saved_weights
     from lstmsim.trace.summary import read_trial
 
-    path = Path(path)
+    path = Path(path).expanduser().absolute()
     if not path.is_file():
         raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
     attrs = read_trial(path)

@@ -55,13 +55,13 @@ def test_a_run_prints_progress_table_and_paths(run):
 
 def test_open_run_has_the_trials_along_a_dimension(run):
     tree = lstmsim.open_run(run[0])
-    assert tree["trial"].values.tolist() == [0, 1]
-    assert tree["trace"]["cell_state"].dims == ("trial", "step", "cell")
-    assert tree["trace"]["input"].dims == ("trial", "step", "input_unit")
-    assert tree["test"]["error"].sizes == {"trial": 2, "test_sequence": 30}
+    assert tree["4-1"]["trial"].values.tolist() == [0, 1]
+    assert tree["4-1/trace"]["cell_state"].dims == ("trial", "step", "cell")
+    assert tree["4-1/trace"]["input"].dims == ("trial", "step", "input_unit")
+    assert tree["4-1/test"]["error"].sizes == {"trial": 2, "test_sequence": 30}
     one = lstmsim.open_run(run[0] / "4-1" / "trial-0001.nc")
-    state = one["trace"]["cell_state"].isel(trial=0)
-    both = tree["trace"]["cell_state"].sel(trial=1).isel(step=slice(0, state.sizes["step"]))
+    state = one["4-1/trace"]["cell_state"].isel(trial=0)
+    both = tree["4-1/trace"]["cell_state"].sel(trial=1).isel(step=slice(0, state.sizes["step"]))
     np.testing.assert_array_equal(state, both)
 
 
@@ -182,7 +182,7 @@ def test_a_run_file_sets_rows_and_readings(tmp_path, capsys):
     assert main([str(path), "--out", str(tmp_path / "out"), "--lanes", "1"]) == 0
     assert "linear output" in capsys.readouterr().out
     tree = lstmsim.open_run(tmp_path / "out" / "4-1@linear")
-    assert '"output": "identity"' in tree.attrs["config"]
+    assert '"output": "identity"' in tree["4-1@linear"].attrs["config"]
 
 
 def test_importing_the_package_is_light():

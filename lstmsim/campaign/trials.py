@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -196,16 +195,11 @@ class RowFolder:
         """
         path = trial_path(self.out, self.name, result.trial)
         self._refuse_finished(path)
-        try:
-            with TrialFile(path, self.learner.layout, self.config.task) as file:
-                if result.trial in self._rows:
-                    for rows in self._rows[result.trial].ordered():
-                        file.append(rows)
-                file.finish(self.name, self.config, self.learner, result, extra)
-        except RuntimeError as error:  # all that the netCDF library has to say of a full disk
-            free = shutil.disk_usage(path.parent).free
-            reason = f"cannot be written ({error}); its disk has {free / 1e6:.1f} MB left"
-            raise OSError(errno.EIO, reason, str(path)) from error
+        with TrialFile(path, self.learner.layout, self.config.task) as file:
+            if result.trial in self._rows:
+                for rows in self._rows[result.trial].ordered():
+                    file.append(rows)
+            file.finish(self.name, self.config, self.learner, result, extra)
         self.leave(result.trial)
         discard(path)
 

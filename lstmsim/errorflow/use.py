@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lstmsim.errorflow.trajectory import Array, freeze, logistic
+from lstmsim.trace.dataset import recorded
 
 if TYPE_CHECKING:
     from lstmsim import LSTM
@@ -125,12 +126,13 @@ def _trace(trace: xr.Dataset | xr.DataTree, needed: tuple[str, ...]) -> xr.Datas
         raise ValueError(f"trace is {trace!r}; allowed: a Dataset as net.run returns it, or a /trace group")
     if trace.sizes.get("trial", 1) > 1:
         raise ValueError(f"trace holds {trace.sizes['trial']} trials; allowed: one, chosen by trace.isel(trial=...)")
+    trace = recorded(trace.squeeze("trial") if "trial" in trace.dims else trace)
     missing = [name for name in needed if name not in trace]
     if missing:
         raise ValueError(f"trace lacks {missing}; allowed: a trace that recorded {list(needed)}")
     if not trace.sizes.get("step"):
         raise ValueError("trace has no steps; allowed: one step at least")
-    return trace.squeeze("trial") if "trial" in trace.dims else trace
+    return trace
 
 
 def _values(trace: xr.Dataset, name: str, dim: str) -> Array:

@@ -302,12 +302,11 @@ def _hidden(trace: xr.Dataset, which: str) -> Picture:
 
 def _test_sequence(path: Path) -> xr.Dataset | None:
     """First test sequence that a trial file holds in full."""
-    with library():
-        try:
-            with xr.open_dataset(path, group="test_trace", engine="netcdf4") as trace:
-                return trace.isel(step=trace["sequence"].values == trace["sequence"].values[0]).load()
-        except OSError:  # xarray's answer to a group that is not there
-            return None
+    try:
+        with xr.open_dataset(path, group="test_trace", engine="netcdf4") as trace:
+            return trace.isel(step=trace["sequence"].values == trace["sequence"].values[0]).load()
+    except OSError:  # xarray's answer to a group that is not there
+        return None
 
 
 def _label(result: RowResult) -> str:

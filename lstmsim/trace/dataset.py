@@ -29,7 +29,7 @@ def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
 
 def steps(layout: Layout, rows: Floats) -> xr.Dataset:
     """Recorded rows, shape (step, column), as a dataset of the per-step trace variables (float64)."""
-    variables = {
+    variables: dict[str, Any] = {
         name: (layout.variables[name].dims, columns.astype(np.float64), layout.variables[name].attrs)
         for name, columns in values(layout, rows).items()
     }
@@ -40,4 +40,12 @@ def steps(layout: Layout, rows: Floats) -> xr.Dataset:
     if "cell" in layout.sizes:
         attrs = COORDINATES["cell_block"].attrs
         coords["cell_block"] = (("cell",), np.arange(layout.sizes["cell"]) // layout.block_size, attrs)
-    return xr.Dataset(variables, coords)
+    return xr.Dataset(coords=coords).assign(variables)
+
+
+def recorded(trace: xr.Dataset) -> xr.Dataset:
+    """One trial's trace without the steps that `lstmsim.open_run` adds where another trial is longer."""
+    if "sequence" not in trace or trace["sequence"].dims != ("step",):
+        return trace
+    there = trace["sequence"].notnull().values
+    return trace if there.all() else trace.isel(step=np.flatnonzero(there))

@@ -32,6 +32,12 @@ def seal(path: Path) -> None:
         file.write(line)
 
 
+def unseal(path: Path) -> None:
+    """Remove the checksum from the end of a file that has one."""
+    if intact(path) is not None:
+        os.truncate(path, path.stat().st_size - _LENGTH)
+
+
 def intact(path: Path) -> bool | None:
     """Whether a file is as it was sealed; None if it has no seal.
 

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,31 +20,38 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from xarray.backends.locks import HDF5_LOCK, NETCDFC_LOCK, combine_locks
 
 import lstmsim
 from lstmsim.kernels.recording import Layout, Variable
 from lstmsim.trace.dataset import values
+from lstmsim.trace.failures import raise_cause
 from lstmsim.trace.schema import COORDINATES, PROGRESS, TEST
 from lstmsim.trace.seal import seal
 
 Floats = npt.NDArray[np.float64]
 
 _LOCK = threading.RLock()
+_OTHERS = combine_locks([NETCDFC_LOCK, HDF5_LOCK])  # under which xarray calls the library
+_depth = 0
 
 
 @contextlib.contextmanager
 def library() -> Iterator[None]:
-    """Have the HDF5 library to oneself, without garbage collection.
+    """Have the netCDF library to oneself: no other thread, none of xarray's, and no garbage collection in between.
 
-    The library is not thread-safe. It also crashes if a collection in the middle of a call closes forgotten files, such as
-    those of a DataTree, whose reference cycles keep them open until then.
+    The library is not thread-safe, and a collection in another thread would close forgotten files in the middle of a call.
+    Nothing in the block may open a file by way of xarray, which would wait for its own lock for ever.
     """
-    with _LOCK:
+    global _depth
+    with _LOCK, contextlib.nullcontext() if _depth else _OTHERS:
         collecting = gc.isenabled()
         gc.disable()
+        _depth += 1
         try:
             yield
         finally:
+            _depth -= 1
             if collecting:
                 gc.enable()
 
@@ -54,21 +61,42 @@ _CHUNK = 1 << 20  # bytes of one variable written together, about
 
 @contextlib.contextmanager
 def whole_or_absent(path: Path) -> Iterator[Path]:
-    """Name of a file to write beside `path`; it takes that name when complete, and vanishes if writing fails."""
+    """Name of a file to write beside `path`; it takes that name when complete, and vanishes if writing fails.
+
+    Raises
+    ------
+    OSError
+        If writing fails, with what the system says of it (`lstmsim.trace.failures`).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            yield part
+            put(part, path)
+        except (OSError, RuntimeError) as error:
+            raise_cause(path, error)
     finally:
-        part.unlink(missing_ok=True)
+        remove(part)
+
+
+def remove(path: Path) -> None:
+    """Remove a file and give back its room, even if a library that could not write it keeps it open."""
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(path, 0)
+        path.unlink()
+
+
+def put(part: Path, path: Path) -> None:
+    """Give a complete file its name, on the disk when this returns."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 class TrialFile:
@@ -86,10 +114,11 @@ class TrialFile:
 
     def __init__(self, path: Path, layout: Layout, task: Any) -> None:
         self.layout, self.task = layout, task
-        self._stack = contextlib.ExitStack()
-        self._part = self._stack.enter_context(whole_or_absent(path))
-        with library():
-            self._file = netCDF4.Dataset(self._part, "w", format="NETCDF4")
+        with contextlib.ExitStack() as stack:
+            self._part = stack.enter_context(whole_or_absent(path))
+            with library():
+                self._file = netCDF4.Dataset(self._part, "w", format="NETCDF4")
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> TrialFile:
         """Return the open file."""
@@ -128,7 +157,7 @@ class TrialFile:
             self.append(rows)
         if result.test_rows is not None:
             self.append(result.test_rows, "test_trace")
-        solved = result.status == "solved"
+        reached = {"success": result.sequences if result.status == "solved" else None} | result.stages | result.milestones
         attrs = {
             "title": f"lstmsim: trial {result.trial} of row {row}",
             "Conventions": "CF-1.8",
@@ -137,11 +166,7 @@ class TrialFile:
             "seed": result.seed,
             "status": result.status,
             "sequences": result.sequences,
-            "sequences_to_success": result.sequences if solved else -1,
-            **{
-                f"sequences_to_{name}": -1 if number is None else number
-                for name, number in (result.stages | result.milestones).items()
-            },
+            **{f"sequences_to_{name}": _reached(number) for name, number in reached.items()},
             "joined": np.array(result.joined, np.int64),
             "steps": result.steps,
             "seconds": result.seconds,
@@ -158,20 +183,46 @@ class TrialFile:
                 variable[...] = array
 
     def _group(self, name: str, variables: dict[str, tuple[Variable, Any]]) -> list[tuple[Any, Any]]:
-        """Make a group of variables; they are returned beside what is to be written to them."""
-        group, result = self._file.createGroup(name), []
-        for variable, array in variables.values():
-            for dim, size in zip(variable.dims, np.shape(array), strict=True):
-                if dim not in group.dimensions:
-                    group.createDimension(dim, size)
-        for key, (variable, array) in variables.items():
-            if variable.disk == "str":
-                made, array = group.createVariable(key, str, variable.dims), np.array(array, dtype=object)
-            else:
-                made = group.createVariable(key, variable.disk, variable.dims, fill_value=False)
-            made.setncatts(variable.attrs)
-            result.append((made, array))
-        return result
+        return create_group(self._file, name, variables)
+
+
+def _reached(sequences: int | None) -> int | float:
+    return math.nan if sequences is None else sequences
+
+
+def create_group(file: Any, name: str, variables: Mapping[str, tuple[Variable, Any]]) -> list[tuple[Any, Any]]:
+    """Make a group of variables in an open file; they are returned beside what is to be written to them."""
+    group, result = file.createGroup(name), []
+    for variable, array in variables.values():
+        for dim, size in zip(variable.dims, np.shape(array), strict=True):
+            if dim not in group.dimensions:
+                group.createDimension(dim, size)
+    for key in sorted(variables, key=lambda key: key not in group.dimensions):  # labels come before what they label
+        variable, array = variables[key]
+        array = letters(array) if variable.disk == "str" else array
+        width = array.shape[-1] if variable.disk == "str" else None
+        result.append((create_variable(group, key, variable.dims, variable.disk, variable.attrs, width=width), array))
+    return result
+
+
+def letters(texts: Any) -> Any:
+    """Texts as an array of bytes, one more dimension, in UTF-8.
+
+    In files, texts stand so, for netCDF4 1.7.3 and later crash on strings when a file that held some is opened again while
+    somebody holds it open. xarray, netCDF4 and h5netcdf by way of xarray make texts of them by themselves.
+    """
+    coded = np.char.encode(np.array(texts, dtype=str), "utf-8")
+    width = max(1, coded.dtype.itemsize)
+    return coded.astype(f"S{width}").reshape(*coded.shape, 1).view("S1")
+
+
+def texts(array: Any) -> Any:
+    """The inverse of `letters`, as objects."""
+    width = array.shape[-1]
+    if not array.size:
+        return np.full(array.shape[:-1], "", object)
+    coded = np.ascontiguousarray(array).view(f"S{width}")[..., 0]
+    return np.char.decode(coded, "utf-8").astype(object)
 
 
 def create_steps(file: Any, name: str, layout: Layout) -> Any:
@@ -183,10 +234,10 @@ def create_steps(file: Any, name: str, layout: Layout) -> Any:
         group.createDimension(dim, size)
     for coordinate, variable in COORDINATES.items():
         if set(variable.dims) <= {"step", *sizes}:
-            _create(group, coordinate, variable, variable.disk, sizes)
+            create_variable(group, coordinate, variable.dims, variable.disk, variable.attrs)
     for key, variable in layout.variables.items():
         packed = key == "input" and layout.one_hot
-        made = _create(group, key, variable, "i1" if packed else variable.disk, sizes, zlib=packed)
+        made = create_variable(group, key, variable.dims, "i1" if packed else variable.disk, variable.attrs, zlib=packed)
         made.coordinates = "sequence t event" + (" cell_block" if "cell" in variable.dims else "")
     for dim, size in sizes.items():
         if dim in COORDINATES:
@@ -205,15 +256,34 @@ def marks(task: Any, inputs: Floats, t: Floats) -> npt.NDArray[np.int8]:
     return result
 
 
-def _create(group: Any, name: str, variable: Variable, disk: str, sizes: dict[str, int], *, zlib: bool = False) -> Any:
-    """Variable of a group of steps, with chunks of about a megabyte along the steps."""
+def create_variable(
+    group: Any,
+    name: str,
+    dims: tuple[str, ...],
+    disk: str,
+    attrs: Mapping[str, Any],
+    *,
+    zlib: bool = False,
+    width: int | None = None,
+) -> Any:
+    """Make a variable, with chunks of about a megabyte along the steps; texts have `width` letters, or any number."""
     options: dict[str, Any] = {"zlib": True, "complevel": 1} if zlib else {}
-    if "step" in variable.dims:
-        width = math.prod(sizes[dim] for dim in variable.dims if dim != "step")
-        length = max(1, min(4096, _CHUNK // (8 * width)))
-        options["chunksizes"] = [length if dim == "step" else sizes[dim] for dim in variable.dims]
-    made = group.createVariable(name, disk, variable.dims, fill_value=False, **options)
-    made.setncatts(variable.attrs)
+    if "step" in dims:
+        sizes = [len(group.dimensions[dim]) for dim in dims if dim != "step"]
+        length = max(1, min(4096, _CHUNK // (8 * max(1, math.prod(sizes)))))
+        options["chunksizes"] = [length if dim == "step" else len(group.dimensions[dim]) for dim in dims]
+    if disk != "str":
+        made = group.createVariable(name, disk, dims, fill_value=False, **options)
+        made.setncatts(attrs)
+        return made
+    group.createDimension(f"{name}_letters", width)
+    if width is None:
+        options["chunksizes"] = [*options["chunksizes"], 32]
+    elif options:
+        options["chunksizes"] = [*options["chunksizes"], width]
+    made = group.createVariable(name, "S1", (*dims, f"{name}_letters"), **options)
+    made.setncatts({**attrs, "_Encoding": "utf-8"})
+    made.set_auto_chartostring(False)
     return made
 
 

@@ -17,6 +17,7 @@ from lstmsim.trace.seal import intact
 from lstmsim.trace.store import library, whole_or_absent
 
 STATUSES = tuple(str(status) for status in Status if status != Status.RUNNING)
+RECORDED = "recorded"  # status of what a `Recorder` writes, which is no trial: no seed need be known, nothing is tested
 NOT_RUN = "not_run"  # status of a trial that one row lacks and another has
 PROVENANCE = ("version", "git_commit", "numba", "numpy", "xarray", "netCDF4", "cpu")
 # What reading a file that is not one of ours, or is damaged, may raise.
@@ -56,11 +57,14 @@ def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
             raise ValueError("its checksum is wrong")
         with library(), netCDF4.Dataset(path) as file:
             attrs = {name: file.getncattr(name) for name in file.ncattrs()}
+            recorded = attrs["status"] == RECORDED
             for key, kind in _ATTRIBUTES.items():
-                if not isinstance(attrs[key], kind):
-                    raise ValueError(f"its attribute {key} is {attrs[key]!r:.60}")
-            if attrs["status"] not in STATUSES or not isinstance(json.loads(attrs["config"]), dict):
+                if not isinstance(attrs[key], kind) if key in attrs or not recorded else key != "seed":
+                    raise ValueError(f"its attribute {key} is {attrs.get(key)!r:.60}")
+            if attrs["status"] not in (*STATUSES, RECORDED) or not isinstance(json.loads(attrs["config"]), dict):
                 raise ValueError("its status or config is none")
+            if recorded:
+                return attrs | {"test_sequences": 0, "test_wrong": 0, "test_error": np.nan, "test_squared_error": np.nan}
             test = file["test"]
             if (size := len(test.dimensions["test_sequence"])) > _MOST_TESTS:
                 raise ValueError(f"it says to hold {size:,} test sequences; the most there can be are {_MOST_TESTS:,}")
@@ -99,8 +103,8 @@ def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
         key: column(key, np.array([str(a.get(key, "")) for a in attrs], object)) for key in ("status", *PROVENANCE)
     }
     for key in _COUNTS:
-        counts = [np.size(a.get(key, ())) if key == "joined" else a.get(key, 0) for a in attrs]
-        columns[key] = column(key, np.array(counts, np.int64), "sequences" if key.endswith("sequences") else "1")
+        counts = [np.size(a.get(key, ())) if key == "joined" else a.get(key, np.nan) for a in attrs]
+        columns[key] = column(key, np.array(counts), "sequences" if key.endswith("sequences") else "1")
     for key, units in _MEANS.items():
         columns[key] = column(key, np.array([a.get(key, np.nan) for a in attrs], float), units)
     for key in milestones:
@@ -133,5 +137,7 @@ def summarise(rows: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 def write_summary(path: Path, summary: xr.Dataset) -> None:
     """Write a summary as netCDF; the file is whole or absent."""
-    with whole_or_absent(path) as part, library():
-        summary.to_netcdf(part, engine="netcdf4")
+    # Texts as `lstmsim.trace.store.letters` says.
+    encoding = {name: {"dtype": "S1"} for name, variable in summary.variables.items() if variable.dtype.kind in "OU"}
+    with whole_or_absent(path) as part:
+        summary.to_netcdf(part, engine="netcdf4", encoding=encoding)

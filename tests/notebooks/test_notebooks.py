@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
@@ -21,6 +19,9 @@ def execute(path, folder, monkeypatch, *, full="", timeout=180):
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     place = folder / "analysis"
     place.mkdir(exist_ok=True)
+    import nbformat  # here, as all that is slow to import and used by few
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(path, as_version=4)
     return NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": str(place)}}).execute()
 
@@ -59,6 +60,8 @@ def test_a_notebook_runs(path, folder, monkeypatch):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_without_output(path):
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

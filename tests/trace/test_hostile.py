@@ -46,7 +46,7 @@ def build(path, attributes=(), *, without=(), tests=2, names=2, step_dim="step",
 
 
 def test_what_is_built_here_opens_when_nothing_is_wrong(tmp_path):
-    tree = lstmsim.open_run(build(tmp_path / "trial-0000.nc"))
+    tree = lstmsim.open_run(build(tmp_path / "trial-0000.nc"))["4-1"]
     assert tree["trace"]["cell_state"].shape == (1, 3)
 
 
@@ -88,7 +88,7 @@ def test_a_long_trace_is_opened_and_not_read(tmp_path):
         file["trace"]["cell_state"][10**7] = 1.0
     tracemalloc.start()
     try:
-        assert lstmsim.open_run(path)["trace"].sizes["step"] == 10**7 + 1
+        assert lstmsim.open_run(path)["4-1/trace"].sizes["step"] == 10**7 + 1
         assert tracemalloc.get_traced_memory()[1] < 400e6  # the labels of the steps are read, the values are not
     finally:
         tracemalloc.stop()
@@ -124,12 +124,12 @@ def test_what_is_no_file_is_passed_over(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no trial files"):
         lstmsim.open_run(tmp_path)
     build(tmp_path / "trial-0000.nc")
-    assert lstmsim.open_run(tmp_path)["trial"].values.tolist() == [0]
+    assert lstmsim.open_run(tmp_path)[tmp_path.name]["trial"].values.tolist() == [0]
 
 
 def test_files_that_do_not_belong_together(tmp_path):
     build(tmp_path / "trial-0000.nc")
-    build(tmp_path / "trial-0001.nc", {"trial": np.int64(1)}, names=3)
+    build(tmp_path / "trial-0001.nc", {"trial": np.int64(1), "config": json.dumps({"learner": {"name": "other"}})})
     with pytest.raises(ValueError, match="cannot be opened as trials of one row"):
         lstmsim.open_run(tmp_path)
 
@@ -138,7 +138,7 @@ def test_flipped_bits_of_a_sealed_file_are_noticed(tmp_path):
     """Noticed before the HDF5 library, which damaged files may crash, sees them."""
     path = build(tmp_path / "trial-0000.nc")
     seal(path)
-    assert lstmsim.open_run(path)["trace"].sizes["step"] == 3
+    assert lstmsim.open_run(path)["4-1/trace"].sizes["step"] == 3
     whole, places = path.read_bytes(), random.Random(1)
     for _ in range(300):
         there = bytearray(whole)

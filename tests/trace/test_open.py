@@ -24,7 +24,7 @@ def trial(tmp_path_factory):
 
 
 def test_a_loaded_net_repeats_the_test_of_its_trial(trial):
-    tested = lstmsim.open_run(trial)["test_trace"].to_dataset().isel(trial=0).load()
+    tested = lstmsim.open_run(trial)["4-1/test_trace"].to_dataset().isel(trial=0).load()
     tested = tested.isel(step=tested["sequence"].values == 0)
     trace = lstmsim.load_net(trial).run(tested["input"].values.astype(float))
     np.testing.assert_allclose(trace["output"], tested["output"], atol=1e-6)
@@ -32,7 +32,7 @@ def test_a_loaded_net_repeats_the_test_of_its_trial(trial):
 
 
 def test_initial_final_and_snapshot_weights(trial):
-    weights = lstmsim.open_run(trial)["weights"].to_dataset().isel(trial=0).load()
+    weights = lstmsim.open_run(trial)["4-1/weights"].to_dataset().isel(trial=0).load()
     snapshot = weights.isel(snapshot=3)
     assert (weights["initial_cell"] != weights["final_cell"]).any()
     for which, kind, source in (("initial", "initial", weights), ("final", "final", weights), (3, "snapshot", snapshot)):
