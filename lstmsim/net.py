@@ -56,7 +56,8 @@ class LSTM:
     Attributes
     ----------
     settings : LSTMSettings
-        All of the above; each is an attribute of the net, as are `n_cells` and `n_weights`. But for `learning_rate` none can be set.
+        All of the above; each is an attribute of the net, as are `n_cells` and `n_weights`. None can be set but
+        `learning_rate`.
 
     Raises
     ------

@@ -205,7 +205,7 @@ def test_checkpoints_decide_nothing_where_trials_diverge(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
     net = LSTMSettings(2, 1, n_blocks=2, block_size=2, output="identity", learning_rate=4.0)
     training = StoppingRule(error=0.0, max_sequences=300, window=50, final_test=10)
-    config = Experiment(tasks.task("adding")(20), "lstm", net, training)
+    config = Experiment(tasks.task("adding")(20), net, training)
     whole = run(config, range(8), policy="none")
     assert {result.status for result in whole.values()} == {"diverged", "gave_up"}
     for policy in ("none", "default"):

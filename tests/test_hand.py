@@ -114,7 +114,7 @@ def test_saved_in_mid_stream(how, predicted, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no net", b"PK\x03\x04 half a zip"])
 def test_what_is_no_saved_net_is_refused(content, tmp_path):
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(ValueError, match="path is .*file'"):
+    with pytest.raises(ValueError, match=r"path is .*file'"):
         lstmsim.LSTM.load(tmp_path / "file")
     with pytest.raises(FileNotFoundError, match="path is "):
         lstmsim.LSTM.load(tmp_path / "nothing")
@@ -184,12 +184,7 @@ def test_a_net_that_diverges_says_where_and_stays_as_it_was_before(how):
     nets[1].run(z[:step], z[1 : step + 1])
     for net, at_once in ((nets[2], True), (nets[3], False)):
         with pytest.raises(lstmsim.DivergedError, match=f"at step {step};"):
-            for x, d in zip(z[:-1], z[1:], strict=True):
-                if at_once:
-                    net.step(x, d)
-                else:
-                    net.predict(x)
-                    net.learn(d)
+            walk(net, z, at_once)
     for net in nets:
         assert all(np.isfinite(values).all() for values in (*net.weights.values(), *net.state.values()))
     for net in (nets[0], nets[2], nets[3]):
@@ -211,17 +206,17 @@ def test_numpy_scalars_are_numbers_and_arrays_of_words_are_not():
 def test_a_big_net_in_hand_repeats_a_trial():
     """To the bit, as smaller ones do: the settings alone choose the kernel."""
     import dataclasses
+import itertools
 
-    from lstmsim.trace.policy import Policy
+    from lstmsim.simulation.policy import Policy
 
     from lstmsim.paper import row
-    from lstmsim.simulation.config import Stage
     from lstmsim.simulation.loop import Simulation
 
     for blocks in (2, 72):
         changes = {"T": 10, "n_blocks": blocks, "block_size": 1, "input_gate_bias": -3, "max_sequences": 4, "final_test": 0}
         config = row("4-1").config.with_settings(changes)
-        config = dataclasses.replace(config, training=dataclasses.replace(config.training, stages=(Stage("never", 0),)))
+        config = dataclasses.replace(config, stop=dataclasses.replace(config.stop, error=0.0))
         assert takes_wide(config.settings) == (blocks == 72)
         [result] = Simulation(config, 0, 8, Policy.parse("none")).run(iter([0]))
         net = lstmsim.LSTM.from_weights(config.settings, config.settings.initial_weights((0, 0)))
@@ -229,3 +224,13 @@ def test_a_big_net_in_hand_repeats_a_trial():
             net.run(*config.task.for_trial(0).sequence(0, 0, index))
         for name, values in net.weights.items():
             np.testing.assert_array_equal(result.final[name], values, err_msg=name)
+
+
+def walk(net, z, at_once):
+    """Learn to predict a series' next values."""
+    for x, d in itertools.pairwise(z):
+        if at_once:
+            net.step(x, d)
+        else:
+            net.predict(x)
+            net.learn(d)

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from lstmsim.campaign.manifest import recall, remember
-from lstmsim.campaign.requests import from_rows
+from lstmsim.campaign.requests import requested
 
 
 def test_what_was_asked_before_is_kept(tmp_path):
-    _, first = from_rows(["4-1", "6a"], 4, {"learning_rate": 0.7})
-    _, second = from_rows(["6b", "4-1"], 2, {"learning_rate": 0.7})
+    first = requested(["4-1", "6a"], 4, {"learning_rate": 0.7})
+    second = requested(["6b", "4-1"], 2, {"learning_rate": 0.7})
     remember(tmp_path, first, 3)
     manifest = remember(tmp_path, second, 3)
     assert [(r.name, r.trials, r.config.settings.learning_rate) for r in manifest.requests] == [
@@ -35,7 +35,7 @@ def test_an_unusable_manifest_is_named(tmp_path, content):
 
 
 def test_a_manifest_of_an_unknown_row_names_it(tmp_path):
-    remember(tmp_path, from_rows(["4-1"], 1, {})[1], 0)
+    remember(tmp_path, requested(["4-1"], 1, {}), 0)
     path = tmp_path / "run.json"
     path.write_text(path.read_text().replace('"row": "4-1"', '"row": "4-9"'))
     with pytest.raises(ValueError, match=r"run\.json, 4-1: unknown row '4-9'"):
