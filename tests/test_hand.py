@@ -1,6 +1,8 @@
 """A net in hand: predict and learn, state, assignments, save and load, divergence, recorded steps."""
 
 import copy
+import dataclasses
+import itertools
 import pickle
 from typing import Any
 
@@ -11,6 +13,9 @@ import xarray as xr
 import lstmsim
 from lstmsim.learners.lstm.choice import takes_wide
 from lstmsim.learners.lstm.hand import KEPT
+from lstmsim.paper import row
+from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.policy import Policy
 
 KINDS: dict[str, dict[str, Any]] = {
     "F": {},
@@ -205,14 +210,6 @@ def test_numpy_scalars_are_numbers_and_arrays_of_words_are_not():
 
 def test_a_big_net_in_hand_repeats_a_trial():
     """To the bit, as smaller ones do: the settings alone choose the kernel."""
-    import dataclasses
-import itertools
-
-    from lstmsim.simulation.policy import Policy
-
-    from lstmsim.paper import row
-    from lstmsim.simulation.loop import Simulation
-
     for blocks in (2, 72):
         changes = {"T": 10, "n_blocks": blocks, "block_size": 1, "input_gate_bias": -3, "max_sequences": 4, "final_test": 0}
         config = row("4-1").config.with_settings(changes)
