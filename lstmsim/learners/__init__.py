@@ -1,5 +1,6 @@
 """The learners, one file or folder per method; each registers itself."""
 
-from lstmsim.learners.base import learner, learners, register
+from lstmsim.learners.base import LearnerSettings, learner, learners
+from lstmsim.learners.plain import Learner, register
 
-__all__ = ["learner", "learners", "register"]
+__all__ = ["Learner", "LearnerSettings", "learner", "learners", "register"]
