@@ -241,7 +241,9 @@ class PlainLearner(StepLearner):
         found = {name: np.array(getattr(self.net, name), np.float64) for name in self.net.kept}
         for name, shape in self._shapes.items():
             if found[name].shape != shape:
-                raise refusal(f"{name} of learner {self.name!r}", f"of shape {found[name].shape}", f"{shape}, as start left it")
+                raise refusal(
+                    f"{name} of learner {self.name!r}", f"of shape {found[name].shape}", f"{shape}, as start left it"
+                )
         return found
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
@@ -357,11 +359,12 @@ def register(name: str, settings: type[LearnerSettings], *, label: str) -> Calla
     """
     if not isinstance(settings, type) or not issubclass(settings, LearnerSettings):
         raise refusal("settings", settings, "a class that derives from lstmsim.learners.LearnerSettings")
-    enter = base.register(name, settings, label=label)
+    enter: Callable[[Any], Any] = base.register(name, settings, label=label)
 
     def entered(cls: T) -> T:
         if not issubclass(cls, Learner):
-            return enter(cls)
+            enter(cls)
+            return cls
         if cls.__init__ is not Learner.__init__:
             raise refusal(f"__init__ of {cls.__name__}", "its own", "none; initial weights belong into start(self)")
         if taken := [traced for traced in cls.traced if traced in _TAKEN]:
