@@ -12,8 +12,9 @@ from lstmsim.checks import refusal
 from lstmsim.kernels.recording import HEAD, Layout, new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, new_sequences
-from lstmsim.learners.base import Floats, LearnerSettings, StepLearner, Weights
+from lstmsim.learners.base import LearnerSettings, StepLearner
 from lstmsim.learners.base import learner as learner_of
+from lstmsim.learners.weights import Floats, Weights
 
 _LENGTHS = (7, 1, 5, 9, 4, 6)  # steps of the sequences that learners are checked on
 Make = Callable[[], StepLearner]
@@ -49,7 +50,7 @@ def check(learner: Any, settings: LearnerSettings | None = None, *, symbols: boo
     for one_hot in (False, True) if symbols is None else (symbols,):
 
         def make(one_hot: bool = one_hot) -> StepLearner:
-            return made(settings, 1, symbols=one_hot)  # type: ignore[call-arg]
+            return made(settings, 1, symbols=one_hot)
 
         for name, function in CHECKS.items():
             try:
