@@ -223,7 +223,7 @@ class PlainLearner(StepLearner):
         """What `step` has returned, shape (output,)."""
         n = self._sizes.outputs
         try:
-            y = np.asarray(outputs, np.float64)
+            y = np.asarray("" if outputs is None else outputs, np.float64)  # None would be NaN
         except (TypeError, ValueError):
             raise refusal(f"what step of learner {self.name!r} returns", outputs, f"{n} numbers") from None
         if y.shape != (n,) and not (n == 1 and y.shape == ()):
