@@ -212,10 +212,11 @@ def test_a_big_net_in_hand_repeats_a_trial():
     """To the bit, as smaller ones do: the settings alone choose the kernel."""
     import dataclasses
 
+    from lstmsim.trace.policy import Policy
+
     from lstmsim.paper import row
     from lstmsim.simulation.config import Stage
     from lstmsim.simulation.loop import Simulation
-    from lstmsim.trace.policy import Policy
 
     for blocks in (2, 72):
         changes = {"T": 10, "n_blocks": blocks, "block_size": 1, "input_gate_bias": -3, "max_sequences": 4, "final_test": 0}
