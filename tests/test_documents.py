@@ -54,7 +54,7 @@ def run(page, texts, folder, monkeypatch):
     """Run blocks one after another, as one script in an empty folder."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    monkeypatch.setattr(_TABLE, "_classes", dict(_TABLE._classes))  # what a page registers is its own
+    monkeypatch.setattr(_TABLE, "_classes", _TABLE.all())  # what a page registers is its own
     script = folder / f"{page.stem}.py"  # a file, because compiled functions are kept with theirs
     script.write_text("\n".join(texts), encoding="utf-8")
     try:

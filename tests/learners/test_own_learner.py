@@ -52,7 +52,7 @@ class Echo(Learner):
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     """Learners of these tests are in the table while one of them runs."""
-    monkeypatch.setattr(_TABLE, "_classes", dict(_TABLE._classes))
+    monkeypatch.setattr(_TABLE, "_classes", _TABLE.all())
     register("test_echo", EchoSettings, label="echo state net")(Echo)
 
 
