@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["errorflow", "learners", "paper", "plots", "tasks"],
+    submodules=["errorflow", "learners", "paper", "plots", "river", "tasks"],
     submod_attrs={
         "campaign.threads": ["TrialsFailed"],
         "experiment": ["simulate"],

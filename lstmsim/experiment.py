@@ -92,7 +92,9 @@ def simulate(
         If an argument is not allowed; or the folder holds trials of other settings, another seed or version, or is in use.
         Nothing has been written then.
     TrialsFailed
-        If trials could not go on; what was finished is kept in `out`, the others as far as their last checkpoints.
+        If trials could not go on; what was finished is kept in `out`, the others as far as their last checkpoints. An error
+        of a task or a learner ends its own trial alone: it is the cause, and `run` of the exception has the trials that
+        have ended.
     """
     check("device", device, Literal["cpu"])
     check("progress", progress, Flag | None)
@@ -105,7 +107,12 @@ def simulate(
     def warn(message: str) -> None:
         warnings.warn(message, stacklevel=3)
 
-    perform(campaign, view_of(progress), warn, write=temporary is None)
+    try:
+        perform(campaign, view_of(progress), warn, write=temporary is None)
+    except TrialsFailed as failure:
+        if failure.broken and any(campaign.folder.path.glob("*/trial-*.nc")):
+            failure.run = open_run(campaign.folder.path)
+        raise
     return open_run(campaign.folder.path)
 
 
@@ -127,14 +134,28 @@ def perform(campaign: Campaign, view: View | None, say: Callable[[str], None], *
     -------
     list of RowResult
         What the folder holds of all that was ever asked of it.
+
+    Raises
+    ------
+    TrialsFailed
+        If trials could not go on; where a task or a learner raised an error, after the results of the others are written.
     """
+    failure: TrialsFailed | None = None
     with campaign.begun():
         for message in campaign.messages:
             say(message)
         with Display(campaign, view) as display:
-            for name, result in campaign.run(display.tick):
-                display.ended(name, result)
-        return _write(campaign.folder.path, campaign.manifest) if write else []
+            try:
+                for name, result in campaign.run(display.tick):
+                    display.ended(name, result)
+            except TrialsFailed as error:
+                if not error.broken:
+                    raise
+                failure = error
+        results = _write(campaign.folder.path, campaign.manifest) if write else []
+        if failure is not None:
+            raise failure
+        return results
 
 
 def _write(out: Path, manifest: Manifest) -> list[RowResult]:

@@ -10,6 +10,7 @@ import pytest
 from matplotlib import pyplot
 
 from lstmsim.campaign.requests import from_file, requested
+from lstmsim.learners.base import _TABLE
 from lstmsim.run import main, parse_assignment, parser
 from lstmsim.simulation.policy import Policy
 
@@ -53,6 +54,7 @@ def run(page, texts, folder, monkeypatch):
     """Run blocks one after another, as one script in an empty folder."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setattr(_TABLE, "_classes", _TABLE.all())  # what a page registers is its own
     script = folder / f"{page.stem}.py"  # a file, because compiled functions are kept with theirs
     script.write_text("\n".join(texts), encoding="utf-8")
     try:
@@ -67,17 +69,23 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
     if page.name == "README.md":
         monkeypatch.chdir(tmp_path)
         assert main(SMALL.split()) == 0
-        assert "register" in texts.pop()  # below
+        texts = [text for text in texts if "learners.register" not in text]  # below
     run(page, texts, tmp_path, monkeypatch)
+    if page.name == "own-learner.md":
+        first, last = capsys.readouterr().out.splitlines()
+        assert [first] == blocks(page, "text")[0].splitlines()
+        assert last.startswith("('trial', 'step', 'input_unit') 0.")
     if page.name == "README.md":
         assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[-4:]] == ["solved"] * 4
 
 
-@pytest.mark.slow  # compiles a learner
-def test_the_learner_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+def test_the_learner_of_the_readme_learns(tmp_path, monkeypatch, capsys):
     page = ROOT / "README.md"
-    run(page, blocks(page, "python")[-2:], tmp_path, monkeypatch)
-    assert capsys.readouterr().out.splitlines()[-1] == "0 gave_up 60000"
+    [text] = (text for text in blocks(page, "python") if "learners.register" in text)
+    learner = text.partition("@")[2].partition("\n\n\n")[0]
+    assert len(learner.splitlines()) < 15
+    run(page, [text], tmp_path, monkeypatch)
+    assert capsys.readouterr().out.split("]")[0].count("'solved'") == 4
 
 
 def understood(options):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import pickle
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import lstmsim
-from lstmsim.campaign.threads import LANES, Ensemble, Job, Standing, TrialsFailed, same_task
+from lstmsim.campaign.threads import LANES, Broken, Ensemble, Job, Standing, TrialsFailed, same_task
 from lstmsim.campaign.trials import trial_path
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.policy import Policy
@@ -57,8 +59,12 @@ class Ended:
     content: bytes
 
 
-def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, version: str, topic: str) -> list[Ended]:
-    """Run a block's trials; this is what a worker does. Its news go by the name of a topic.
+def run_block(
+    block: Block, seed: int, policy: Policy, lanes: int | None, version: str, topic: str
+) -> tuple[list[Ended], list[Broken]]:
+    """Run a block's trials, and return those that ended and those that failed; this is what a worker does.
+
+    Its news go by the name of a topic.
 
     Raises
     ------
@@ -71,10 +77,28 @@ def run_block(block: Block, seed: int, policy: Policy, lanes: int | None, versio
         out, job = Path(folder), Job(block.name, block.config, list(block.trials))
         ensemble = Ensemble([job], out, seed, policy, 1, lanes)
         news = _News(block, ensemble, topic)
-        results = [result for _, result in ensemble.run(news.tick)]
+        results, broken = [], []
+        try:
+            for _, result in ensemble.run(news.tick):
+                results.append(result)
+        except TrialsFailed as failure:
+            if not failure.broken:
+                raise
+            broken = [replace(one, error=_told(one.error)) for one in failure.broken]
         news.tick(last=True)
         files = [trial_path(out, block.name, r.trial).read_bytes() for r in results]
-        return [Ended(r.trial, r.status, r.sequences, r.steps, file) for r, file in zip(results, files, strict=True)]
+        return [Ended(r.trial, r.status, r.sequences, r.steps, file) for r, file in zip(results, files, strict=True)], broken
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error that can be sent, with its traceback as a note."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        told: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:
+        told = RuntimeError(f"{type(error).__name__}: {error}")
+    told.add_note(text)
+    return told
 
 
 class _News:
@@ -161,22 +185,26 @@ class Cluster:
         ValueError
             If there is no scheduler at the address.
         TrialsFailed
-            If the scheduler is gone, or a worker raised an error; files that were written are kept.
+            If the scheduler is gone, or a worker could not go on; files that were written are kept. If a task or a learner
+            raised an error, and the other trials have ended by then.
         """
         with self._client() as client:
             threads = sum(client.nthreads().values())
             client.subscribe_topic(self._topic, self._hear)
             said = self.seed, self.policy, self.lanes, lstmsim.__version__, self._topic
             waiting = {client.submit(run_block, b, *said, pure=False): b for b in self.blocks(threads)}
+            broken: list[Broken] = []
             while waiting:
                 done = [future for future in waiting if future.done()]
                 for future in done:
-                    yield from self._take(future, waiting.pop(future))
+                    yield from self._take(future, waiting.pop(future), broken)
                 if client.status not in ("running", "connecting"):
                     raise TrialsFailed(f"the scheduler {self.scheduler} is gone")
                 on_tick()
                 if not done:
                     time.sleep(tick)
+        if broken:
+            raise TrialsFailed.of(broken)
 
     def greet(self) -> None:
         """Ask the scheduler for a sign of life.
@@ -224,19 +252,20 @@ class Cluster:
         news = event[1]
         self._standings[news["block"]] = [Standing(**standing) for standing in news["standings"]]
 
-    def _take(self, future: Any, block: Block) -> Iterator[tuple[str, Result]]:
-        """Write the files of a block that has ended."""
+    def _take(self, future: Any, block: Block, broken: list[Broken]) -> Iterator[tuple[str, Result]]:
+        """Write the files of a block that has ended; trials that failed are added to `broken`."""
         from distributed import CancelledError
         from distributed.comm import CommClosedError
 
         self._standings.pop(block.number, None)
         try:
             error = future.exception()
-            trials = future.result() if error is None else []
+            trials, failed = future.result() if error is None else ([], [])
         except (CommClosedError, CancelledError):
             raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone") from None
         if error is not None:
             raise TrialsFailed(f"row {block.name}: {type(error).__name__}: {error}") from error
+        broken += failed
         for ended in trials:
             with whole_or_absent(trial_path(self.out, block.name, ended.trial)) as part:
                 part.write_bytes(ended.content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -21,6 +21,7 @@ from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.trace.store import provenance
+from lstmsim.trace.summary import BrokenFile
 
 LANES = 8  # trials that go together before a second thread is used: a step of eight takes hardly longer than one of four
 _WORTH_16 = 14  # trials for which sixteen lanes are cheaper than eight that take turns
@@ -128,8 +129,51 @@ def warm_up(config: Experiment, lanes: int) -> None:
         pass
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A trial of a row in which a task or a learner raised an error."""
+
+    name: str
+    trial: int
+    error: Exception
+
+
 class TrialsFailed(RuntimeError):
-    """A thread could not go on; trials that had ended are kept, and the others as far as their last checkpoints."""
+    """Trials could not go on; those that had ended are kept, and the others as far as their last checkpoints.
+
+    Attributes
+    ----------
+    broken : list of Broken
+        Trials in which a task or a learner raised an error; all others have ended. Empty if the run could not go on.
+    run : xarray.DataTree or None
+        The trials that have ended, where `lstmsim.simulate` was called and there are any.
+    """
+
+    def __init__(self, message: str, broken: Iterable[Broken] = ()) -> None:
+        super().__init__(message)
+        self.broken: list[Broken] = list(broken)
+        self.run: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the trials when sent between processes."""
+        return TrialsFailed, (str(self), self.broken)
+
+    @classmethod
+    def of(cls, broken: list[Broken]) -> TrialsFailed:
+        """Return the error for trials that have failed; its cause is the first one's."""
+        rows: dict[str, list[int]] = {}
+        for one in broken:
+            rows.setdefault(one.name, []).append(one.trial)
+        named = "; ".join(f"row {name}: trials {_listed(trials)} failed" for name, trials in rows.items())
+        error = broken[0].error
+        failure = cls(f"{named}; {type(error).__name__}: {error}", broken)
+        failure.__cause__ = error
+        return failure
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, sorted(numbers)[:10]))
+    return shown if len(numbers) <= 10 else f"{shown} and {len(numbers) - 10} more"
 
 
 class Ensemble:
@@ -169,7 +213,7 @@ class Ensemble:
         self.groups = [_Group(*group) for group in same_task(jobs)]
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation | OneByOne]] = {}
-        self.results: SimpleQueue[tuple[str, Result | BaseException | None]] = SimpleQueue()
+        self.results: SimpleQueue[tuple[str, Result | Broken | BaseException | None]] = SimpleQueue()
         self._preparing = ""  # the job whose kernels are being loaded or compiled
         self._stop = threading.Event()
         self._extra: dict[str, str] = {}
@@ -223,11 +267,13 @@ class Ensemble:
         Raises
         ------
         TrialsFailed
-            If a thread raised an error, its cause; the others have stopped by then.
+            If a task or a learner raised an error, the cause, and the other trials have ended by then; or if a thread
+            could not go on, and the others have stopped.
         """
         self._compile(on_tick, tick)
         threads = [threading.Thread(target=self._work, args=(n, self.share), daemon=True) for n in range(self.workers)]
         failure: TrialsFailed | None = None
+        broken: list[Broken] = []
         self._extra = provenance()
         for thread in threads:
             thread.start()
@@ -239,6 +285,8 @@ class Ensemble:
                     name, result = self.results.get(timeout=tick)
                     if isinstance(result, Result):
                         yield name, result
+                    elif isinstance(result, Broken):
+                        broken.append(result)
                     elif result is None:
                         working -= 1
                     elif failure is None:
@@ -250,6 +298,8 @@ class Ensemble:
             self._stop.set()
             for thread in threads:
                 thread.join()
+        if failure is None and broken:
+            failure = TrialsFailed.of(broken)
         if failure is not None:
             raise failure
 
@@ -317,13 +367,30 @@ class Ensemble:
 
     def _simulate(self, number: int, group: _Group, share: int) -> None:
         """Run the trials of one group that this thread gets hold of."""
-        if not len(group.waiting):
-            return
-        simulation = simulation_for(group.config, self.seed, self.width(group, share), self.policy)
-        self.running[number] = group.job.name, simulation
+        self._run_trials(number, group, group.waiting, self.width(group, share))
+
+    def _run_trials(self, number: int, group: _Group, waiting: TrialQueue, width: int) -> None:
+        """Run trials that wait; one in which a task or a learner raises an error is announced, and the others go on."""
         name, every = group.job.name, self.checkpoint_every
-        folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)
-        with contextlib.closing(folder):
-            for result in simulation.run(group.waiting, on_rows=folder.append, checkpoints=folder):
-                folder.finish(result, self._extra)
-                self.results.put((name, result))
+        while len(waiting) and not self._stop.is_set():
+            simulation = simulation_for(group.config, self.seed, width, self.policy)
+            self.running[number] = name, simulation
+            folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)
+            try:
+                with contextlib.closing(folder):
+                    for result in simulation.run(waiting, on_rows=folder.append, checkpoints=folder):
+                        folder.finish(result, self._extra)
+                        waiting.ended(result.trial)
+                        self.results.put((name, result))
+            except (OSError, MemoryError, BrokenFile):  # not a trial's fault: no other would fare better
+                raise
+            except Exception as error:
+                lost = waiting.taken()
+                for trial in lost:
+                    waiting.ended(trial)
+                if len(lost) == 1:
+                    self.results.put((name, Broken(name, lost[0], error)))
+                for trial in lost if len(lost) > 1 else ():  # whose fault it was shows when each goes alone
+                    self._run_trials(number, group, TrialQueue([trial]), 1)
+                if not lost:
+                    raise

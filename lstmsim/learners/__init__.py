@@ -1,5 +1,7 @@
 """The learners, one file or folder per method; each registers itself."""
 
-from lstmsim.learners.base import learner, learners, register
+from lstmsim.learners.base import LearnerSettings, learner, learners
+from lstmsim.learners.check import check
+from lstmsim.learners.plain import Learner, register
 
-__all__ = ["learner", "learners", "register"]
+__all__ = ["Learner", "LearnerSettings", "check", "learner", "learners", "register"]

@@ -75,13 +75,13 @@ class LearnerSettings:
 
     @property
     def exists(self) -> Masks:
-        """Which connections there are: for each group of weights a mask of its shape."""
-        raise NotImplementedError
+        """Which connections there are: for each group of weights a mask of its shape; nothing is said unless overridden."""
+        return {}
 
     @property
     def n_weights(self) -> int | None:
-        """Trainable weights; None where the net's size is not fixed."""
-        return sum(int(mask.sum()) for mask in self.exists.values())
+        """Trainable weights; None where the net's size is not fixed or not told."""
+        return sum(int(mask.sum()) for mask in self.exists.values()) or None
 
     @property
     def step_width(self) -> float | None:
@@ -91,7 +91,7 @@ class LearnerSettings:
 
     def units_text(self, joined: Sequence[int] = ()) -> str:
         """Return the number of hidden units as tables show it; `joined` counts those that joined, one number per trial."""
-        raise NotImplementedError
+        return "-"
 
     def weights_shown(self, joined: Sequence[int] = ()) -> tuple[int, ...]:
         """Return the weights as tables show them: one number, or those of the nets with so many units that had joined."""
@@ -107,7 +107,7 @@ class Status(StrEnum):
     DIVERGED = "diverged"
 
 
-class Learner(ABC):
+class AnyLearner(ABC):
     """A method of learning with nets of given settings.
 
     Parameters
@@ -165,7 +165,7 @@ class Learner(ABC):
         """Names along the dimensions of the weights."""
 
 
-class StepLearner(Learner):
+class StepLearner(AnyLearner):
     """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets."""
 
     @abstractmethod
@@ -260,7 +260,7 @@ class TrialUnderWay(Protocol):
         """Where the trial can be left and taken up again; `state()` gives what `run_trial` will need then."""
 
 
-class TrialLearner(Learner):
+class TrialLearner(AnyLearner):
     """A learner that has its own way through a trial: it takes one after another, each from its beginning to its end."""
 
     def check(self, task: Any) -> None:
@@ -284,8 +284,8 @@ class TrialLearner(Learner):
         """
 
 
-L = TypeVar("L", bound=type[Learner])
-_TABLE: Table[type[Learner]] = Table("learner", "lstmsim.learners")
+L = TypeVar("L", bound=type[AnyLearner])
+_TABLE: Table[type[AnyLearner]] = Table("learner", "lstmsim.learners")
 learners, learner = _TABLE.all, _TABLE.one
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lstmsim.checks import Field, Flag, Real, Whole, check, refusal, settings, shown, unknown
 from lstmsim.learners import learner, learners
-from lstmsim.learners.base import Learner
+from lstmsim.learners.base import AnyLearner
 from lstmsim.tasks.base import Task
 
 Tests = Annotated[Whole, Field(ge=0, le=1_000_000)]
@@ -196,7 +196,7 @@ class Experiment:
         return json.dumps(self.as_dict(), sort_keys=True)
 
 
-def _learner_of(settings: Any) -> type[Learner]:
+def _learner_of(settings: Any) -> type[AnyLearner]:
     """Return the learner whose settings these are; of several with the same, the one that others build on."""
     if found := [cls for cls in learners().values() if type(settings) is cls.Settings]:
         return min(found, key=lambda cls: len(cls.name))

@@ -126,6 +126,7 @@ class TrialQueue:
     def __init__(self, trials: Iterable[int]) -> None:
         self._trials = list(trials)
         self._paused: dict[int, Progress] = {}
+        self._taken: dict[int, int] = {}  # trials under way, and the threads that have them
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -143,11 +144,23 @@ class TrialQueue:
                 raise StopIteration
             trial = self._trials.pop(0)
             self._paused.pop(trial, None)
+            self._taken[trial] = threading.get_ident()
             return trial
+
+    def ended(self, trial: int) -> None:
+        """Take note that a trial is no longer under way."""
+        with self._lock:
+            self._taken.pop(trial, None)
+
+    def taken(self) -> list[int]:
+        """Return the trials that this thread has taken out, and that have neither ended nor been put back."""
+        with self._lock:
+            return [trial for trial, thread in self._taken.items() if thread == threading.get_ident()]
 
     def put_back(self, trial: int, progress: Progress) -> None:
         """Put a trial that has been saved at the end of the queue; `progress` tells how far it is."""
         with self._lock:
+            self._taken.pop(trial, None)
             self._trials.append(trial)
             self._paused[trial] = progress
 

@@ -7,17 +7,16 @@ import pytest
 import xarray as xr
 
 from lstmsim import tasks
-from lstmsim.kernels.random import trial_keys
-from lstmsim.kernels.recording import HEAD, new_record
+from lstmsim.kernels.recording import HEAD
 from lstmsim.learners import learner, learners
 from lstmsim.learners.base import LearnerSettings, TrialLearner
+from lstmsim.learners.check import CHECKS, settings_can_be_pickled
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Experiment
-from lstmsim.simulation.lanes import Lanes
 from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.simulation.policy import Policy
 from lstmsim.trace.dataset import values
-from lstmsim.trace.schema import step_variables, weight_dims
+from lstmsim.trace.schema import step_variables
 from lstmsim.trace.store import TrialFile, provenance
 
 SEQUENCES = 12
@@ -115,38 +114,23 @@ def test_settings_are_fitted_to_a_task_and_show_themselves(config):
 
 
 @every_case
-def test_initial_weights_belong_to_the_seed(config):
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_what_anybody_can_check(check, config):
+    check(lambda: build(config))
+
+
+@every_learner
+def test_settings_reach_other_processes(config):
+    settings_can_be_pickled(config.settings)
+
+
+@every_case
+def test_initial_weights_are_drawn_and_all_that_exist(config):
     learner, other = build(config), build(config)
     learner.start(0, (5, 1))
     other.start(0, (5, 2))
     assert not same(learner.weights(0), other.weights(0))
-    other.start(0, (5, 1))
-    assert same(learner.weights(0), other.weights(0))
-
-
-@every_case
-def test_weights_make_a_round_trip(config):
-    learner, other = build(config), build(config)
-    learner.start(0, (1, 0))
-    weights = learner.weights(0)
-    other.set_weights(0, weights)
-    assert same(weights, other.weights(0))
-    count = sum(np.count_nonzero(group) for group in weights.values())
-    assert count == config.settings.n_weights
-    for group in weights.values():
-        group[:] = 0.0
-    assert not same(weights, learner.weights(0)), "weights are copies"
-
-
-@every_case
-def test_weights_have_their_names_and_shapes(config):
-    learner = build(config)
-    learner.start(0, (1, 0))
-    sizes = learner.layout.sizes | {dim: len(labels) for dim, labels in learner.weight_labels.items()}
-    for name, group in learner.weights(0).items():
-        assert group.ndim == len(weight_dims()[name])
-        for dim, size in zip(weight_dims()[name], group.shape, strict=True):
-            assert sizes.get(dim, size) == size, (name, dim)
+    assert sum(np.count_nonzero(group) for group in learner.weights(0).values()) == config.settings.n_weights
 
 
 @every_case
@@ -174,25 +158,6 @@ def test_layout_is_what_the_rows_hold(config):
     assert ((variables["output"] > 0) & (variables["output"] < 1)).all()
 
 
-@every_case
-def test_reset_forgets_the_sequence_and_keeps_the_weights(config):
-    learner, results = build(config), []
-    learner.start(0, (0, 0))
-    weights = learner.weights(0)
-    for _ in range(2):
-        task = config.task.for_trial(0)
-        record = new_record(1, 4 * task.max_length, learner.layout.width, 0, first=3)
-        lanes = Lanes(task, learner, record)
-        lanes.begin(0, int(trial_keys(0, 0)[0]))
-        lanes.task.fill(lanes.sequences, 1)
-        stop = int(lanes.sequences.write[0]) - 1  # one step short of the sequence's end
-        learner.advance(lanes.sequences, lanes.scores, record, 0, max(stop, 1), learn=False, track=True)
-        results.append(lanes.take_rows(0))
-    assert len(results[0])
-    np.testing.assert_array_equal(results[0], results[1])
-    assert same(weights, learner.weights(0)), "without learning the weights stay"
-
-
 @every_learner
 def test_a_trial_does_not_depend_on_other_trials(config):
     alone = simulate(config, [3])[3]
@@ -204,26 +169,6 @@ def test_a_trial_does_not_depend_on_other_trials(config):
         assert alone.milestones == together[3].milestones
     assert not same(alone.initial, alone.final), "something was learned"
     assert not same(alone.final, simulate(config, [3], seed=1)[3].final)
-
-
-@every_case
-def test_a_stretch_can_be_cut_anywhere(config):
-    finals = []
-    for cut in (7, 10_000):
-        learner = build(config)
-        learner.start(0, (0, 0))
-        task = config.task.for_trial(0)
-        record = new_record(1, 1, learner.layout.width, 0)
-        lanes = Lanes(task, learner, record)
-        lanes.begin(0, int(trial_keys(0, 0)[0]))
-        lanes.task.fill(lanes.sequences, 60)
-        clock, end = 0, int(lanes.sequences.write[0])
-        for until in [*range(cut, end, cut), end]:
-            while clock < until:
-                clock = learner.advance(lanes.sequences, lanes.scores, record, clock, until, learn=True, track=True)
-        finals.append(learner.weights(0))
-        assert lanes.scores.steps[0] == end == record.tick[0]
-    assert same(*finals)
 
 
 @every_case
