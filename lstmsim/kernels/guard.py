@@ -48,7 +48,7 @@ _NONE, _STUCK, _ROOM, _EVENT, _ROW, _TARGET, _LENGTH, _UNJUDGED, _COUNT, _STRAY,
 
 
 @kernel
-def first_fault(sequences, horizon, marks, n_outputs, shortest, longest):  # type: ignore[no-untyped-def]
+def first_fault(sequences, horizon, marks, n_outputs, shortest, longest):
     """Look through what was written since `marks` was taken; the fault, its lane, its clock and a value, or NONE.
 
     `marks` (3, lane) holds `write` and `index` from before, and zeros; it is changed.
@@ -106,7 +106,7 @@ def first_fault(sequences, horizon, marks, n_outputs, shortest, longest):  # typ
 
 
 @kernel
-def inputs_in_order(sequences, low, high, n_inputs, symbols):  # type: ignore[no-untyped-def]
+def inputs_in_order(sequences, low, high, n_inputs, symbols):
     """Whether all inputs of these clocks are finite, or all symbols there; of the lanes in use and of the others."""
     if symbols:
         wrong = 0
@@ -148,11 +148,16 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
     """
     marks = np.stack([sequences.write, sequences.index, np.zeros_like(sequences.write)])
     before = marks[:2].copy()
+    outside: Exception | None = None
     try:
         task.fill(sequences, horizon)
-    except (IndexError, OverflowError, NumbaError) as error:
+    except IndexError as error:  # often because sequences are too long: then that is told
+        outside, horizon = error, 0
+    except (OverflowError, NumbaError) as error:
         raise explained(task, error) from (None if isinstance(error, NumbaError) else error)
     fault, lane, clock, value = first_fault(sequences, horizon, marks, task.n_outputs, task.min_length, task.max_length)
+    if outside is not None and fault != Fault.LENGTH:
+        raise explained(task, outside) from outside
     used = sequences.active
     if not fault and used.any():
         low, high = int(before[0, used].min()), int(sequences.write[used].max())
@@ -189,7 +194,7 @@ def _words(fault: Fault, task: Any, sequences: Sequences, place: str, number: in
     length = f"from min_length={task.min_length} to max_length={task.max_length} steps"
     rows = f"the {sequences.fixed_rows} fixed ones, or the lane's own as begin_sequence gives it"
     return {
-        Fault.STUCK: f"sequence {number} was not ended; allowed: end_sequence(sequences, lane, length) after each begin_sequence",
+        Fault.STUCK: f"sequence {number} was not ended; allowed: end_sequence after each begin_sequence",
         Fault.ROOM: f"sequence {number} ends at clock {value}; allowed: {length}",
         Fault.EVENT: f"event is {value} at {place}; allowed: what set_target and end_sequence enter",
         Fault.ROW: f"the target row is {value} at {place}; allowed: {rows}",
@@ -208,7 +213,7 @@ def explained(task: Any, error: Exception) -> ValueError:
     text = " ".join(str(error).split())
     if isinstance(error, OverflowError):
         return ValueError(
-            f"task {task.name!r}: fill is plain Python ({text}); allowed: a function compiled with lstmsim.kernels.compile.kernel, "
+            f"task {task.name!r}: fill is plain Python ({text}); allowed: one compiled by lstmsim.kernels.compile.kernel, "
             "or lstmsim.tasks.generator(compiled=False)"
         )
     if isinstance(error, IndexError):

@@ -38,7 +38,9 @@ def generator(
     ranking: bool = False,
     compiled: bool = True,
 ) -> Callable[[Callable[..., Any]], type[GeneratedTask]]:
-    """Make a class of tasks of a function that writes one sequence and returns its length::
+    """Make a class of tasks of a function that writes one sequence and returns its length.
+
+    For example::
 
         @generator(symbols=4, n_outputs=1, max_length=lambda delay: delay + 1, tolerance=0.3)
         def delayed_match(seq, key, delay=30): ...
@@ -47,9 +49,9 @@ def generator(
 
     The function is `name(seq, key, **parameters)`. It writes `seq.input[t, i]`, which is 0 before, or `seq.symbol[t]`, and
     calls `seq.learn(t, k, value)` for all outputs k of each step t that has a target; `seq.judge(t, k, value)` where a step
-    is judged by something else than it learns. Random numbers are draws of its key, `below(key, n, count)`, `uniform(key, n)`
-    and `normal(key, n)` of `lstmsim.kernels.random`, each with an n of its own. Its parameters have default values or
-    types, and are settings of the task.
+    is judged by something else than it learns. Random numbers are draws of its key, `below(key, n, count)`,
+    `uniform(key, n)` and `normal(key, n)` of `lstmsim.kernels.random`, each with an n of its own. Its parameters have
+    default values or types, and are settings of the task.
 
     Parameters
     ----------
@@ -278,7 +280,7 @@ def _loop(function: Callable[..., Any], types: tuple[numba.types.Type, ...]) -> 
         raise ValueError(f"{function.__name__} returns {returned}; allowed: the length, a whole number of steps")
 
     @numba.njit(nogil=True, error_model="numpy")
-    def write(sequences, horizon, input, symbol, learned, judged, fault, shortest, n_inputs, parameters):  # type: ignore[no-untyped-def]
+    def write(sequences, horizon, input, symbol, learned, judged, fault, shortest, n_inputs, parameters):
         seq = Sequence(input, symbol, learned, judged, fault)
         for lane in range(sequences.write.size):
             while unfilled(sequences, lane, horizon):

@@ -83,7 +83,7 @@ structref.define_constructor(Sequence, SequenceType, list(FIELDS))
 
 
 @kernel
-def put(rows, fault, t, k, value):  # type: ignore[no-untyped-def]
+def put(rows, fault, t, k, value):
     """Enter a target in `rows` (step, output); the first that cannot be is noted in `fault` (code, step, output)."""
     wrong = _NOTHING
     if not 0 <= t < rows.shape[0]:
@@ -107,20 +107,20 @@ def _check_types(name: str, t: Any, k: Any, value: Any) -> None:
 
 
 @overload_method(SequenceType, "learn")
-def _learn(seq, t, k, value):  # type: ignore[no-untyped-def]
+def _learn(seq, t, k, value):
     _check_types("learn", t, k, value)
 
-    def enter(seq, t, k, value):  # type: ignore[no-untyped-def]
+    def enter(seq, t, k, value):
         put(seq.learned, seq.fault, t, k, float(value))
 
     return enter
 
 
 @overload_method(SequenceType, "judge")
-def _judge(seq, t, k, value):  # type: ignore[no-untyped-def]
+def _judge(seq, t, k, value):
     _check_types("judge", t, k, value)
 
-    def enter(seq, t, k, value):  # type: ignore[no-untyped-def]
+    def enter(seq, t, k, value):
         put(seq.judged, seq.fault, t, k, float(value))
 
     return enter
@@ -135,7 +135,7 @@ def blank(task: Any) -> tuple[npt.NDArray[Any], ...]:
 
 
 @kernel
-def wipe(input, symbol, learned, judged):  # type: ignore[no-untyped-def]
+def wipe(input, symbol, learned, judged):
     """Leave nothing in the arrays of a sequence."""
     for t in range(input.shape[0]):
         for i in range(input.shape[1]):
@@ -149,7 +149,7 @@ def wipe(input, symbol, learned, judged):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def enter(sequences, lane, input, symbol, learned, judged, fault, length, shortest, n_inputs):  # type: ignore[no-untyped-def]
+def enter(sequences, lane, input, symbol, learned, judged, fault, length, shortest, n_inputs):
     """Check a sequence of so many steps and add it to the lane's; whether it could be, else `fault` says why not."""
     if fault[0] == _NOTHING and not shortest <= length <= learned.shape[0]:
         fault[0], fault[3] = _LENGTH, length
