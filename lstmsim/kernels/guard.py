@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numba.core.errors import NumbaError
 
+from lstmsim.checks import Field, Real, Whole, check, refusal
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
 from lstmsim.kernels.vector import UNITS, lane_bits, lane_sum, load_at, lowest, splat
@@ -129,6 +133,35 @@ def inputs_in_order(sequences, low, high, n_inputs, symbols):
     return lane_sum(total) + rest == 0.0
 
 
+def check_sizes(task: Any) -> None:
+    """Check the numbers that a task declares.
+
+    Raises
+    ------
+    ValueError
+        Naming the number, its value and what is allowed.
+    """
+    place = f"of task {task.name!r}"
+    for name in ("n_inputs", "n_outputs", "max_length", "min_length"):
+        check(f"{name} {place}", getattr(task, name), Annotated[Whole, Field(ge=1)])
+    if task.min_length > task.max_length:
+        raise refusal(f"min_length {place}", task.min_length, f"at most max_length={task.max_length}")
+    check(f"tolerance {place}", task.tolerance, Annotated[Real, Field(ge=0)])
+    rows = np.asarray(task.fixed_rows())
+    if rows.ndim != 2 or rows.shape[1] != task.n_outputs or rows.dtype != np.float64:
+        raise refusal(f"fixed_rows {place}", f"{rows.dtype} {rows.shape}", f"float64 of the shape (rows, {task.n_outputs})")
+    if not np.isfinite(rows).all():
+        raise refusal(f"fixed_rows {place}", "not finite", "finite numbers")
+
+
+_writing: dict[int, float] = {}  # threads in which a task writes, and since when
+
+
+def is_stuck(thread: int | None, seconds: float = 5.0) -> bool:
+    """Whether a task's `fill` has been at work in a thread for so long that it may never return."""
+    return time.monotonic() - _writing.get(thread or 0, math.inf) > seconds
+
+
 def write(task: Any, sequences: Sequences, horizon: int) -> None:
     """Have a task write sequences until every active lane reaches the horizon, and look through what it has written.
 
@@ -149,12 +182,15 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
     marks = np.stack([sequences.write, sequences.index, np.zeros_like(sequences.write)])
     before = marks[:2].copy()
     outside: Exception | None = None
+    _writing[threading.get_ident()] = time.monotonic()
     try:
         task.fill(sequences, horizon)
     except IndexError as error:  # often because sequences are too long: then that is told
         outside, horizon = error, 0
     except (OverflowError, NumbaError) as error:
         raise explained(task, error) from (None if isinstance(error, NumbaError) else error)
+    finally:
+        del _writing[threading.get_ident()]
     fault, lane, clock, value = first_fault(sequences, horizon, marks, task.n_outputs, task.min_length, task.max_length)
     if outside is not None and fault != Fault.LENGTH:
         raise explained(task, outside) from outside

@@ -104,6 +104,7 @@ class Task(ABC):
 
     def room(self, lanes: int, clocks: int) -> Sequences:
         """Room for sequences of so many lanes that begin before clock number `clocks`."""
+        guard.check_sizes(self)
         inputs, clocks = 0 if self.symbols else self.n_inputs, clocks + self.max_length
         return new_sequences(lanes, clocks, inputs, self.fixed_rows(), self.own_rows(clocks))
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.checks import Field, Real, Whole, refusal
-from lstmsim.checks import check as check_value
+from lstmsim.checks import refusal
+from lstmsim.kernels import guard
 from lstmsim.kernels.random import trial_keys
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, rewind
 from lstmsim.tasks.base import Task
 
 Array = npt.NDArray[Any]
-_Size = Annotated[Whole, Field(ge=1)]
-_Tolerance = Annotated[Real, Field(ge=0)]
 
 
 class Sequence(NamedTuple):
@@ -107,33 +105,12 @@ def check(task: Task, *, count: int = 40) -> None:
     if not isinstance(task, Task):
         hint = ", with its parameters in parentheses" if isinstance(task, type) else ""
         raise refusal("task", task, f"an instance of a subclass of lstmsim.tasks.Task{hint}")
-    check_sizes(task)
+    guard.check_sizes(task)
     for written in (read(task, count), read(task, count, testing=True)):
         _check_sequences(task, written)
     _check_independence(task, count)
     _check_lanes(task)
     _check_value(task, count)
-
-
-def check_sizes(task: Task) -> None:
-    """Check the numbers that a task declares.
-
-    Raises
-    ------
-    ValueError
-        Naming the number, its value and what is allowed.
-    """
-    for name in ("n_inputs", "n_outputs", "max_length", "min_length"):
-        check_value(f"{name} of task {task.name!r}", getattr(task, name), _Size)
-    if task.min_length > task.max_length:
-        raise refusal(f"min_length of task {task.name!r}", task.min_length, f"at most max_length={task.max_length}")
-    check_value(f"tolerance of task {task.name!r}", task.tolerance, _Tolerance)
-    rows = np.asarray(task.fixed_rows())
-    if rows.ndim != 2 or rows.shape[1] != task.n_outputs or rows.dtype != np.float64:
-        allowed = f"float64 of the shape (rows, {task.n_outputs})"
-        raise refusal(f"fixed_rows of task {task.name!r}", f"{rows.dtype} {rows.shape}", allowed)
-    if not np.isfinite(rows).all():
-        raise refusal(f"fixed_rows of task {task.name!r}", "not finite", "finite numbers")
 
 
 def _require(condition: Any, task: Task, what: str) -> None:

@@ -111,7 +111,7 @@ def _learn(seq, t, k, value):
     _check_types("learn", t, k, value)
 
     def enter(seq, t, k, value):
-        put(seq.learned, seq.fault, t, k, float(value))
+        put(seq.learned, seq.fault, t, k, value + 0.0)
 
     return enter
 
@@ -121,7 +121,7 @@ def _judge(seq, t, k, value):
     _check_types("judge", t, k, value)
 
     def enter(seq, t, k, value):
-        put(seq.judged, seq.fault, t, k, float(value))
+        put(seq.judged, seq.fault, t, k, value + 0.0)
 
     return enter
 
