@@ -12,7 +12,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from lstmsim.checks import Field, Real, Whole, check, refusal
-from lstmsim.kernels.compile import kernel
+from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
 from lstmsim.kernels.vector import UNITS, lane_bits, lane_sum, load_at, lowest, splat
 
@@ -51,16 +51,56 @@ class Fault(IntEnum):
 _NONE, _STUCK, _ROOM, _EVENT, _ROW, _TARGET, _LENGTH, _UNJUDGED, _COUNT, _STRAY, _SYMBOL, _INPUT = map(int, Fault)
 
 
+@inlined
+def inputs_in_order(sequences, low, high, n_inputs, symbols):
+    """Whether all inputs of these clocks are finite, or all symbols there; of the lanes in use and of the others."""
+    if symbols:
+        wrong = 0
+        for t in range(low, high):
+            for lane in range(sequences.symbol.shape[1]):
+                symbol = sequences.symbol[t, lane]
+                wrong |= symbol | (n_inputs - 1 - symbol)  # negative where the symbol is below 0 or too large
+        return wrong >= 0
+    inputs, width = sequences.inputs, n_inputs * sequences.write.size
+    n, end = low * width, high * width
+    a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)  # one would wait for itself
+    while n + 32 <= end:
+        p, q, r, s = (
+            load_at(UNITS, inputs, n),
+            load_at(UNITS, inputs, n + 8),
+            load_at(UNITS, inputs, n + 16),
+            load_at(UNITS, inputs, n + 24),
+        )
+        a, b, c, d = a + (p - p), b + (q - q), c + (r - r), d + (s - s)  # 0, or NaN where an input is not finite
+        n += 32
+    rest = lane_sum((a + b) + (c + d))
+    while n < end:
+        x = inputs[n // width, n % width // sequences.write.size, n % sequences.write.size]
+        rest += x - x
+        n += 1
+    return rest == 0.0
+
+
+@inlined
+def marks_from(event, n):
+    """Where there are marks in the 32 elements from flat position `n` on, as bits."""
+    low = lane_bits(load_at(UNITS, event, n) != 0) | lane_bits(load_at(UNITS, event, n + 8) != 0) << 8
+    high = lane_bits(load_at(UNITS, event, n + 16) != 0) | lane_bits(load_at(UNITS, event, n + 24) != 0) << 8
+    return low | high << 16
+
+
 @kernel
-def first_fault(sequences, horizon, marks, n_outputs, shortest, longest):
+def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortest, longest):
     """Look through what was written since `marks` was taken; the fault, its lane, its clock and a value, or NONE.
 
-    `marks` (3, lane) holds `write` and `index` from before, and zeros; it is changed.
+    `marks` (5, lane) holds `write` and `index` from before; the other rows are changed. Of a wrong input or symbol only that
+    there is one is found.
     """
-    last, index, judged = marks[0], marks[1], marks[2]
+    last, index, judged = marks[2], marks[3], marks[4]
     event, clocks, lanes = sequences.event, sequences.event.shape[0], sequences.write.size
     low, high = clocks, 0
     for lane in range(lanes):
+        last[lane], index[lane], judged[lane] = marks[0, lane], marks[1, lane], 0
         if sequences.active[lane]:
             write = sequences.write[lane]
             if write < last[lane] or write > clocks:
@@ -70,8 +110,7 @@ def first_fault(sequences, horizon, marks, n_outputs, shortest, longest):
             low, high = min(low, last[lane]), max(high, write)
     n, end = low * lanes, min(high + longest, clocks) * lanes
     while n < end:
-        whole = n + 8 <= end
-        marked = lane_bits(load_at(UNITS, event, n) != 0) if whole else (1 << (end - n)) - 1
+        marked = marks_from(event, n) if n + 32 <= end else (1 << (end - n)) - 1
         while marked:
             t, lane = (n + lowest(marked)) // lanes, (n + lowest(marked)) % lanes
             marked &= marked - 1
@@ -102,35 +141,13 @@ def first_fault(sequences, horizon, marks, n_outputs, shortest, longest):
                     return _UNJUDGED, lane, last[lane], length
                 last[lane], judged[lane] = t + 1, 0
                 index[lane] += 1
-        n += 8
+        n += 32
     for lane in range(lanes):
         if sequences.active[lane] and (last[lane] != sequences.write[lane] or index[lane] != sequences.index[lane]):
             return _COUNT, lane, last[lane], sequences.index[lane]
+    if low < high and not inputs_in_order(sequences, low, high, n_inputs, symbols):
+        return _SYMBOL if symbols else _INPUT, 0, 0, 0
     return _NONE, 0, 0, 0
-
-
-@kernel
-def inputs_in_order(sequences, low, high, n_inputs, symbols):
-    """Whether all inputs of these clocks are finite, or all symbols there; of the lanes in use and of the others."""
-    if symbols:
-        wrong = 0
-        for t in range(low, high):
-            for lane in range(sequences.symbol.shape[1]):
-                symbol = sequences.symbol[t, lane]
-                wrong |= symbol | (n_inputs - 1 - symbol)  # negative where the symbol is below 0 or too large
-        return wrong >= 0
-    width = n_inputs * sequences.write.size
-    begin, end = low * width, high * width
-    whole = begin + (end - begin) // 8 * 8
-    total = splat(UNITS, 0.0)
-    for n in range(begin, whole, 8):
-        x = load_at(UNITS, sequences.inputs, n)
-        total = total + (x - x)  # 0, or NaN where x is not finite
-    rest = 0.0
-    for n in range(whole, end):
-        x = sequences.inputs[n // width, n % width // sequences.write.size, n % sequences.write.size]
-        rest += x - x
-    return lane_sum(total) + rest == 0.0
 
 
 def check_sizes(task: Any) -> None:
@@ -179,8 +196,8 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
     ValueError
         If something is wrong with what the task has written: which sequence, which step, and what is allowed.
     """
-    marks = np.stack([sequences.write, sequences.index, np.zeros_like(sequences.write)])
-    before = marks[:2].copy()
+    before = np.empty((5, sequences.write.size), np.int64)
+    before[0], before[1] = sequences.write, sequences.index
     outside: Exception | None = None
     _writing[threading.get_ident()] = time.monotonic()
     try:
@@ -191,14 +208,12 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
         raise explained(task, error) from (None if isinstance(error, NumbaError) else error)
     finally:
         del _writing[threading.get_ident()]
-    fault, lane, clock, value = first_fault(sequences, horizon, marks, task.n_outputs, task.min_length, task.max_length)
+    sizes = task.n_inputs, task.n_outputs, task.symbols, task.min_length, task.max_length
+    fault, lane, clock, value = first_fault(sequences, horizon, before, *sizes)
     if outside is not None and fault != Fault.LENGTH:
         raise explained(task, outside) from outside
-    used = sequences.active
-    if not fault and used.any():
-        low, high = int(before[0, used].min()), int(sequences.write[used].max())
-        if not inputs_in_order(sequences, low, high, task.n_inputs, bool(task.symbols)):
-            fault, lane, clock, value = _wrong_input(task, sequences, before[0])
+    if fault in (Fault.INPUT, Fault.SYMBOL):
+        fault, lane, clock, value = _wrong_input(task, sequences, before[0])
     if fault:
         number, step = before[1, lane], clock - before[0, lane]
         ends = np.flatnonzero(sequences.event[before[0, lane] : max(clock, 0), lane] & END)
