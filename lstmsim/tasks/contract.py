@@ -131,9 +131,9 @@ def _check_sequences(task: Task, written: list[Sequence]) -> None:
 
 
 def _check_independence(task: Task, count: int) -> None:
-    three = read_lanes(task, count, lanes=3, block=1000, seed=5, trial=2)
+    three = read_lanes(task, count, lanes=3, block=5 * task.max_length + 2, seed=5, trial=2)
     for lane, written in enumerate(three):
-        alone = read(task, count, block=333, seed=5, trial=2 + lane)
+        alone = read(task, count, block=3 * task.max_length + 1, seed=5, trial=2 + lane)
         _require(
             same(written, alone), task, "sequences depend on the number of lanes or the block in which they are written"
         )
@@ -152,6 +152,7 @@ def _check_lanes(task: Task) -> None:
     task.write(sequences, block)
     task.write(sequences, block)  # a lane at its horizon gets no more
     untouched = sequences.write[1] == sequences.index[1] == 0 and not sequences.event[:, 1].any()
+    untouched = untouched and (sequences.symbol[:, 1] == -1).all() and np.isnan(sequences.inputs[:, :, 1]).all()
     _require(untouched, task, "fill writes to a lane that holds no trial; ask unfilled(sequences, lane, horizon)")
     for lane in (0, 2):
         end = int(sequences.write[lane])
