@@ -111,7 +111,7 @@ class ArrayTask(Task):
     targets: Any = None
     _: KW_ONLY
     test: Any = None
-    tolerance: Annotated[Real, Field(ge=0)] | None = None
+    tolerance: Annotated[Real, Field(ge=0)] | None = None  # type: ignore[assignment]
     in_order: Flag = False
 
     name = "arrays"
@@ -232,7 +232,8 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
         raise refusal(name, type(given).__name__, forms)
     if not pieces:
         raise refusal(f"the number of sequences of {name}", 0, "at least 1")
-    values, labels = [], []
+    values: list[Floats] = []
+    labels = []
     for number, piece in enumerate(pieces):
         labels.append(_labels(piece))
         try:

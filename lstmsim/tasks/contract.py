@@ -170,10 +170,10 @@ def _check_value(task: Task, count: int) -> None:
         raise AssertionError(f"task {task.name!r} cannot be pickled ({error}); define it at the top of a module") from error
     _require(twin == task and hash(twin) == hash(task), task, "a copy is not equal to it; make it a frozen dataclass")
     _require(same(read(twin, min(count, 3)), read(task, min(count, 3))), task, "a copy writes other sequences")
-    fields = dataclasses.fields(task) if dataclasses.is_dataclass(task) else ()
-    for name in [field.name for field in fields][:1]:
-        try:
-            setattr(task, name, getattr(task, name))
-        except (AttributeError, TypeError):
-            continue
-        raise AssertionError(f"task {task.name!r}: {name} can be assigned to; make it a frozen dataclass")
+    if dataclasses.is_dataclass(task):
+        for field in dataclasses.fields(task)[:1]:
+            try:
+                setattr(task, field.name, getattr(task, field.name))
+            except (AttributeError, TypeError):
+                continue
+            raise AssertionError(f"task {task.name!r}: {field.name} can be assigned to; make it a frozen dataclass")
