@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from lstmsim.campaign import machine
 from lstmsim.campaign.trials import RowFolder
 from lstmsim.kernels.compile import compiling
+from lstmsim.kernels.guard import is_stuck
 from lstmsim.kernels.scores import Progress
 from lstmsim.learners import learner
 from lstmsim.simulation.config import Experiment
@@ -297,7 +299,8 @@ class Ensemble:
         finally:
             self._stop.set()
             for thread in threads:
-                thread.join()
+                while thread.is_alive() and not is_stuck(thread.ident):  # a task that never ends is left to itself
+                    time.sleep(0.01)
         if failure is None and broken:
             failure = TrialsFailed.of(broken)
         if failure is not None:

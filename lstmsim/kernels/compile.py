@@ -101,7 +101,11 @@ _no_cache = ""  # why compiled kernels cannot be kept
 
 
 def _compile(function: Callable[..., Any], *, cached: bool = False, **options: Any) -> Any:
-    """Compile with the flags that every kernel has; the cache folder is ours alone, other users of Numba keep theirs."""
+    """Compile with the flags that every kernel has; the cache folder is ours alone, other users of Numba keep theirs.
+
+    An index out of bounds is an IndexError in kernels outside this package, or a task of one's own could end the process.
+    """
+    options["boundscheck"] = None if function.__module__.split(".")[0] == "lstmsim" else True  # None: NUMBA_BOUNDSCHECK
     if config.DISABLE_JIT:
         raise ValueError("NUMBA_DISABLE_JIT is set; allowed: not to set it, the kernels of lstmsim exist compiled only")
     folder = _usable_folder(function.__module__) if cached else None

@@ -36,6 +36,8 @@ class Sequences(Struct):
     index: Array  # (lane,) int64: number of the next sequence to write
     key: Array  # (lane,) uint64: key of the lane's stream
     active: Array  # (lane,) bool: lanes that hold a trial
+    asked: Array  # (lane,) int64: clock at which `unfilled` last had a sequence begun; -1: the lane was full since
+    row: Array  # (lane,) int64: own target rows that `own_row` has given out
 
 
 class Examples(NamedTuple):
@@ -68,13 +70,23 @@ def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) 
         index=ints(lanes),
         key=aligned(lanes, dtype=np.uint64),
         active=np.zeros(lanes, np.bool_),
+        asked=np.full(lanes, -1),
+        row=ints(lanes),
     )
 
 
 @inlined
 def unfilled(sequences, lane, horizon):
-    """Whether a lane holds a trial and its sequences end before the horizon."""
-    return sequences.active[lane] and sequences.write[lane] < horizon
+    """Whether a lane holds a trial and its sequences end before the horizon.
+
+    Not a second time without a sequence ended in between, or a task that ends none would go on for ever.
+    """
+    write = sequences.write[lane]
+    if not sequences.active[lane] or write >= horizon or write <= sequences.asked[lane]:
+        sequences.asked[lane] = -1
+        return False
+    sequences.asked[lane] = write
+    return True
 
 
 @inlined
@@ -86,8 +98,18 @@ def begin_sequence(sequences, lane):
 
 
 @inlined
+def own_row(sequences, lane):
+    """Another own target row of the lane, for sequences that need more than the one of `begin_sequence`."""
+    row = sequences.fixed_rows + lane * sequences.slots + sequences.row[lane] % sequences.slots
+    sequences.row[lane] += 1
+    return row
+
+
+@inlined
 def set_target(sequences, lane, clock, learn, judge):
     """Mark one step: row `learn` of the targets is learned and row `judge` is judged."""
+    if not (0 <= clock < sequences.event.shape[0] and 0 <= lane < sequences.event.shape[1]):
+        raise IndexError("set_target was given a step or a lane that there is no room for")
     sequences.event[clock, lane] |= LEARN | JUDGE
     sequences.learn[clock, lane] = learn
     sequences.judge[clock, lane] = judge
@@ -96,6 +118,8 @@ def set_target(sequences, lane, clock, learn, judge):
 @inlined
 def end_sequence(sequences, lane, length):
     """Close the lane's sequence after `length` steps."""
+    if not 0 < length <= sequences.event.shape[0] - sequences.write[lane]:
+        raise ValueError("end_sequence was given a length below 1 or above what there is room for")
     sequences.event[sequences.write[lane] + length - 1, lane] |= END
     sequences.write[lane] += length
     sequences.index[lane] += 1

@@ -109,7 +109,7 @@ class Lanes:
         if self.clock >= until:
             rewind(sequences, self.clock)
             self.clock = 0
-            self.task.fill(sequences, self.ahead)
+            self.task.write(sequences, self.ahead)
             self.ahead = min(2 * self.ahead, self.block)
             until = int(sequences.write[sequences.active].min())
         self.clock = self.learner.advance(sequences, self.scores, self.record, self.clock, until, learn=learn, track=learn)

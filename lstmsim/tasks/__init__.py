@@ -1,5 +1,8 @@
-"""The tasks, one file each; each registers itself."""
+"""The tasks, one file each; each registers itself. Tasks of one's own: of recordings, and of a function."""
 
+from lstmsim.tasks.arrays import ArrayTask
 from lstmsim.tasks.base import Task, register, task, tasks
+from lstmsim.tasks.contract import check
+from lstmsim.tasks.generators import generator
 
-__all__ = ["Task", "register", "task", "tasks"]
+__all__ = ["ArrayTask", "Task", "check", "generator", "register", "task", "tasks"]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.checks import Field, Table, Whole, check
+from lstmsim.kernels import guard
 from lstmsim.kernels.random import trial_keys
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Examples, Sequences, new_sequences
 
@@ -75,6 +76,20 @@ class Task(ABC):
     def fill(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences until every active lane reaches the horizon."""
 
+    def write(self, sequences: Sequences, horizon: int) -> None:
+        """Write sequences with `fill`, and look through them before anybody reads them.
+
+        Raises
+        ------
+        ValueError
+            Naming what is wrong with what was written, where, and what is allowed.
+        """
+        guard.write(self, sequences, horizon)
+
+    def own_rows(self, clocks: int) -> int:
+        """Target rows that a lane needs of its own for so many steps: one for each sequence unless overridden."""
+        return clocks // self.min_length + 2
+
     def for_trial(self, trial: int) -> Task:
         """Return the task as a trial of this number meets it; the same for all unless overridden."""
         return self
@@ -89,15 +104,16 @@ class Task(ABC):
 
     def room(self, lanes: int, clocks: int) -> Sequences:
         """Room for sequences of so many lanes that begin before clock number `clocks`."""
+        guard.check_sizes(self)
         inputs, clocks = 0 if self.symbols else self.n_inputs, clocks + self.max_length
-        return new_sequences(lanes, clocks, inputs, self.fixed_rows(), clocks // self.min_length + 2)
+        return new_sequences(lanes, clocks, inputs, self.fixed_rows(), self.own_rows(clocks))
 
     def examples(self, key: int, count: int, first: int = 0) -> Examples:
         """Sequences number `first` to `first + count - 1` of the stream that a key names, with dense inputs."""
         sequences = self.room(1, count * self.max_length)
         sequences.key[0], sequences.index[0], sequences.active[0] = key, first, True
         while sequences.index[0] < first + count:
-            self.fill(sequences, int(sequences.write[0]) + 1)
+            self.write(sequences, int(sequences.write[0]) + 1)
         ends = np.flatnonzero(sequences.event[:, 0] & END)[:count] + 1
         n = int(ends[-1])
         inputs = np.eye(self.n_inputs)[sequences.symbol[:n, 0]] if self.symbols else sequences.inputs[:n, :, 0].copy()
