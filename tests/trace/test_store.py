@@ -108,7 +108,7 @@ def test_root_attributes(trial, written):
 def test_steps(trial, written, group):
     config, simulation, _ = trial
     steps_group = written[group].dataset
-    architecture = simulation.learner.architecture
+    architecture = simulation.learner.settings
     assert set(STEPS) <= set(steps_group.variables)
     for name, dims in STEPS.items():
         variable = steps_group[name]
@@ -187,10 +187,10 @@ def test_weights(trial, written):
     for name in result.initial:
         assert weights[f"snapshot_{name}"].dims == ("snapshot", *WEIGHTS[name])
         np.testing.assert_array_equal(weights[f"snapshot_{name}"], [group[name] for _, group in result.snapshots])
-    assert weights["source"].values.tolist() == simulation.learner.architecture.sources
-    assert weights["output_source"].values.tolist() == simulation.learner.architecture.output_sources
+    assert weights["source"].values.tolist() == simulation.learner.settings.sources
+    assert weights["output_source"].values.tolist() == simulation.learner.settings.output_sources
     net = lstmsim.LSTM.from_weights(
-        simulation.learner.architecture, {name: weights[f"final_{name}"].values for name in result.final}
+        simulation.learner.settings, {name: weights[f"final_{name}"].values for name in result.final}
     )
     np.testing.assert_equal(net.weights, result.final)
 
