@@ -211,7 +211,7 @@ def test_numpy_scalars_are_numbers_and_arrays_of_words_are_not():
 def test_a_big_net_in_hand_repeats_a_trial():
     """To the bit, as smaller ones do: the settings alone choose the kernel."""
     for blocks in (2, 72):
-        changes = {"T": 10, "n_blocks": blocks, "block_size": 1, "input_gate_bias": -3, "max_sequences": 4, "final_test": 0}
+        changes = {"T": 20, "n_blocks": blocks, "block_size": 1, "input_gate_bias": -3, "max_sequences": 4, "final_test": 0}
         config = row("4-1").config.with_settings(changes)
         config = dataclasses.replace(config, stop=dataclasses.replace(config.stop, error=0.0))
         assert takes_wide(config.settings) == (blocks == 72)

@@ -292,7 +292,8 @@ def test_steps_without_target_trace_no_error_and_change_nothing() -> None:
 
 def test_trace_shapes() -> None:
     """The trace has the variables of `lstmsim.LSTM.run`, and its states obey (9)."""
-    trace = build(n_blocks=3).run(*sequence())
+    net = build(n_blocks=3)
+    trace = net.run(*sequence())
     widths = {name: values.shape[1:] for name, values in trace.items()}
     assert {values.shape[0] for values in trace.values()} == {N_STEPS}
     assert widths == (
@@ -300,6 +301,7 @@ def test_trace_shapes() -> None:
         | dict.fromkeys(("target", "output", "output_error"), (N_OUTPUTS,))
         | dict.fromkeys(("cell_net", "cell_state", "cell_output", "state_error", "cell_error"), (6,))
         | dict.fromkeys(("input_gate", "output_gate", "input_gate_error", "output_gate_error"), (3,))
+        | dict.fromkeys(("hidden", "hidden_error"), (net.n_hidden,))
     )
     state_steps = np.diff(trace["cell_state"], axis=0)
     squashed = 4.0 / (1.0 + np.exp(-trace["cell_net"])) - 2.0

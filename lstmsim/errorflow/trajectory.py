@@ -1,4 +1,9 @@
-"""The path a net takes over a sequence with its weights frozen, and errors sent back along it (numpy, no kernels)."""
+"""The path a net takes over a sequence with its weights frozen, and errors sent back along it (numpy, no kernels).
+
+The equations (7)-(9), (19)-(28) stand here once more: the kernels go forward in time and keep what learning needs, while
+here all steps are at hand at once, and errors go back through them, which the kernels never do. tests/test_errorflow.py
+compares activations, errors and changes with those of the kernels and of the literal twin.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmsim.checks import refusal
 from lstmsim.learners.lstm.settings import LSTMSettings
 
 if TYPE_CHECKING:
@@ -92,6 +98,8 @@ def freeze(net: LSTM) -> Frozen:
     settings = getattr(net, "settings", None)
     if not isinstance(settings, LSTMSettings):
         raise ValueError(f"net is {net!r}; allowed: an lstmsim.LSTM")
+    if settings.last_partials:
+        raise refusal("net", net, "a net all of whose partials (25), (27) are sums")
     weights = net.weights
     names = [name for name in UNITS if name in weights]
     return Frozen(

@@ -63,7 +63,6 @@ class Hand:
         self._event, self._x = self.sequences.event, self.sequences.inputs.reshape(-1)
         self._target, self._y = self.sequences.targets[0, : shape.outputs], state.y_k[0, : shape.outputs]
         self._computed = self.record.rows[0, 0, HEAD + shape.inputs + shape.outputs :]  # all but inputs and targets
-        self._zeros = np.zeros_like(self._computed)
         self._at_end = bool(nets.nets.rule.update_at_end)
         self._kernel: Any = None
         self._learn: Any = None
@@ -84,7 +83,7 @@ class Hand:
         self._log.append((x, target))
         self._call(x, target)
         self.predicted = target is None
-        if self._zeros.dot(self._computed) != 0.0:  # it is NaN where a number is not finite
+        if not np.isfinite(self._computed).all():
             while self._log.pop()[0] is None and self._log:
                 pass
             self.go_back(self._copy, self._copied_at)

@@ -45,7 +45,7 @@ def read_net(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a file that LSTM.save has written")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             head = json.loads(str(file["head"]))
             if head["format"] != _FORMAT:
                 raise ValueError(f"its format is {head['format']!r}")
