@@ -33,12 +33,8 @@ def adding(*stages: Stage, **training: Any) -> Experiment:
     """Very short adding; its sequences are right by chance about one time in five."""
     net = LSTMSettings(2, 1, n_blocks=2, block_size=2, input_gate_bias=[-3, -6], learning_rate=0.5)
     training = {"max_sequences": 400, "window": 50, "final_test": 40} | training
-    return Experiment(
-        tasks.task("adding")(20),
-        "lstm",
-        net,
-        StoppingRule(stages=stages or (Stage("some", wrong=42), Stage("more", wrong=38)), **training),
-    )
+    stages = stages or (Stage("some", wrong=42), Stage("more", wrong=38))
+    return Experiment(tasks.task("adding")(20), net, StoppingRule(stages=stages, **training))
 
 
 def two_sequence() -> Experiment:
@@ -47,7 +43,7 @@ def two_sequence() -> Experiment:
     net = LSTMSettings(1, 1, n_blocks=3, block_size=1, bias="b1", learning_rate=3.0, **biases)
     stages = (Stage("ST1", test=64), Stage("ST2", test=64, error=0.03))
     training = StoppingRule(stages=stages, max_sequences=3000, window=50, test_every=100, final_test=20)
-    return Experiment(tasks.task("two_sequence")(6, 3), "lstm", net, training)
+    return Experiment(tasks.task("two_sequence")(6, 3), ("lstm", net), training)
 
 
 def noise_free(p: int = 3) -> Experiment:
@@ -57,14 +53,14 @@ def noise_free(p: int = 3) -> Experiment:
         init_range=0.2, learning_rate=1.0, sequential=True, join_window=70,
     )  # fmt: skip
     training = StoppingRule(test=100, max_sequences=3000, window=200, test_every=100, final_test=20)
-    return Experiment(tasks.task("noise_free")(p), "lstm", net, training)
+    return Experiment(tasks.task("noise_free")(p), ("lstm", net), training)
 
 
 def temporal_order() -> Experiment:
     """One-hot inputs, topology F with hidden units and shortcuts, and a learning rate that falls."""
     rate = {"learning_rate": 0.5, "learning_rate_decay": 0.02}
     net = LSTMSettings(8, 4, n_blocks=2, block_size=2, n_hidden=1, shortcuts=True, output_gate_bias=-1, **rate)
-    return Experiment(tasks.task("temporal_order")(2), "lstm", net, StoppingRule(max_sequences=120, final_test=9))
+    return Experiment(tasks.task("temporal_order")(2), ("lstm", net), StoppingRule(max_sequences=120, final_test=9))
 
 
 def never_reset() -> Experiment:

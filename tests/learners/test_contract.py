@@ -63,7 +63,7 @@ def trial_cases() -> dict[str, Experiment]:
         if name in TRIAL_LEARNERS and name not in found:
             found[name] = short(row.config, **TRIAL_LEARNERS[name])
             cap = dataclasses.replace(found[name].stop, max_sequences=3000)
-            found[name] = dataclasses.replace(found[name], training=cap)
+            found[name] = dataclasses.replace(found[name], stop=cap)
     return found
 
 

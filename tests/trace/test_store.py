@@ -48,13 +48,13 @@ def dense() -> Experiment:
     net = LSTMSettings(1, 1, n_blocks=3, bias="b1", n_hidden=1, learning_rate=3.0, output_gate_bias=[-2, -4, -6])
     stages = (Stage("ST1", test=64), Stage("ST2", test=64, error=0.03))
     training = StoppingRule(stages=stages, max_sequences=3000, window=50, test_every=100, final_test=20)
-    return Experiment(tasks.task("two_sequence")(6, 3), "lstm", net, training)
+    return Experiment(tasks.task("two_sequence")(6, 3), ("lstm", net), training)
 
 
 def one_hot() -> Experiment:
     net = LSTMSettings(8, 4, n_blocks=2, block_size=2, learning_rate=0.5)
     training = StoppingRule(error=0.0, max_sequences=110, window=50, final_test=4)
-    return Experiment(tasks.task("temporal_order")(2), "lstm", net, training)
+    return Experiment(tasks.task("temporal_order")(2), ("lstm", net), training)
 
 
 @pytest.fixture(scope="module", params=["dense", "one_hot"])
