@@ -116,7 +116,9 @@ def simulate(
     return open_run(campaign.folder.path)
 
 
-def perform(campaign: Campaign, view: View | None, say: Callable[[str], None], *, write: bool = True) -> list[RowResult]:
+def perform(
+    campaign: Campaign, view: View | None, say: Callable[[str], None], *, begun: str = "", write: bool = True
+) -> list[RowResult]:
     """Run a campaign to its end, and write its summary, pictures and report.
 
     Parameters
@@ -127,6 +129,8 @@ def perform(campaign: Campaign, view: View | None, say: Callable[[str], None], *
         Where to show how far it has come.
     say : callable
         Takes what was found in the folder: a run that was ended, files that cannot be read.
+    begun : str
+        What is said first, once nothing can be refused any more.
     write : bool
         Whether to write the results.
 
@@ -142,7 +146,7 @@ def perform(campaign: Campaign, view: View | None, say: Callable[[str], None], *
     """
     failure: TrialsFailed | None = None
     with campaign.begun():
-        for message in campaign.messages:
+        for message in [*([begun] if begun else []), *campaign.messages]:
             say(message)
         with Display(campaign, view) as display:
             try:

@@ -229,9 +229,9 @@ def _run(campaign: Any, options: argparse.Namespace) -> int:
     if campaign.left.reused:
         before += f", {len(campaign.left.reused)} of them in {campaign.folder.reuse}"
     names = ", ".join(request.name for request in requests)
-    say(f"lstmsim: rows {names}; {total} trials, {before}; results in {out}")
+    begun = f"lstmsim: rows {names}; {total} trials, {before}; results in {out}"
     view = None if options.quiet else Bars(console) if console.is_terminal else Lines(console)
-    results = perform(campaign, view, functools.partial(say, style="yellow"))
+    results = perform(campaign, view, say, begun=begun)
     for result in results:
         if result.request.name in {request.name for request in requests}:
             console.print(trial_table(result))
