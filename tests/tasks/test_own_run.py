@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lstmsim import Experiment
+from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.tasks import generator
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "own-task.md"
 
@@ -20,6 +24,14 @@ def start(script, folder, **variables):
     return subprocess.Popen([sys.executable, "-u", str(path)], cwd=folder, env=os.environ | variables, **pipes)
 
 
+def finished(process, seconds):
+    """What a script printed until its end; it is ended after so many seconds."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    finally:
+        process.kill()
+
+
 def blocks():
     return re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
@@ -28,10 +40,17 @@ def test_the_example_is_short():
     assert len([line for line in blocks()[0].splitlines() if line.strip()]) < 15
 
 
+SHOW = """
+for node in run.subtree:
+    if "status" in node:
+        print("status", *node.status.values)
+"""
+
+
 def test_the_example_learns(tmp_path):
-    with start("\n".join(blocks()[:2]), tmp_path) as process:
-        out, _ = process.communicate(timeout=250)
-    assert [line.split()[1] for line in out.splitlines()[-4:]] == ["solved"] * 4, out
+    script = "\n".join(blocks()[:2]).replace("print(simulate(experiment, trials=4))", "run = simulate(experiment, trials=4)")
+    out = finished(start(script + SHOW, tmp_path), 250)
+    assert out.splitlines()[-1] == "status solved solved solved solved", out
 
 
 ENDLESS = """
@@ -49,14 +68,34 @@ def endless(seq, key):
 
 
 def test_a_task_that_never_ends_can_be_interrupted(tmp_path):
-    run = blocks()[1].replace("delayed_match()", "endless()").replace("Architecture(4,", "Architecture(1,")
     told = 'threading.Thread(target=lambda: (time.sleep(8), print("asleep")), daemon=True).start()\n'
-    with start(ENDLESS.format(run=told + run), tmp_path) as process:
-        assert process.stdout.readline() == "asleep\n"
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+    process = start(ENDLESS.format(run=told + blocks()[1].replace("delayed_match()", "endless()")), tmp_path)
+    while process.stdout.readline() not in ("asleep\n", ""):
+        pass
+    process.send_signal(signal.SIGINT)
+    out = finished(process, 60)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in out
+
+
+def test_a_task_that_writes_wrongly_is_told_by_a_run(tmp_path):
+    script = ENDLESS.format(run=blocks()[1]).replace("delayed_match()", "endless()").replace("return 1", "return 9")
+    out = finished(start(script.replace("n >= 0", "n < 0"), tmp_path), 200)
+    assert "ValueError: task 'endless', sequence 0: the length is 9; allowed: from 1 to max_length=5" in out
+
+
+def test_a_task_that_does_not_fit_the_net_is_refused():
+    for sizes, told in (
+        ({"n_inputs": 4}, "n_inputs is 4; allowed: 3"),
+        ({"n_outputs": 1}, "n_outputs is 1; allowed: 2"),
+    ):
+        with pytest.raises(ValueError, match=f"{told}, as task 'empty' has"):
+            Experiment(empty(), LSTMSettings(n_blocks=1, block_size=1, **sizes))
+
+
+@generator(n_inputs=3, n_outputs=2, max_length=1)
+def empty(seq, key):
+    return 1
 
 
 @pytest.mark.slow  # compiles everything anew
