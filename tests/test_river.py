@@ -8,11 +8,6 @@ import pytest
 
 pytest.importorskip("river")
 
-import lstmsim
-
-if not hasattr(lstmsim.LSTM, "set_state"):
-    pytest.skip("needs a net whose state can be set", allow_module_level=True)
-
 from river import checks, datasets, dummy, evaluate, linear_model, metrics, preprocessing, stats
 
 from lstmsim.river import LSTMRegressor

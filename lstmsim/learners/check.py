@@ -51,7 +51,8 @@ def check(learner: Any, settings: LearnerSettings | None = None, *, symbols: boo
     for one_hot in (False, True) if symbols is None else (symbols,):
 
         def make(one_hot: bool = one_hot) -> StepLearner:
-            return made(settings, 1, symbols=one_hot)
+            found: StepLearner = made.make(settings, 1, symbols=one_hot)
+            return found
 
         for name, function in CHECKS.items():
             try:

@@ -72,7 +72,7 @@ every_learner = pytest.mark.parametrize("config", (ALL := CASES | trial_cases())
 
 
 def build(config, lanes=1):
-    return learner(config.learner)(config.settings, lanes, symbols=config.task.symbols)
+    return learner(config.learner).make(config.settings, lanes, symbols=config.task.symbols)
 
 
 def same(one, other):
