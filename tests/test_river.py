@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("river")
+pytest.importorskip("sklearn")  # which its checks use
 
 from river import checks, datasets, dummy, evaluate, linear_model, metrics, preprocessing, stats
 
@@ -24,7 +25,6 @@ def trained(samples=SAMPLES, **options):
 
 @pytest.mark.parametrize("check", list(checks.yield_checks(LSTMRegressor())), ids=lambda check: check.__name__)
 def test_rivers_own_checks(check):
-    pytest.importorskip("sklearn")
     check(LSTMRegressor(n_blocks=2, block_size=1))
 
 

@@ -113,9 +113,9 @@ def group_of(group: str, parts: Sequence[dict[str, Part]], trial: xr.Variable) -
     if importlib.util.find_spec("dask") is not None and all(sizes.values()):
         # Coordinates stay as they are, so that conditions on them are known at once.
         chunks = {dim: _CHUNK if dim == "step" else -1 for dim in sizes} | {"trial": 1}
-        for name in dataset.data_vars:
-            if dataset[name].dtype != object:
-                dataset[name] = dataset[name].variable.chunk({dim: chunks[str(dim)] for dim in dataset[name].dims})
+        for key in map(str, dataset.data_vars):
+            if dataset[key].dtype != object:
+                dataset[key] = dataset[key].variable.chunk({dim: chunks[str(dim)] for dim in dataset[key].dims})
     return dataset
 
 
@@ -143,7 +143,7 @@ class _Stacked(BackendArray):
         result = np.full(self.shape, "", object)
         for place, part in enumerate(self.parts):
             if part is not None:
-                result[(place, *map(slice, part.shape))] = part.texts
+                result[(place, *(slice(size) for size in part.shape))] = part.texts
         return result
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -178,7 +178,7 @@ class _Stacked(BackendArray):
         if values.shape == shape:
             return values.astype(self.dtype, copy=False)
         result = np.full(shape, np.nan, self.dtype)
-        result[tuple(map(slice, values.shape))] = values
+        result[tuple(slice(size) for size in values.shape)] = values
         return result
 
 

@@ -219,7 +219,7 @@ class Recorder:
 
     def _create(self, columns: Mapping[str, _Column]) -> None:
         """Make the group of steps, and that of the weights if the net is known."""
-        file = self._file
+        file: Any = self._file
         group = file.createGroup("trace")
         group.createDimension("step", None)
         sizes = {

@@ -21,7 +21,7 @@ def compiled_functions() -> dict[str, Dispatcher]:
     """Collect the compiled functions of every module, by the module that defines them."""
     found = {}
     for module in pkgutil.walk_packages([str(PACKAGE)], "lstmsim."):
-        if module.name.endswith("__main__"):
+        if module.name.endswith("__main__") or module.name == "lstmsim.river":  # the latter needs an extra, and has none
             continue
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, Dispatcher):
