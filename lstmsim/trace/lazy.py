@@ -143,7 +143,8 @@ class _Stacked(BackendArray):
         result = np.full(self.shape, "", object)
         for place, part in enumerate(self.parts):
             if part is not None:
-                result[(place, *(slice(size) for size in part.shape))] = part.texts
+                where: tuple[Any, ...] = (place, *map(slice, part.shape))
+                result[where] = part.texts
         return result
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
