@@ -76,7 +76,7 @@ def content(folder):
 def assert_same(one, other):
     assert one.keys() == other.keys()
     for name in one:
-        assert one[name][0] == other[name][0]
+        np.testing.assert_equal(one[name][0], other[name][0])
         assert one[name][1].keys() == other[name][1].keys()
         for variable, values in one[name][1].items():
             np.testing.assert_array_equal(values, other[name][1][variable])
