@@ -6,7 +6,7 @@ from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.lstm.wide.net import WideNets
 
-# Weights. Per step and net the wide kernel is 1.5 times as fast as eight nets on lanes at 6,000, 2.5 at 20,000, 4 at 100,000.
+# Weights. Per step and net the wide kernel is about 1.5 times as fast as eight lanes at 6,000, 2.5 at 20,000, 4 at 100,000.
 WIDE_FROM = 2_000
 
 
