@@ -56,17 +56,14 @@ class LSTM:
     Attributes
     ----------
     settings : LSTMSettings
-        All of the above; each is an attribute of the net, as are `n_cells` and `n_weights`. None can be set but
-        `learning_rate`.
+        All of the above; each is an attribute of the net, as are `n_cells`, `n_weights`. Only `learning_rate` can be set.
 
     Raises
     ------
     ValueError
         For any argument out of its range, naming it, what was given and what is allowed.
 
-    Notes
-    -----
-    Hochreiter and Schmidhuber (1997), Neural Computation 9(8):1735-1780; equation numbers are that paper's.
+    Equation numbers are those of Hochreiter and Schmidhuber (1997), Neural Computation 9(8):1735-1780.
     """
 
     settings: LSTMSettings

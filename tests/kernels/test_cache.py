@@ -54,7 +54,7 @@ def test_a_user_who_may_not_write_there(tmp_path):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(folder.stat().st_mode | 0o055)
     before = "import __future__, ast, ctypes, hashlib, os, tempfile, numba.core.compiler, numba.core.untyped_passes\n"
-    before += "import numba.extending; numba.njit(lambda: 0)(); os.setgid(65534); os.setuid(65534)\n"
+    before += "import lstmsim.checks, numba.extending; numba.njit(lambda: 0)(); os.setgid(65534); os.setuid(65534)\n"
     result = run(before + PROGRAM, XDG_CACHE_HOME=str(tmp_path / "locked"))
     assert result.returncode == 0, result.stderr
     assert WARNING in result.stderr
