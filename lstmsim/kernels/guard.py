@@ -31,6 +31,9 @@ _PREFACE = (
 )  # of Numba's errors
 
 
+_FIRST = 100  # sequences of a trial whose inputs are looked at
+
+
 class Fault(IntEnum):
     """What may be wrong with what a task has written."""
 
@@ -98,7 +101,7 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
     """
     last, index, judged = marks[2], marks[3], marks[4]
     event, clocks, lanes = sequences.event, sequences.event.shape[0], sequences.write.size
-    low, high = clocks, 0
+    low, high, first = clocks, 0, _FIRST
     for lane in range(lanes):
         last[lane], index[lane], judged[lane] = marks[0, lane], marks[1, lane], 0
         if sequences.active[lane]:
@@ -107,7 +110,7 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
                 return _ROOM, lane, last[lane], write
             if write < horizon:
                 return _STUCK, lane, write, horizon
-            low, high = min(low, last[lane]), max(high, write)
+            low, high, first = min(low, last[lane]), max(high, write), min(first, index[lane])
     n, end = low * lanes, min(high + longest, clocks) * lanes
     while n < end:
         marked = marks_from(event, n) if n + 32 <= end else (1 << (end - n)) - 1
@@ -145,7 +148,8 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
     for lane in range(lanes):
         if sequences.active[lane] and (last[lane] != sequences.write[lane] or index[lane] != sequences.index[lane]):
             return _COUNT, lane, last[lane], sequences.index[lane]
-    if low < high and not inputs_in_order(sequences, low, high, n_inputs, symbols):
+    # Symbols are indices. An input that is not finite would show as divergence: it is looked for where trials begin.
+    if low < high and (symbols or first < _FIRST) and not inputs_in_order(sequences, low, high, n_inputs, symbols):
         return _SYMBOL if symbols else _INPUT, 0, 0, 0
     return _NONE, 0, 0, 0
 

@@ -141,7 +141,7 @@ class Experiment:
         self._set(learner=name, settings=settings.fitted(self.task), name=self.name or f"{self.task.name}-{name}")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,80}", str(self.name)):
             raise refusal("name", self.name, "up to 81 letters, digits and . _ @ -, the first a letter or digit")
-        keys = [f.name for part in self.parts().values() for f in _fields(part)]
+        keys = [f.name for part in self.parts().values() for f in _settings(part)]
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             raise ValueError(f"task {self.task.name!r} has a parameter {twice!r}; allowed: names that no other setting has")
 
@@ -156,7 +156,7 @@ class Experiment:
     def keys(self) -> dict[str, str]:
         """Return each key that may be set, with the part it belongs to."""
         fixed = {"n_inputs", "n_outputs", "stages"}
-        return {f.name: part for part, value in self.parts().items() for f in _fields(value) if f.name not in fixed}
+        return {f.name: part for part, value in self.parts().items() for f in _settings(value) if f.name not in fixed}
 
     def with_settings(self, changes: Mapping[str, Any]) -> Experiment:
         """Return the experiment with some keys changed.
@@ -206,6 +206,11 @@ def _learner_of(settings: Any) -> type[AnyLearner]:
 
 def _fields(part: Any) -> Iterator[dataclasses.Field[Any]]:
     return (f for f in (dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()) if f.init)
+
+
+def _settings(part: Any) -> Iterator[dataclasses.Field[Any]]:
+    """Fields that can be set; a task's recordings cannot."""
+    return (f for f in _fields(part) if not f.metadata.get("data"))
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence as Items
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from lstmsim.kernels.random import below
 from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import Floats, Task
 
+_DATA = {"data": True}  # no setting of an experiment
 _WAYS_OUT = "leave these steps out, fill them in, or add an input that says what is missing"
 _FORMS = "an array (sequence, step, {0}), a list of arrays (step, {0}), or xarray with the dimensions sequence, step, {0}"
 
@@ -107,10 +108,10 @@ class ArrayTask(Task):
         Naming the argument, what is wrong with it, and what is allowed.
     """
 
-    inputs: Any
-    targets: Any = None
+    inputs: Any = field(metadata=_DATA)
+    targets: Any = field(default=None, metadata=_DATA)
     _: KW_ONLY
-    test: Any = None
+    test: Any = field(default=None, metadata=_DATA)
     tolerance: Annotated[Real, Field(ge=0)] | None = None  # type: ignore[assignment]
     in_order: Flag = False
 
