@@ -1,7 +1,7 @@
 """The learners, one file or folder per method; each registers itself."""
 
 from lstmsim.learners.base import LearnerSettings, learner, learners
-from lstmsim.learners.check import check
+from lstmsim.learners.contract import check
 from lstmsim.learners.plain import Learner, register
 
 __all__ = ["Learner", "LearnerSettings", "check", "learner", "learners", "register"]

@@ -10,7 +10,7 @@ from lstmsim import tasks
 from lstmsim.kernels.recording import HEAD
 from lstmsim.learners import learner, learners
 from lstmsim.learners.base import LearnerSettings, TrialLearner
-from lstmsim.learners.check import CHECKS, settings_can_be_pickled
+from lstmsim.learners.contract import CHECKS, settings_can_be_pickled
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.one_by_one import simulation_for

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lstmsim
+from lstmsim.campaign.dask import Block, run_block
 from lstmsim.campaign.threads import Ensemble, Job, TrialsFailed
 from lstmsim.checks import settings
 from lstmsim.learners import Learner, LearnerSettings, check, learner, register
@@ -85,7 +86,9 @@ def own(step=None, start=None, reset=None, name="test_own", **attributes):
 
 
 def test_it_learns_and_is_traced_judged_and_compared(tmp_path):
-    run = lstmsim.simulate(experiment(), trials=3, out=tmp_path / "run", record="first:2,last:1", progress=False)
+    run = lstmsim.simulate(experiment(), trials=3, out=tmp_path / "run", record="first:2,last:1", progress=False)[
+        "noise_free-test_echo"
+    ]
     assert (run.status == "solved").all()
     assert (run.test_wrong == 0).all()
     trace = run["trace"].to_dataset()
@@ -170,7 +173,9 @@ def test_a_learner_that_draws_while_it_learns_goes_on_with_the_same_bits():
     np.testing.assert_array_equal(result.test, whole.test)
 
 
-def test_an_error_ends_its_own_trial_alone(tmp_path):
+def raising():
+    """An experiment in which some trials raise."""
+
     def step(self, x, target=None):
         if self.odd and target is not None:
             self.seen += 1
@@ -183,17 +188,31 @@ def test_an_error_ends_its_own_trial_alone(tmp_path):
         self.odd = self.w > 0
 
     own(step, start)
-    config = experiment("test_own", max_sequences=30)
+    return experiment("test_own", max_sequences=30)
+
+
+def test_an_error_ends_its_own_trial_alone(tmp_path):
+    config = raising()
     with pytest.raises(TrialsFailed, match=r"trials .* failed; ZeroDivisionError: my own mistake") as caught:
         lstmsim.simulate(config, trials=6, out=tmp_path, workers=2, progress=False)
     failure = caught.value
     failed = {one.trial for one in failure.broken}
     assert 0 < len(failed) < 6
-    assert set(failure.run.trial.values) == set(range(6)) - failed
-    assert (failure.run.status == "gave_up").all()
+    ended = failure.run["noise_free-test_own"]
+    assert set(ended.trial.values) == set(range(6)) - failed
+    assert (ended.status == "gave_up").all()
     assert "in step" in "".join(traceback.format_exception(failure.__cause__))
     assert (tmp_path / "report.html").exists()
     assert [one.trial for one in pickle.loads(pickle.dumps(failure)).broken] == [one.trial for one in failure.broken]
+
+
+def test_trials_that_fail_on_a_worker_come_back_with_their_tracebacks():
+    block = Block(0, "x", raising(), tuple(range(6)))
+    ended, broken = run_block(block, 0, Policy(), None, lstmsim.__version__, "topic")
+    assert sorted([one.trial for one in ended] + [one.trial for one in broken]) == list(range(6))
+    sent = pickle.loads(pickle.dumps(broken[0])).error
+    assert isinstance(sent, ZeroDivisionError)
+    assert "in step" in sent.__notes__[0]
 
 
 def test_a_trial_that_fails_among_others_on_lanes_is_found(tmp_path, monkeypatch):
