@@ -27,6 +27,7 @@ __all__ = [
     "array",
     "check",
     "describe",
+    "numbers",
     "refusal",
     "settings",
     "shown",
@@ -248,6 +249,30 @@ class Table(Generic[C]):
         return self._classes[name]
 
 
+def numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
+    """The value as a new float64 array, of any shape; `shape` (None: any length) is what the refusal says.
+
+    Raises
+    ------
+    ValueError
+        If it holds anything but real numbers: complex ones, texts, dates, objects.
+    """
+    allowed = f"an array of numbers of shape {_shape(shape)}"
+    try:
+        found = np.asarray(value)
+        if found.dtype.kind in "biuf":
+            return np.array(found, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        pass
+    if isinstance(value, np.ndarray):
+        raise ValueError(f"{name} has dtype {value.dtype}; allowed: {allowed}")
+    raise refusal(name, value, allowed)
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("step" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
 def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: bool = False) -> npt.NDArray[np.float64]:
     """The value as a float64 array of the given shape (None: any length), finite but for whole rows of NaN if allowed.
 
@@ -256,13 +281,9 @@ def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: boo
     ValueError
         Naming the argument, what is wrong with it and what is allowed.
     """
-    wanted = "(" + ", ".join("step" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
-    try:
-        result = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise refusal(name, value, f"an array of numbers of shape {wanted}") from None
+    result = numbers(name, value, shape)
     if result.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, result.shape, strict=True)):
-        raise ValueError(f"{name} has shape {result.shape}; allowed: {wanted}")
+        raise ValueError(f"{name} has shape {result.shape}; allowed: {_shape(shape)}")
     bad = ~np.isfinite(result)
     if nan_rows:
         bad &= ~np.isnan(result).all(axis=-1, keepdims=True)

@@ -58,12 +58,15 @@ _NONE, _STUCK, _ROOM, _EVENT, _ROW, _TARGET, _LENGTH, _UNJUDGED, _COUNT, _STRAY,
 def inputs_in_order(sequences, low, high, n_inputs, symbols):
     """Whether all inputs of these clocks are finite, or all symbols there; of the lanes in use and of the others."""
     if symbols:
-        wrong = 0
-        for t in range(low, high):
-            for lane in range(sequences.symbol.shape[1]):
-                symbol = sequences.symbol[t, lane]
-                wrong |= symbol | (n_inputs - 1 - symbol)  # negative where the symbol is below 0 or too large
-        return wrong >= 0
+        n, end, wrong = low * sequences.write.size, high * sequences.write.size, False
+        while n + 8 <= end:
+            symbol = load_at(UNITS, sequences.symbol, n)
+            wrong |= (lane_bits(symbol < 0) | lane_bits(symbol >= n_inputs)) != 0
+            n += 8
+        while n < end:
+            wrong |= not 0 <= sequences.symbol[n // sequences.write.size, n % sequences.write.size] < n_inputs
+            n += 1
+        return not wrong
     inputs, width = sequences.inputs, n_inputs * sequences.write.size
     n, end = low * width, high * width
     a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)  # one would wait for itself

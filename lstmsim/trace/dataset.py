@@ -28,13 +28,19 @@ def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
 
 
 def steps(layout: Layout, rows: Floats) -> xr.Dataset:
-    """Recorded rows, shape (step, column), as a dataset of the per-step trace variables (float64)."""
+    """Recorded rows, shape (step, column) or (trial, step, column), as a dataset of the trace variables (float64)."""
+    first = rows.shape[:-1]
+    trials = ("trial",) * (len(first) - 1)
     variables: dict[str, Any] = {
-        name: (layout.variables[name].dims, columns.astype(np.float64), layout.variables[name].attrs)
-        for name, columns in values(layout, rows).items()
+        name: (
+            (*trials, *layout.variables[name].dims),
+            columns.astype(np.float64).reshape(*first, *columns.shape[1:]),
+            layout.variables[name].attrs,
+        )
+        for name, columns in values(layout, rows.reshape(-1, rows.shape[-1])).items()
     }
-    coords: dict[str, Any] = {}
-    for name, size in {"step": len(rows), **layout.sizes}.items():
+    coords: dict[str, Any] = {"trial": np.arange(first[0])} if trials else {}
+    for name, size in {"step": first[-1], **layout.sizes}.items():
         if name in COORDINATES:
             coords[name] = ((name,), np.arange(size), COORDINATES[name].attrs)
     if "cell" in layout.sizes:

@@ -244,9 +244,9 @@ def test_a_big_net_in_the_users_hands():
     net = lstmsim.LSTM(8, 2, 104, init_range=0.05, learning_rate=0.1)
     size, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert isinstance(net._nets, WideNets)
-    arrays = {id(x): x.nbytes for part in (net._nets.nets.weights, net._nets.nets.state) for x in part}
-    assert sum(arrays.values()) < 1.1 * 8 * (net.n_weights + net._nets.nets.state.p.size)
+    assert isinstance(net._lanes[0][0], WideNets)
+    arrays = {id(x): x.nbytes for part in (net._lanes[0][0].nets.weights, net._lanes[0][0].nets.state) for x in part}
+    assert sum(arrays.values()) < 1.1 * 8 * (net.n_weights + net._lanes[0][0].nets.state.p.size)
     assert size < 2.0 * sum(arrays.values())
     assert peak < 4.0 * sum(arrays.values())
     rng = np.random.default_rng(8)
@@ -261,7 +261,7 @@ def test_a_big_net_in_the_users_hands():
 
 def test_steps_by_hand_are_the_run():
     net, other = (lstmsim.LSTM(8, 2, 70, seed=4, init_range=0.05, learning_rate=0.1) for _ in range(2))
-    assert isinstance(net._nets, WideNets)
+    assert isinstance(net._lanes[0][0], WideNets)
     rng = np.random.default_rng(9)
     inputs, targets = rng.uniform(-1, 1, (15, 8)), rng.uniform(0, 1, (15, 2))
     trace = net.run(inputs, targets)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from lstmsim.learners.lstm.hand import Hand
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.lstm.wide.net import WideNets
 
 # Weights. Per step and net the wide kernel is about 1.5 times as fast as eight lanes at 6,000, 2.5 at 20,000, 4 at 100,000.
 WIDE_FROM = 2_000
+MOST_LANES = 16
 
 
 def takes_wide(settings: LSTMSettings) -> bool:
@@ -28,3 +30,11 @@ def nets_of(settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) ->
     One-hot inputs that come as symbol numbers are taken by lanes only.
     """
     return WideNets(settings) if not symbols and takes_wide(settings) else LaneNets(settings, lanes, symbols=symbols)
+
+
+def hands_of(settings: LSTMSettings, trials: int) -> list[Hand]:
+    """Hands of several nets, on as few holders as there can be; wide ones stand alone."""
+    if takes_wide(settings):
+        return [Hand(WideNets(settings), 1) for _ in range(trials)]
+    parts = [min(MOST_LANES, trials - first) for first in range(0, trials, MOST_LANES)]
+    return [Hand(LaneNets(settings, next(lanes for lanes in (1, 8, MOST_LANES) if n <= lanes)), n) for n in parts]

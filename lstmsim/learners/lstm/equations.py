@@ -135,12 +135,17 @@ def _squash_states(nets):
 
 
 @inlined
-def factors(nets, j, c):
-    """g'(net_c) y_in of (27), (36), and g(net_c) f'(net_in) of (25), (37), of cell c in block j: two vectors."""
-    width, rule, y = nets.width, nets.rule, nets.state.y
-    y_in, f = load(width, y, j), load(width, y, nets.shape.blocks + c)
-    to_cell = logistic_slope(f) * (rule.g_scale * y_in)
-    return to_cell, fma(f, rule.g_scale, 0.0 - rule.g_shift) * logistic_slope(y_in)
+def gate_factors(nets, j):
+    """What `factors` of the cells of block j have in common, a y_in with the scale a of g, and f'(net_in): two vectors."""
+    y_in = load(nets.width, nets.state.y, j)
+    return nets.rule.g_scale * y_in, logistic_slope(y_in)
+
+
+@inlined
+def factors(nets, c, scale_in, slope_in):
+    """g'(net_c) y_in of (27), (36), and g(net_c) f'(net_in) of (25), (37), of cell c: two vectors."""
+    rule, f = nets.rule, load(nets.width, nets.state.y, nets.shape.blocks + c)
+    return logistic_slope(f) * scale_in, fma(f, rule.g_scale, 0.0 - rule.g_shift) * slope_in
 
 
 @inlined
@@ -154,8 +159,9 @@ def terms(nets, waiting, deferring):
     size, cells, stride, first_cell = shape.size, shape.cells, shape.symbol_stride, shape.blocks
     row = 2 * waiting * cells
     for j in range(shape.blocks):
+        scale_in, slope_in = gate_factors(nets, j)
         for c in range(j * size, (j + 1) * size):
-            to_cell, to_gate = factors(nets, j, c)
+            to_cell, to_gate = factors(nets, c, scale_in, slope_in)
             store(state.factor, row + c, to_cell)
             store(state.factor, row + cells + c, to_gate)
             if shape.symbols:
@@ -291,8 +297,9 @@ def errors_at_net_inputs(nets):
     width, shape, state = nets.width, nets.shape, nets.state
     for j in range(shape.blocks):
         total = splat(width, 0.0)
+        scale_in, slope_in = gate_factors(nets, j)
         for c in range(j * shape.size, (j + 1) * shape.size):
-            (to_cell, to_gate), e_s = factors(nets, j, c), load(width, state.e_s, c)
+            (to_cell, to_gate), e_s = factors(nets, c, scale_in, slope_in), load(width, state.e_s, c)
             store(state.e_cell, c, to_cell * e_s)
             total = fma(to_gate, e_s, total)
         store(state.e_in, j, total)

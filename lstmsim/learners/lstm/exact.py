@@ -20,6 +20,7 @@ from lstmsim.learners.lstm.equations import (
     errors_at_net_inputs,
     factors,
     forward,
+    gate_factors,
     hidden_errors,
     later,
     state_slope,
@@ -159,8 +160,9 @@ def _sensitivities(nets, kept):
     shape, state, p, column = nets.shape, nets.state, kept.p, kept.column
     units, blocks, cells = shape.units, shape.blocks, shape.cells
     for j in range(blocks):
+        scale_in, slope_in = gate_factors(nets, j)
         for c in range(j * shape.size, (j + 1) * shape.size):
-            to_cell, to_gate = factors(nets, j, c)
+            to_cell, to_gate = factors(nets, c, scale_in, slope_in)
             store(state.factor, c, to_cell)
             store(state.factor, cells + c, to_gate)
     for u in range(units):

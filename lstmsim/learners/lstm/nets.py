@@ -16,7 +16,7 @@ from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.lstm.steps import advance, learn_last
-from lstmsim.learners.lstm.structs import new_nets
+from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets
 
 Floats = npt.NDArray[np.float64]
 
@@ -140,46 +140,63 @@ class LaneNets(StepLearner):
         state.p_symbol[lane] = state.y_k[lane] = 0.0
         state.z[shape.inputs :: shape.rows, lane] = bias
 
-    @property
-    def _views(self) -> dict[str, Floats]:
-        """What the first lane's next step sees of the units, by name, as views (gates only where they are sources)."""
+    def _views(self, lane: int) -> dict[str, Floats]:
+        """What a lane's next step sees of the units, by name, as views (gates only where they are sources)."""
         shape, state = self.nets.shape, self.nets.state
         first = self._now() + shape.inputs + 1
         names = (("input_gate", min(shape.gate_rows, shape.blocks)), ("output_gate", max(shape.gate_rows - shape.blocks, 0)))
         result = {}
         for name, size in (*names, ("hidden", shape.hidden), ("cell_output", shape.cells)):
-            result[name], first = state.z[first : first + size, 0], first + size
+            result[name], first = state.z[first : first + size, lane], first + size
         return result
 
     def _now(self) -> int:
         """First row of the sources of the next step."""
         return int(self.nets.state.ring[0])
 
-    def _shown(self) -> dict[str, Floats]:
-        """Activations of the first lane's units and its cell states, by name, as views of what the last step left."""
+    def _shown(self, lane: int) -> dict[str, Floats]:
+        """Activations of a lane's units and its cell states, by name, as views of what the last step left."""
         shape, state = self.nets.shape, self.nets.state
         gates, first_hidden = shape.blocks + shape.cells, shape.units - shape.hidden
         return {
-            "cell_state": state.s[:, 0],
-            "input_gate": state.y[: shape.blocks, 0],
-            "output_gate": state.y[gates : gates + shape.output_gates, 0],
-            "hidden": state.y[first_hidden:, 0],
-            "output": state.y_k[0, : shape.outputs],
+            "cell_state": state.s[:, lane],
+            "input_gate": state.y[: shape.blocks, lane],
+            "output_gate": state.y[gates : gates + shape.output_gates, lane],
+            "hidden": state.y[first_hidden:, lane],
+            "output": state.y_k[lane, : shape.outputs],
         }
 
-    def activations(self) -> dict[str, Floats]:
-        """Copies of the first lane's cell states and activations after its last step, by name; 0 after a reset."""
-        found = {name: values.copy() for name, values in (self._views | self._shown()).items()}
+    def activations(self, lane: int = 0) -> dict[str, Floats]:
+        """Copies of a lane's cell states and activations after its last step, by name; 0 after a reset."""
+        found = {name: values.copy() for name, values in (self._views(lane) | self._shown(lane)).items()}
         if not self.nets.shape.output_gates:
             found["output_gate"] = np.ones(self.nets.shape.blocks)
         return found
 
-    def set_activations(self, activations: Mapping[str, Floats]) -> None:
+    def set_activations(self, activations: Mapping[str, Floats], lane: int = 0) -> None:
         """The inverse of `activations`: what the next step sees; the partials stay."""
-        for views in (self._shown(), self._views):
+        for views in (self._shown(lane), self._views(lane)):
             for name, values in views.items():
                 if values.size:
                     values[:] = activations[name]
+
+    def kept(self, lane: int) -> list[Floats]:
+        """Copies of all that one lane's net consists of between two steps, whatever the step."""
+        return [np.roll(part, -self._now()) if turns else part.copy() for part, turns in self._parts(lane)]
+
+    def put_back(self, lane: int, kept: Sequence[Floats]) -> None:
+        """The inverse of `kept`, after other steps too."""
+        for (part, turns), before in zip(self._parts(lane), kept, strict=True):
+            part[...] = np.roll(before, self._now()) if turns else before
+
+    def _parts(self, lane: int) -> list[tuple[Floats, bool]]:
+        """Views of one lane's share of every array, and whether the steps go round in it as in a ring."""
+        parts = []
+        for struct in (self.nets.weights, self.nets.state):
+            for name, array in zip(struct.fields, struct, strict=True):
+                if name not in OF_ALL_LANES:
+                    parts.append((array[lane] if name in LANE_FIRST else array[..., lane], name == "z"))
+        return parts
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give one lane the initial weights that belong to a seed; with sequential construction no block is present."""

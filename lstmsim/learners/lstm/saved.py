@@ -21,7 +21,7 @@ _FORMAT = "lstmsim net 1"
 def write_net(path: Path, state: Mapping[str, Any]) -> None:
     """Write what `lstmsim.LSTM.__getstate__` gave; a file that exists is replaced when the new one is whole."""
     head = {"format": _FORMAT, "version": lstmsim.__version__, "settings": asdict(state["settings"])}
-    head |= {name: state[name] for name in ("steps", "predicted")}
+    head |= {name: state[name] for name in ("trials", "steps", "predicted")}
     arrays = {f"array_{n}": array for n, array in enumerate(state["arrays"])}
     part = path.with_name(path.name + ".part")
     try:
@@ -51,6 +51,7 @@ def read_net(path: Path) -> dict[str, Any]:
                 raise ValueError(f"its format is {head['format']!r}")
             arrays = [file[f"array_{n}"] for n in range(len(file.files) - 1)]
         settings = LSTMSettings(**head["settings"])
-        return {"settings": settings, "steps": int(head["steps"]), "predicted": bool(head["predicted"]), "arrays": arrays}
+        found = {name: head[name] for name in ("trials", "steps", "predicted")}
+        return {"settings": settings, "arrays": arrays, **found}
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"path is {str(path)!r}, which is no saved net ({error}); allowed: what LSTM.save wrote") from None

@@ -85,20 +85,27 @@ def advance(nets, sequences, scores, record, clock, until, learning, tracking):
 
 @kernel
 def learn_last(nets, sequences, scores, record):
-    """(19)-(23), (22), (26), (28) for the step that lane 0 has just made, as `advance` does where a target comes with it.
+    """(19)-(23), (22), (26), (28) for the step just made, as `advance` does where targets come with it.
 
-    The first row of the sequences' targets holds the targets; the step's row in the record is written again.
+    The sequences' first clock says which lanes learn, and what; the step's rows in the record are written again.
     """
-    then = nets.state.ring[0]
-    now = earlier(nets.shape, then)
-    output_errors(nets, 0, sequences.targets, 0)
-    update_outputs(nets, 0, True)
+    then, learn = nets.state.ring[0], (load(nets.width, sequences.event, 0) & LEARN) != 0
+    now, learns = earlier(nets.shape, then), lane_bits(learn)
+    waiting = learns
+    while waiting:
+        lane = lowest(waiting)
+        waiting &= waiting - 1
+        output_errors(nets, lane, sequences.targets, sequences.learn[0, lane])
+        update_outputs(nets, lane, True)
     hidden_errors(nets)
-    update_hidden(nets, (load(nets.width, sequences.event, 0) & LEARN) != 0, now, True)
+    update_hidden(nets, learn, now, True)
     errors_at_net_inputs(nets)
-    record.used[0] -= 1
     record.tick[0] -= 1
-    write_step(nets, sequences, scores, record, 0, 0, then, True)
+    while learns:
+        lane = lowest(learns)
+        learns &= learns - 1
+        record.used[lane] -= 1
+        write_step(nets, sequences, scores, record, lane, 0, then, True)
     record.tick[0] += 1
 
 

@@ -112,6 +112,13 @@ class State(Struct):
     first_partial: Ints  # (lane,) where a lane's rows of p_symbol begin
 
 
+OF_ALL_LANES = {"rate", "error_factor", "ring", "first_weight", "first_partial"}  # arrays that lanes have in common
+LANE_FIRST = {
+    *("w_symbol", "w_output", "w_output_symbol", "u_symbol", "u_output", "u_output_symbol"),
+    *("p_symbol", "source", "y_k", "e_k"),
+}  # arrays whose first dimension is the lane; that of the others is the last
+
+
 class Nets(NamedTuple):
     """Nets of one shape and rule, one per lane; a tuple, so that kernels have the five at hand."""
 

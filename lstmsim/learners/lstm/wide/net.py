@@ -72,9 +72,9 @@ class WideNets(LaneNets):
         """First row of the sources of the next step."""
         return int(self.nets.state.ring[0]) * self.nets.shape.rows
 
-    def set_activations(self, activations: Mapping[str, Floats]) -> None:
+    def set_activations(self, activations: Mapping[str, Floats], lane: int = 0) -> None:
         """The inverse of `activations`: what the next step sees; the partials stay."""
-        super().set_activations(activations)
+        super().set_activations(activations, lane)
         state = self.nets.state
         state.row_s[state.cell_lane] = state.s[:, 0]
 

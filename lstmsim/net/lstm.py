@@ -1,26 +1,28 @@
-"""`LSTM`: one net in the user's hands, stepped by hand or run over given inputs."""
+"""`LSTM`: one net in the user's hands, or several, stepped by hand or run over given inputs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from lstmsim.checks import Flag, array, check, refusal, unknown
-from lstmsim.learners.lstm.choice import nets_of
-from lstmsim.learners.lstm.hand import Hand, Recording
+from lstmsim.checks import Field, Flag, Whole, array, check, refusal, unknown
+from lstmsim.learners.lstm.choice import hands_of, nets_of
+from lstmsim.learners.lstm.hand import DivergedError, Hand, Held, Recording, SideBySide
 from lstmsim.learners.lstm.saved import read_net, write_net
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.weights import Floats
+from lstmsim.net.given import over_time, row, same_labels
+from lstmsim.net.page import page
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _SETTINGS = tuple(field.name for field in fields(LSTMSettings))
+_Trials = Annotated[Whole, Field(ge=1, le=10_000)] | None
 _OF_TRIALS = ("learning_rate_decay", "carry", "sequential", "join_window", "join_ratio")
 
 
@@ -37,6 +39,11 @@ class LSTM:
         Numbers of input units, output units, memory cell blocks, and memory cells in each block.
     seed : int or sequence of int
         Seed of the initial weights.
+    trials : int, optional
+        So many nets instead of one, side by side on the lanes of the processor: much quicker than one after another, and the
+        same bits. Net k has the initial weights of the seed (seed, k), as trial k of a run has. Outputs, weights and state
+        then begin with a dimension of the trials, traces have the dimension `trial`; inputs and targets may begin with one,
+        or all nets share them. A net that diverges leaves the others as they are.
     **settings
         By name, with their defaults, as in `lstmsim.learners.LSTMSettings`:
 
@@ -56,17 +63,27 @@ class LSTM:
     Attributes
     ----------
     settings : LSTMSettings
-        All of the above; each is an attribute of the net, as are `n_cells`, `n_weights`. Only `learning_rate` can be set.
+        All settings above; each is an attribute of the net, as are `n_cells`, `n_weights`. Only `learning_rate` can be set.
+    trials : int or None
+        Number of nets; None where there is one and no such dimension.
 
     Raises
     ------
     ValueError
         For any argument out of its range, naming it, what was given and what is allowed.
 
+    Examples
+    --------
+    >>> net = lstmsim.LSTM(1, 1, 2, 2, output="identity", learning_rate=0.2)
+    >>> y = net.step([0.5], [0.1])  # predicts, then learns
+    >>> y = net.predict([0.1]); net.learn([0.7])  # the same in two calls
+    >>> trace = net.run(x, d)  # a whole sequence: outputs, states, gates, errors of every step as an xarray.Dataset
+
     Equation numbers are those of Hochreiter and Schmidhuber (1997), Neural Computation 9(8):1735-1780.
     """
 
     settings: LSTMSettings
+    trials: int | None
 
     def __init__(
         self,
@@ -76,6 +93,7 @@ class LSTM:
         block_size: int = 1,
         *,
         seed: int | Sequence[int] = 0,
+        trials: int | None = None,
         **settings: Any,
     ) -> None:
         allowed = [name for name in _SETTINGS if name not in _OF_TRIALS]
@@ -84,26 +102,50 @@ class LSTM:
                 raise unknown("argument", name, allowed)
         made = LSTMSettings(n_inputs, n_outputs, n_blocks=n_blocks, block_size=block_size, **settings)
         made.check_sizes()
+        trials = check("trials", trials, _Trials)
         try:
             if seed is None:
                 raise TypeError("NumPy would draw a seed from the system")
-            weights = made.initial_weights(seed)
+            first = [seed] if np.ndim(seed) == 0 else list(seed)  # type: ignore[arg-type]
+            seeds = [seed] if trials is None else [[*first, k] for k in range(trials)]
+            weights = [made.initial_weights(each) for each in seeds]
         except (TypeError, ValueError):
             raise refusal("seed", seed, "a whole number of at least 0, or a sequence of them") from None
-        self._start(made, weights)
+        self._start(made, trials, weights)
 
     @classmethod
     def from_weights(cls, settings: LSTMSettings, weights: Mapping[str, Any]) -> LSTM:
-        """Net of given settings with given weights, such as those of a trial file, in the state of a reset."""
+        """Net of given settings with given weights, such as those of a trial file, in the state of a reset.
+
+        Parameters
+        ----------
+        settings : LSTMSettings
+            Units, connections and rule, such as another net's `settings`.
+        weights : dict of array_like
+            As `weights` gives them.
+
+        Raises
+        ------
+        ValueError
+            For weights that `set_weights` would refuse.
+        """
         net = cls.__new__(cls)
-        net._start(settings, settings.checked_weights(weights))
+        net._start(settings, None, [settings.checked_weights(weights)])
         return net
 
-    def _start(self, settings: LSTMSettings, weights: Mapping[str, Floats] | None = None) -> None:
-        nets = nets_of(settings)
-        if weights is not None:
-            nets.set_weights(0, weights)
-        vars(self).update(settings=settings, _nets=nets, _hand=Hand(nets), _recording=None)
+    def _start(self, settings: LSTMSettings, trials: int | None, weights: Sequence[Mapping[str, Floats]] = ()) -> None:
+        hands = [Hand(nets_of(settings))] if trials is None else hands_of(settings, trials)
+        lanes = [(hand.nets, lane) for hand in hands for lane in range(hand.trials or 1)]
+        for (nets, lane), given in zip(lanes, weights, strict=bool(weights)):
+            nets.set_weights(lane, given)
+        hand: Held = hands[0] if trials is None else SideBySide(hands)
+        vars(self).update(settings=settings, trials=trials, _lanes=lanes, _hand=hand, _recording=None)
+
+    def _stacked(self, each: Sequence[dict[str, Floats]]) -> dict[str, Floats]:
+        """What the nets have by name, with the trial as first dimension where there are several."""
+        if self.trials is None:
+            return each[0]
+        return {name: np.stack([values[name] for values in each]) for name in each[0]}
 
     def __getattr__(self, name: str) -> Any:
         if name in (*_SETTINGS, "n_cells", "n_weights") and "settings" in vars(self):
@@ -114,15 +156,22 @@ class LSTM:
         if name == "learning_rate":
             rate = float(replace(self.settings, learning_rate=value).learning_rate)
             vars(self)["settings"] = replace(self.settings, learning_rate=rate)
-            self._nets.nets.weights.rate[0] = self._nets.nets.weights.alpha[0] = rate
+            for nets, _ in self._lanes:
+                nets.nets.weights.rate[0] = nets.nets.weights.alpha[:] = rate
             self._hand.forget()
         else:
-            fixed = "fixed when the net is made" if name in (*_SETTINGS, "settings") else "no attribute of LSTM"
+            fixed = "fixed when the net is made" if name in (*_SETTINGS, "settings", "trials") else "no attribute of LSTM"
             raise AttributeError(f"{name} is {fixed}; allowed: to set learning_rate, or to make another net")
 
     def __repr__(self) -> str:
         a = self.settings
-        return f"<LSTM {a.n_inputs}-{a.n_blocks}x{a.block_size}-{a.n_outputs}, topology {a.topology}, {a.n_weights} weights>"
+        several = "" if self.trials is None else f", {self.trials} trials"
+        sizes = f"{a.n_inputs}-{a.n_blocks}x{a.block_size}-{a.n_outputs}"
+        return f"<LSTM {sizes}, topology {a.topology}, {a.n_weights} weights{several}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: units, connections, weights by group, rule."""
+        return page(repr(self).strip("<>"), self.settings, self.weights, self.trials)
 
     @property
     def weights(self) -> dict[str, Floats]:
@@ -131,46 +180,70 @@ class LSTM:
         "input_gate" (block, source), "output_gate" (block, source), "cell" (cell, source), "output" (output_unit,
         output_source) and, with hidden units, "hidden" (hidden_unit, source). Sources: inputs, cells, input gates, output
         gates, hidden units, bias; output sources: inputs where the outputs see them, cells, hidden units, bias.
-        Connections that do not exist are 0.
+        Connections that do not exist are 0. Of several nets each array begins with the trial.
         """
-        return self._nets.weights(0)
+        return self._stacked([nets.weights(lane) for nets, lane in self._lanes])
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
-        """Take weights as `weights` gives them.
+        """Take weights as `weights` gives them; activations, states and partial derivatives stay.
+
+        Parameters
+        ----------
+        weights : dict of array_like
+            Every group there is, by name.
 
         Raises
         ------
         ValueError
             If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
         """
-        self._nets.set_weights(0, self.settings.checked_weights(weights))
+        for (nets, lane), given in zip(self._lanes, self._checked(weights), strict=True):
+            nets.set_weights(lane, given)
         self._hand.forget()
+
+    def _checked(self, weights: Mapping[str, Any]) -> list[dict[str, Floats]]:
+        """Each net's weights."""
+        exists, trials = self.settings.exists, self.trials
+        if trials is None or not isinstance(weights, Mapping) or set(weights) != set(exists):
+            return [self.settings.checked_weights(weights)]
+        groups = {name: array(f"weights[{name!r}]", weights[name], (trials, *mask.shape)) for name, mask in exists.items()}
+        return [self.settings.checked_weights({name: group[k] for name, group in groups.items()}) for k in range(trials)]
 
     @property
     def state(self) -> dict[str, Floats]:
         """Copies of what the last step left; all 0 after a reset, an output gate that does not exist 1.
 
         "cell_state" (cell,), "cell_output" (cell,), "input_gate" (block,), "output_gate" (block,), "hidden" (hidden_unit,),
-        "output" (output_unit,).
+        "output" (output_unit,). Of several nets each array begins with the trial.
         """
-        return self._nets.activations()
+        return self._stacked([nets.activations(lane) for nets, lane in self._lanes])
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take a state as `state` gives it, for the next step; weights and partial derivatives stay as they are.
+
+        Parameters
+        ----------
+        state : dict of array_like
+            Every entry there is, by name.
 
         Raises
         ------
         ValueError
             If an entry is missing or unknown, has the wrong shape or is not finite.
         """
-        there = self._nets.activations()
+        there = self.state
         if not isinstance(state, Mapping) or set(state) != set(there):
             raise refusal("state", sorted(state) if isinstance(state, Mapping) else state, f"a dict of {', '.join(there)}")
-        self._nets.set_activations({name: array(f"state[{name!r}]", state[name], old.shape) for name, old in there.items()})
+        new = {name: array(f"state[{name!r}]", state[name], old.shape) for name, old in there.items()}
+        for k, (nets, lane) in enumerate(self._lanes):
+            nets.set_activations(new if self.trials is None else {name: values[k] for name, values in new.items()}, lane)
         self._hand.forget()
 
     def reset(self) -> None:
-        """Activations, cell states and partials to zero, as before every sequence; the weights stay."""
+        """Activations, cell states and partials to zero, as before every sequence; the weights stay.
+
+        The paper's tasks reset before each of their sequences; `run` does so unless told not to. A stream goes on without.
+        """
         self._hand.reset()
 
     def predict(self, x: Any) -> Floats:
@@ -179,11 +252,11 @@ class LSTM:
         Parameters
         ----------
         x : array_like, shape (n_inputs,)
-            Input activations.
+            Input activations; of several nets also (trials, n_inputs), one row for each.
 
         Returns
         -------
-        ndarray, shape (n_outputs,)
+        ndarray, shape (n_outputs,) or (trials, n_outputs)
             Output activations.
 
         Raises
@@ -191,9 +264,9 @@ class LSTM:
         ValueError
             If the shape is wrong or a value is not finite.
         DivergedError
-            If an activation or state is no longer finite.
+            If an activation or state is no longer finite; the net is then as it was before the step.
         """
-        return self._do(_row("x", x, self.settings.n_inputs), None)
+        return self._do(row("x", x, self.settings.n_inputs, self.trials), None)
 
     def learn(self, target: Any) -> None:
         """Learn from the error of the step just predicted, once.
@@ -201,7 +274,7 @@ class LSTM:
         Parameters
         ----------
         target : array_like, shape (n_outputs,)
-            Target activations.
+            Target activations; of several nets also (trials, n_outputs), one row for each.
 
         Raises
         ------
@@ -210,7 +283,7 @@ class LSTM:
         DivergedError
             If a weight is no longer finite; the net is then as it was before the step.
         """
-        target = _row("target", target, self.settings.n_outputs)
+        target = row("target", target, self.settings.n_outputs, self.trials)
         if not self._hand.predicted:
             raise ValueError("learn has no prediction to learn from; allowed: one call after each predict")
         self._do(None, target)
@@ -223,13 +296,13 @@ class LSTM:
         Parameters
         ----------
         x : array_like, shape (n_inputs,)
-            Input activations.
+            Input activations; of several nets also (trials, n_inputs), one row for each.
         target : array_like, shape (n_outputs,), optional
-            Target activations.
+            Target activations; of several nets also (trials, n_outputs), one row for each. None: nothing is learned.
 
         Returns
         -------
-        ndarray, shape (n_outputs,)
+        ndarray, shape (n_outputs,) or (trials, n_outputs)
             Output activations, predicted before the weights changed.
 
         Raises
@@ -237,23 +310,36 @@ class LSTM:
         ValueError
             If a shape is wrong or a value is not finite.
         DivergedError
-            If an activation, state or weight is no longer finite.
+            If an activation, state or weight is no longer finite; the net is then as it was before the step.
         """
-        x = _row("x", x, self.settings.n_inputs)
-        return self._do(x, None if target is None else _row("target", target, self.settings.n_outputs))
+        x = row("x", x, self.settings.n_inputs, self.trials)
+        return self._do(x, None if target is None else row("target", target, self.settings.n_outputs, self.trials))
 
     def _do(self, x: Floats | None, target: Floats | None) -> Floats:
-        y = self._hand.do(x, target)
+        try:
+            y = self._hand.do(x, target)
+        except DivergedError:
+            if self._recording is not None and self.trials is not None:  # the other nets have made the step
+                self._recording.take(self._hand.row, again=x is None)
+            raise
         if self._recording is not None:
-            self._recording.take(self._hand.record.rows[0, 0], again=x is None)
+            self._recording.take(self._hand.row, again=x is None)
         return y
 
     def record(self) -> None:
-        """Record every step made by hand from now on, for `recorded`."""
-        vars(self)["_recording"] = Recording(self._nets.layout.width)
+        """Record every step made by hand from now on, for `recorded`; what was recorded before is forgotten.
+
+        For streams longer than memory has room for see `lstmsim.Recorder`, which writes to a file.
+        """
+        vars(self)["_recording"] = Recording(self._hand.row.shape)
 
     def recorded(self) -> xr.Dataset:
-        """Trace of the steps made by hand since `record`, as `run` gives it.
+        """Trace of the steps made by hand since `record`, as `run` gives it; recording goes on.
+
+        Returns
+        -------
+        xarray.Dataset
+            Of several nets, one that diverged has NaN at the steps that it did not make.
 
         Raises
         ------
@@ -264,17 +350,20 @@ class LSTM:
 
         if self._recording is None:
             raise ValueError("recorded has no steps to give; allowed: to call record before the first step")
-        return steps(self._nets.layout, self._recording.rows)
+        return steps(self._lanes[0][0].layout, self._recording.rows)
 
     def run(self, inputs: Any, targets: Any = None, learn: bool = True, reset: bool = True) -> xr.Dataset:
         """Run over given inputs and return the trace of every step.
 
         Parameters
         ----------
-        inputs : array_like, shape (step, n_inputs)
-            Input activations.
-        targets : array_like, shape (step, n_outputs), optional
-            Target activations; a row of NaN where there is none.
+        inputs : array_like, DataFrame, Series or DataArray, shape (step, n_inputs)
+            Input activations; of several nets also (trials, step, n_inputs). One input's need no dimension of their own.
+            A DataArray has the dimensions step or time, and input_unit. Labels along time (the index of pandas, coordinates
+            of xarray) become coordinates of the trace.
+        targets : array_like, DataFrame, Series or DataArray, shape (step, n_outputs), optional
+            Target activations, given alike, with output_unit; a row of NaN (or masked) where there is none. Labels along
+            time must be those of the inputs, where both have some.
         learn : bool
             Whether targets change the weights.
         reset : bool
@@ -284,30 +373,42 @@ class LSTM:
         Returns
         -------
         xarray.Dataset
-            The per-step trace variables, float64; see `docs/schema.md`.
+            Of every step `input`, `target`, `output` (before the step's weight change), `output_error`, net inputs, states,
+            outputs and errors of cells, activations and errors of gates, and `update_norm`, float64; each variable says
+            what it is in its attributes. Of several nets each has the dimension `trial` first.
 
         Raises
         ------
         ValueError
-            If a shape is wrong, an input is not finite, or a target row is partly NaN.
+            If a shape is wrong, an input is missing or not finite, a target row is partly NaN, or labels differ.
         DivergedError
-            If an activation, state or weight is no longer finite.
+            If an activation, state or weight is no longer finite; the net is then as it was before that step.
         """
         from lstmsim.trace.dataset import steps
 
         learn, reset = check("learn", learn, Flag), check("reset", reset, Flag)
-        inputs = array("inputs", inputs, (None, self.settings.n_inputs))
+        given = over_time("inputs", inputs, self.settings.n_inputs, "input_unit", self.trials)
+        wanted = None
         if targets is not None:
-            targets = array("targets", targets, (len(inputs), self.settings.n_outputs), nan_rows=True)
+            wanted = over_time("targets", targets, self.settings.n_outputs, "output_unit", self.trials)
+            same_labels(given, wanted)
+            if wanted.values.shape[-2] != given.values.shape[-2]:
+                counts = given.values.shape[-2], self.settings.n_outputs
+                raise ValueError(f"targets has shape {wanted.values.shape}; allowed: {counts}")
         if reset:
             self.reset()
-        rows = self._hand.run(inputs, targets, learn=learn)
-        return steps(self._nets.layout, rows)
+        rows = self._hand.run(given.values, None if wanted is None else wanted.values, learn=learn)
+        trace = steps(self._lanes[0][0].layout, rows)
+        coords = given.coords or (wanted.coords if wanted is not None else {})
+        return trace.assign_coords(
+            {name if name == "step" or name not in trace else "time": ("step", along) for name, along in coords.items()}
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles consist of; they share nothing with the net."""
         return {
             "settings": self.settings,
+            "trials": self.trials,
             "steps": self._hand.steps,
             "predicted": self._hand.predicted,
             "arrays": self._hand.arrays(copied=True),
@@ -315,7 +416,7 @@ class LSTM:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The inverse of `__getstate__`."""
-        self._start(state["settings"])
+        self._start(state["settings"], state["trials"])
         arrays = self._hand.arrays()
         if [(a.shape, a.dtype) for a in arrays] != [(a.shape, a.dtype) for a in state["arrays"]]:
             raise ValueError("the arrays are not those of a net with these settings")
@@ -323,7 +424,7 @@ class LSTM:
         self._hand.predicted = state["predicted"]
 
     def save(self, path: str | Path) -> None:
-        """Write the whole net to a file, in mid-stream too: settings, weights, activations, partial derivatives.
+        """Write the whole net, or all of several, to a file, in mid-stream too: whatever goes on goes on with the same bits.
 
         Parameters
         ----------
@@ -336,6 +437,11 @@ class LSTM:
     def load(cls, path: str | Path) -> LSTM:
         """Net that `save` has written: it goes on with the same bits.
 
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
         Raises
         ------
         FileNotFoundError
@@ -346,55 +452,3 @@ class LSTM:
         net = cls.__new__(cls)
         net.__setstate__(read_net(Path(path)))
         return net
-
-
-def load_net(path: str | Path, which: str | int = "final") -> LSTM:
-    """Make the net of a trial file, in the state of a reset.
-
-    Parameters
-    ----------
-    path : str or Path
-        A trial file of the learner `lstm`.
-    which : {"initial", "final"} or int
-        The weights: before training, after it, or those of the snapshot of this number, from 0.
-
-    Returns
-    -------
-    LSTM
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no file at `path`.
-    ValueError
-        If the file is no whole trial file, its learner is another, it lacks the weights asked for, or a block had not
-        joined the net by then (sequential construction).
-    """
-    from lstmsim.trace.open import saved_weights
-    from lstmsim.trace.summary import read_trial
-
-    path = Path(path).expanduser().absolute()
-    if not path.is_file():
-        raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
-    attrs = read_trial(path)
-    stored: dict[str, Any] = json.loads(attrs["config"])["learner"]
-    if (learner := stored.pop("name")) != "lstm":
-        raise ValueError(f"path is {str(path)!r}, a trial of the learner {learner!r}; allowed: a trial of 'lstm'")
-    settings = LSTMSettings(**stored)
-    sequences, weights = saved_weights(path, which, settings.exists)
-    joined, n_blocks = np.sum(np.atleast_1d(attrs["joined"]) <= sequences), settings.n_blocks
-    if settings.sequential and joined < n_blocks:
-        raise ValueError(f"which is {which!r}, when {joined} of {n_blocks} blocks had joined; allowed: after all have")
-    alpha = float(settings.learning_rate_at(int(sequences)))
-    return LSTM.from_weights(replace(settings, learning_rate=alpha, learning_rate_decay=0.0), weights)
-
-
-def _row(name: str, value: Any, size: int) -> Floats:
-    """The value as finite float64 numbers of shape (size,); quick where it is right."""
-    try:
-        row = np.asarray(value, np.float64)
-        if row.shape == (size,) and row.dot(row) < np.inf:
-            return row
-    except (TypeError, ValueError, OverflowError):
-        pass
-    return array(name, value, (size,))
