@@ -35,7 +35,7 @@ class Given:
     coords: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
-def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = None, steps: int | None = None) -> Given:
+def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = None, like: Given | None = None) -> Given:
     """Inputs or targets of a run as a user gives them, `targets` with rows of NaN where there is none.
 
     Parameters
@@ -51,8 +51,8 @@ def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = 
         Their dimension: "input_unit" or "output_unit".
     trials : int, optional
         Number of nets, which the first of three dimensions may be.
-    steps : int, optional
-        Number of steps there must be.
+    like : Given, optional
+        What they must be as long as, and have the same labels where both have some: a run's inputs.
 
     Raises
     ------
@@ -60,6 +60,9 @@ def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = 
         Naming the argument, what is wrong with it and what is allowed.
     """
     found = _labelled(name, value, dim, trials)
+    if like is not None:
+        _same_labels(like.index, found.index)
+    steps = None if like is None else like.values.shape[-2]
     values = numbers(name, found.values, (steps, units))
     if values.ndim == 1 and units == 1:
         values = values[:, None]
@@ -71,15 +74,8 @@ def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = 
     return Given(array(name, values, shape, nan_rows=name == "targets"), found.index, found.coords)
 
 
-def same_labels(inputs: Given, targets: Given) -> None:
-    """Check that inputs and targets that both have labels have the same.
-
-    Raises
-    ------
-    ValueError
-        Naming both where they differ first.
-    """
-    one, other = inputs.index, targets.index
+def _same_labels(one: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None) -> None:
+    """Refuse labels of inputs and of targets that differ."""
     if one is None or other is None:
         return
     both = min(len(one), len(other))
@@ -142,7 +138,7 @@ def _plain(name: str, value: Any) -> Any:
     """The value without labels and mask: NaN where masked or missing."""
     pandas, xarray = sys.modules.get("pandas"), sys.modules.get("xarray")
     if np.ma.isMaskedArray(value):
-        return value.astype(np.float64).filled(np.nan) if value.dtype.kind in "biuf" else value.data
+        return np.ma.filled(value.astype(np.float64), np.nan) if value.dtype.kind in "biuf" else value.data
     if pandas is not None and isinstance(value, pandas.Series | pandas.DataFrame):
         columns = {value.name: value.dtype} if isinstance(value, pandas.Series) else value.dtypes.to_dict()
         for column, kind in columns.items():

@@ -15,7 +15,7 @@ from lstmsim.learners.lstm.hand import DivergedError, Hand, Held, Recording, Sid
 from lstmsim.learners.lstm.saved import read_net, write_net
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.weights import Floats
-from lstmsim.net.given import over_time, row, same_labels
+from lstmsim.net.given import over_time, row
 from lstmsim.net.page import page
 
 if TYPE_CHECKING:
@@ -390,11 +390,7 @@ class LSTM:
         given = over_time("inputs", inputs, self.settings.n_inputs, "input_unit", self.trials)
         wanted = None
         if targets is not None:
-            wanted = over_time("targets", targets, self.settings.n_outputs, "output_unit", self.trials)
-            same_labels(given, wanted)
-            if wanted.values.shape[-2] != given.values.shape[-2]:
-                counts = given.values.shape[-2], self.settings.n_outputs
-                raise ValueError(f"targets has shape {wanted.values.shape}; allowed: {counts}")
+            wanted = over_time("targets", targets, self.settings.n_outputs, "output_unit", self.trials, given)
         if reset:
             self.reset()
         rows = self._hand.run(given.values, None if wanted is None else wanted.values, learn=learn)
