@@ -123,6 +123,7 @@ def main() -> None:
             "step with a target": lambda: hand.step(target=True),
             "predict, then learn": lambda: hand.step(apart=True),
             "step with a target, recorded": lambda: hand.step(target=True, record=True),
+            "step with a target, 16 nets at once": lambda: hand.step(target=True, trials=16),
             "PyTorch's LSTMCell, updated at every step": hand.torch_step,
         },
         "us",

@@ -11,9 +11,9 @@ import numpy as np
 import lstmsim
 
 
-def net() -> lstmsim.LSTM:
-    """Row 4-1's net."""
-    return lstmsim.LSTM(2, 1, 2, 2, input_gate_bias=[-3, -6], learning_rate=0.5, output="identity")
+def net(trials: int | None = None) -> lstmsim.LSTM:
+    """Row 4-1's net, or several."""
+    return lstmsim.LSTM(2, 1, 2, 2, input_gate_bias=[-3, -6], learning_rate=0.5, output="identity", trials=trials)
 
 
 def microseconds(step: Callable[[], object], steps: int = 10_000) -> float:
@@ -25,9 +25,9 @@ def microseconds(step: Callable[[], object], steps: int = 10_000) -> float:
     return (time.process_time() - start) / steps * 1e6
 
 
-def step(*, target: bool = False, record: bool = False, apart: bool = False) -> float:
-    """Steps with or without a target or recording; `apart` with predict and learn as two calls."""
-    one, x, d = net(), np.array([0.3, 0.4]), np.array([0.5])
+def step(*, target: bool = False, record: bool = False, apart: bool = False, trials: int | None = None) -> float:
+    """Steps with or without a target or recording; `apart` with predict and learn as two calls; of so many nets at once."""
+    one, x, d = net(trials), np.array([0.3, 0.4]), np.array([0.5])
     if record:
         one.record()
     if apart:

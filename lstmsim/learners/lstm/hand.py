@@ -46,8 +46,11 @@ class DivergedError(ArithmeticError):
 class Held(Protocol):
     """One net, or several side by side: what `LSTM` needs of them; with several, arrays begin with the trial."""
 
-    steps: int  # since the last reset
     predicted: bool  # the last thing done was a step without a target
+
+    @property
+    def steps(self) -> int:
+        """Steps since the last reset."""
 
     @property
     def row(self) -> Floats:
@@ -301,7 +304,8 @@ class SideBySide:
         return self._each(lambda hand, part: hand.run(_own(inputs, part, 3), _own(targets, part, 3), learn=learn))
 
     def _each(self, do: Callable[[Hand, slice], Floats]) -> Floats:
-        found, diverged = [], {}
+        found: list[Floats] = []
+        diverged: dict[int, int] = {}
         for hand, part in zip(self._hands, self._parts, strict=True):
             try:
                 found.append(do(hand, part))
