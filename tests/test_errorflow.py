@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import lstmsim
-from lstmsim.errorflow import backflow, credit, drift, gradient_bias, scaling, scaling_bound, usage
+from lstmsim import errorflow
+from lstmsim.errorflow import drift, scaling_bound
 from lstmsim.learners.lstm.settings import LSTMSettings
 from tests.literal import LiteralLSTM
 
@@ -29,6 +30,21 @@ MODES: dict[str, dict[str, Any]] = {
     "readings": {"error_derivative": False, "factor": 2.0},
     "B": {"topology": "B", "n_hidden": 1},
 }
+
+
+def of_twins(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand over literal twins as the net of the same settings and weights."""
+
+    def with_nets(*arguments: Any, **named: Any) -> Any:
+        nets = (lstmsim.LSTM.from_weights(a.settings, a.weights) if isinstance(a, LiteralLSTM) else a for a in arguments)
+        return function(*nets, **named)
+
+    return with_nets
+
+
+backflow, credit, gradient_bias, scaling, usage = map(
+    of_twins, (errorflow.backflow, errorflow.credit, errorflow.gradient_bias, errorflow.scaling, errorflow.usage)
+)
 
 
 def build(seed: int = 0, size: float = 0.9, **settings: Any) -> LiteralLSTM:
@@ -440,6 +456,8 @@ INPUTS, TARGETS = task(5)
         (lambda: backflow(build(), "abc", 0), "inputs is 'abc'"),
         (lambda: backflow(build(), np.where(INPUTS > 1e9, 0.0, np.inf), 1), r"inputs is inf at \(0, 0\)"),
         (lambda: backflow({}, INPUTS, 1), "net is {}"),
+        (lambda: backflow(lstmsim.LSTM(2, 2, trials=2), INPUTS, 1), "net is <LSTM .* 2 trials>; allowed: one net"),
+        (lambda: drift(lstmsim.LSTM(2, 2, trials=2).run(INPUTS)), "trace holds 2 trials; allowed: one"),
         (lambda: credit(build(), INPUTS, TARGETS[:4]), r"targets has shape \(4, 2\)"),
         (lambda: credit(build(), INPUTS, np.full((5, 2), np.nan)), "targets is NaN at every step"),
         (lambda: credit(build(), INPUTS, np.where([True, False], 0.5, np.full((5, 2), np.nan))), "at step 0; allowed"),

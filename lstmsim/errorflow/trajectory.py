@@ -8,16 +8,14 @@ compares activations, errors and changes with those of the kernels and of the li
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmsim.checks import refusal
 from lstmsim.learners.lstm.settings import LSTMSettings
-
-if TYPE_CHECKING:
-    from lstmsim import LSTM
+from lstmsim.net import LSTM
 
 Array = NDArray[np.float64]
 
@@ -92,12 +90,20 @@ class Frozen:
         result: Array = per_cell.reshape(*per_cell.shape[:-1], a.n_blocks, a.block_size).sum(axis=-1)
         return result
 
+    @property
+    def cell_coords(self) -> dict[str, Any]:
+        """Coordinates of cells in a dataset."""
+        a = self.settings
+        return {"cell": np.arange(a.n_cells), "cell_block": ("cell", np.repeat(np.arange(a.n_blocks), a.block_size))}
+
 
 def freeze(net: LSTM) -> Frozen:
     """Copy what a net computes with; ValueError if `net` is not a net."""
-    settings = getattr(net, "settings", None)
-    if not isinstance(settings, LSTMSettings):
-        raise ValueError(f"net is {net!r}; allowed: an lstmsim.LSTM")
+    if not isinstance(net, LSTM):
+        raise refusal("net", net, "an lstmsim.LSTM")
+    if net.trials is not None:
+        raise refusal("net", net, "one net; LSTM.from_weights(net.settings, ...) makes one of a trial's weights")
+    settings = net.settings
     if settings.last_partials:
         raise refusal("net", net, "a net all of whose partials (25), (27) are sums")
     weights = net.weights
