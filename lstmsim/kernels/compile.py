@@ -128,6 +128,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     return _compile(function, forceinline=True, pipeline_class=_PieceCompiler, **wrappers)
 
 
+def shared(function: Callable[..., Any]) -> Any:
+    """Compile a piece of a kernel that tasks in plain Python call too."""
+    return _compile(function, forceinline=True)
+
+
 _NOT_FROM_PYTHON = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value  # raises TypeError
 
 
