@@ -183,7 +183,7 @@ def test_a_thread_that_raises_is_an_error_with_its_cause(tmp_path, monkeypatch):
         raise RuntimeError("a fault of the program")
 
     monkeypatch.setattr(RowFolder, "finish", fail)
-    with pytest.raises(lstmsim.TrialsFailed, match="row 4-1: trials 0 failed; RuntimeError: a fault") as caught:
+    with pytest.raises(lstmsim.TrialsFailed, match="trials 0 failed; RuntimeError: a fault of the program") as caught:
         lstmsim.simulate("4-1", trials=1, out=tmp_path, lanes=1, **SHORT)
     assert str(caught.value.__cause__) == "a fault of the program"
 
