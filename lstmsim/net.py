@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -393,7 +394,7 @@ def _row(name: str, value: Any, size: int) -> Floats:
     """The value as finite float64 numbers of shape (size,); quick where it is right."""
     try:
         row = np.asarray(value, np.float64)
-        if row.shape == (size,) and row.dot(row) < np.inf:
+        if row.shape == (size,) and math.isfinite(sum(row.tolist())):
             return row
     except (TypeError, ValueError, OverflowError):
         pass

@@ -231,3 +231,17 @@ def walk(net, z, at_once):
         else:
             net.predict(x)
             net.learn(d)
+
+
+def test_large_numbers_are_finite():
+    """They were warned of: their squares are not."""
+    np.testing.assert_array_equal(lstmsim.LSTM(2, 1).predict([1e300, -1e300]).shape, (1,))
+
+
+def test_a_recording_begins_where_it_is_asked_for():
+    """A step made before is not recorded when the net learns from it afterwards."""
+    net = build({})
+    net.predict(np.ones(3))
+    net.record()
+    net.learn(np.ones(2))
+    assert net.recorded().sizes["step"] == 0
