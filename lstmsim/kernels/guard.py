@@ -92,18 +92,34 @@ def marks_from(event, n):
     return low | high << 16
 
 
+@inlined
+def inner_marks(sequences, n):
+    """Lanes judged in the 8 elements from flat position `n` on, as bits, and whether other than inner steps are among them.
+
+    Inner steps end no sequence, and the rows of their targets are fixed ones.
+    """
+    event, fixed = load_at(UNITS, sequences.event, n), sequences.fixed_rows
+    learn, judge = load_at(UNITS, sequences.learn, n), load_at(UNITS, sequences.judge, n)
+    learned, judged = lane_bits((event & LEARN) != 0), lane_bits((event & JUDGE) != 0)
+    other = lane_bits((event & ~(LEARN | JUDGE)) != 0)
+    other |= learned & (lane_bits(learn < 0) | lane_bits(learn >= fixed))
+    other |= judged & (lane_bits(judge < 0) | lane_bits(judge >= fixed))
+    return judged, other != 0
+
+
 @kernel
 def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortest, longest):
     """Look through what was written since `marks` was taken; the fault, its lane, its clock and a value, or NONE.
 
-    `marks` (5, lane) holds `write` and `index` from before; the other rows are changed. Of a wrong input or symbol only that
+    `marks` (4, lane) holds `write` and `index` from before; the other rows are changed. Of a wrong input or symbol only that
     there is one is found.
     """
-    last, index, judged = marks[2], marks[3], marks[4]
+    last, index, judged = marks[2], marks[3], 0
     event, clocks, lanes = sequences.event, sequences.event.shape[0], sequences.write.size
     low, high, first = clocks, 0, _FIRST
+    begun, whole = 0, clocks  # between these clocks all lanes in use hold what is to be looked through
     for lane in range(lanes):
-        last[lane], index[lane], judged[lane] = marks[0, lane], marks[1, lane], 0
+        last[lane], index[lane] = marks[0, lane], marks[1, lane]
         if sequences.active[lane]:
             write = sequences.write[lane]
             if write < last[lane] or write > clocks:
@@ -111,10 +127,19 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
             if write < horizon:
                 return _STUCK, lane, write, horizon
             low, high, first = min(low, last[lane]), max(high, write), min(first, index[lane])
+            begun, whole = max(begun, last[lane]), min(whole, write)
     n, end = low * lanes, min(high + longest, clocks) * lanes
+    begun, whole = begun * lanes, whole * lanes if lanes in (8, 16) else 0
     while n < end:
         marked = marks_from(event, n) if n + 32 <= end else (1 << (end - n)) - 1
         while marked:
+            at = n + (lowest(marked) & ~7)
+            if begun <= at and at + 8 <= whole:
+                judges, other = inner_marks(sequences, at)
+                if not other:
+                    judged |= judges << (at & (lanes - 1))
+                    marked &= ~(255 << (at - n))
+                    continue
             t, lane = (n + lowest(marked)) // lanes, (n + lowest(marked)) % lanes
             marked &= marked - 1
             if not event[t, lane] or not sequences.active[lane]:
@@ -135,14 +160,15 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
                         return _TARGET, lane, t, k
             if t < last[lane]:
                 continue
-            judged[lane] += event[t, lane] & JUDGE
+            judged |= (event[t, lane] & JUDGE) // JUDGE << lane
             if event[t, lane] & END:
                 length = t + 1 - last[lane]
                 if not shortest <= length <= longest:
                     return _LENGTH, lane, last[lane], length
-                if not judged[lane]:
+                if not judged >> lane & 1:
                     return _UNJUDGED, lane, last[lane], length
-                last[lane], judged[lane] = t + 1, 0
+                last[lane] = t + 1
+                judged &= ~(1 << lane)
                 index[lane] += 1
         n += 32
     for lane in range(lanes):
@@ -200,7 +226,7 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
     ValueError
         If something is wrong with what the task has written: which sequence, which step, and what is allowed.
     """
-    before = np.empty((5, sequences.write.size), np.int64)
+    before = np.empty((4, sequences.write.size), np.int64)
     before[0], before[1] = sequences.write, sequences.index
     outside: Exception | None = None
     _writing[threading.get_ident()] = time.monotonic()
