@@ -20,8 +20,7 @@ from typing import Annotated, Any, NoReturn
 from rich.console import Console
 
 import lstmsim
-from lstmsim.campaign.requests import Request, Trials, from_file, requested
-from lstmsim.campaign.trials import OtherOrigin
+from lstmsim.campaign.requests import OtherOrigin, Request, Trials, from_file, requested
 from lstmsim.checks import Field, Whole, check
 from lstmsim.paper import row, rows
 from lstmsim.simulation.config import parse_value

@@ -13,9 +13,9 @@ import pytest
 
 import lstmsim
 from lstmsim.campaign.folder import RunFolder
-from lstmsim.campaign.requests import requested
+from lstmsim.campaign.requests import OtherOrigin, requested
 from lstmsim.campaign.threads import Ensemble, Job, TrialsFailed
-from lstmsim.campaign.trials import OtherOrigin, RowFolder
+from lstmsim.campaign.trials import RowFolder
 from lstmsim.experiment import settings_of
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import row, rows
@@ -164,7 +164,7 @@ def test_what_was_found_in_the_folder_is_warned_of(tmp_path):
         ({"out": "/proc/nothing"}, "out is '/proc/nothing'"),
         ({"error_bound": float("inf")}, "error_bound is inf; allowed: a finite number above 0"),
         ({"learning_rat": 0.1}, "unknown key 'learning_rat'; did you mean 'learning_rate'?"),
-        ({"n_blocks": 10**7}, "n_inputs=2, n_outputs=1, n_blocks=10000000"),
+        ({"n_blocks": 10**7}, "with n_blocks=10000000: input_gate_bias is (-3.0, -6.0)"),
     ],
 )
 def test_refusals_come_first_and_speak_of_arguments(arguments, words, tmp_path, monkeypatch):

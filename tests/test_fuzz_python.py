@@ -14,7 +14,7 @@ import lstmsim
 from lstmsim import errorflow, plots
 from lstmsim.campaign.folder import RunFolder
 from lstmsim.learners.lstm.settings import LSTMSettings
-from tests.strange import CASES, anything, arrays, answer, fuzz
+from tests.strange import CASES, answer, anything, arrays, fuzz
 
 cases = pytest.mark.parametrize("cases", CASES)
 SETTINGS = sorted(field.name for field in dataclasses.fields(LSTMSettings))
@@ -105,7 +105,20 @@ def test_simulate(cases, tmp_path, monkeypatch):
 
     monkeypatch.setattr(RunFolder, "locked", accept)
     monkeypatch.chdir(tmp_path)
-    names = "experiment trials seed out record workers scheduler device progress lanes checkpoint_every reuse".split()
+    names = [
+        "experiment",
+        "trials",
+        "seed",
+        "out",
+        "record",
+        "workers",
+        "scheduler",
+        "device",
+        "progress",
+        "lanes",
+        "checkpoint_every",
+        "reuse",
+    ]
     keys = ["T", "learning_rate", "window", "output", "nonsense"]
 
     def check(given):
@@ -147,7 +160,21 @@ def selections(draw):
         st.lists(st.integers(0, 1), max_size=3),
     )
     variables = st.sampled_from(
-        "cell_state input_gate output_gate output target hidden sequence t event step cell cell_block output_error".split()
+        [
+            "cell_state",
+            "input_gate",
+            "output_gate",
+            "output",
+            "target",
+            "hidden",
+            "sequence",
+            "t",
+            "event",
+            "step",
+            "cell",
+            "cell_block",
+            "output_error",
+        ]
     )
     steps = st.one_of(
         st.tuples(st.just("isel"), dims, index),
