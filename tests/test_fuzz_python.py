@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,7 +13,7 @@ import lstmsim
 from lstmsim import errorflow, plots
 from lstmsim.campaign.folder import RunFolder
 from lstmsim.learners.lstm.settings import LSTMSettings
-from tests.strange import CASES, anything, arrays, answer, fuzz
+from tests.strange import CASES, answer, anything, arrays, fuzz
 
 cases = pytest.mark.parametrize("cases", CASES)
 SETTINGS = sorted(field.name for field in dataclasses.fields(LSTMSettings))
@@ -59,9 +58,7 @@ def test_calls_of_a_net(cases):
     def check(example):
         (name, one), value = example
         before = [array.tobytes() for array in net._hand.arrays()]
-        found = answer(
-            lambda: (one(value), True), name, errors=(ValueError, lstmsim.DivergedError) if False else (ValueError,)
-        )
+        found = answer(lambda: (one(value), True), name)
         if found is None and name not in ("target", "targets", "reset"):
             assert [array.tobytes() for array in net._hand.arrays()] == before
         assert all(np.isfinite(values).all() for values in net.weights.values())
@@ -86,12 +83,14 @@ def test_experiments(cases):
         arguments = {"task": lstmsim.tasks.task("adding")(20), "learner": net} | given
         return answer(lambda: lstmsim.Experiment(**arguments), *given, "n_inputs", "inputs")
 
+    learners = st.sampled_from(["lstm", "rtrl", LSTMSettings(3, 1)])
+    rest = {"targets": anything, "test": anything, "tolerance": anything}
     example = st.one_of(
         st.tuples(st.just("rule"), some_of(rule)),
         st.tuples(st.just("task"), some_of(["T"])),
-        st.tuples(st.just("array"), st.fixed_dictionaries({"inputs": anything}, optional={"targets": anything, "test": anything, "tolerance": anything})),
-        st.tuples(st.just("experiment"), some_of(["task", "learner", "stop", "name"], learner=st.sampled_from(["lstm", "rtrl", LSTMSettings(3, 1)]))),
-    )  # fmt: skip
+        st.tuples(st.just("array"), st.fixed_dictionaries({"inputs": anything}, optional=rest)),
+        st.tuples(st.just("experiment"), some_of(["task", "learner", "stop", "name"], learner=learners)),
+    )
     assert fuzz(example, cases, check) > 0
 
 
@@ -105,7 +104,20 @@ def test_simulate(cases, tmp_path, monkeypatch):
 
     monkeypatch.setattr(RunFolder, "locked", accept)
     monkeypatch.chdir(tmp_path)
-    names = "experiment trials seed out record workers scheduler device progress lanes checkpoint_every reuse".split()
+    names = [
+        "experiment",
+        "trials",
+        "seed",
+        "out",
+        "record",
+        "workers",
+        "scheduler",
+        "device",
+        "progress",
+        "lanes",
+        "checkpoint_every",
+        "reuse",
+    ]
     keys = ["T", "learning_rate", "window", "output", "nonsense"]
 
     def check(given):
@@ -147,7 +159,21 @@ def selections(draw):
         st.lists(st.integers(0, 1), max_size=3),
     )
     variables = st.sampled_from(
-        "cell_state input_gate output_gate output target hidden sequence t event step cell cell_block output_error".split()
+        [
+            "cell_state",
+            "input_gate",
+            "output_gate",
+            "output",
+            "target",
+            "hidden",
+            "sequence",
+            "t",
+            "event",
+            "step",
+            "cell",
+            "cell_block",
+            "output_error",
+        ]
     )
     steps = st.one_of(
         st.tuples(st.just("isel"), dims, index),
@@ -190,19 +216,15 @@ EVENTS = st.one_of(st.none(), st.none(), anything, st.lists(st.integers(0, 4), m
 
 @cases
 def test_pictures_of_selections(cases, traces):
-    draws = [plots.cell_states, plots.gates, plots.outputs, plots.hidden, plots.errors, plots.gate_histogram, plots.overview]
+    draws = [plots.cell_states, plots.gates, plots.outputs, plots.hidden, plots.errors, plots.gate_histogram]
     with_events = (plots.cell_states, plots.gates, plots.outputs, plots.hidden)
 
     def check(example):
         draw, selection, events, other = example
         trace = selected(traces[1], selection) if other is None else other
         how = {} if draw not in with_events or events is None else {"events": events}
-        names = ["trace", "events", "progress", *draw_names]
-        figure = {} if draw is plots.overview else {"ax": Figure().subplots()}
-        found = answer(lambda: draw(trace, **figure, **how), *names)
-        if draw is plots.overview:
-            matplotlib.pyplot.close("all")
-        return found
+        names = ["trace", "events", *draw_names]
+        return answer(lambda: draw(trace, ax=Figure().subplots(), **how), *names, says="allowed|must|select one")
 
     draw_names = [
         "cell_state",
