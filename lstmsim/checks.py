@@ -7,10 +7,12 @@ import difflib
 import functools
 import importlib
 import math
+import os
 import pkgutil
 import types
 import typing
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -24,6 +26,7 @@ __all__ = [
     "Real",
     "Table",
     "Whole",
+    "absolute",
     "array",
     "check",
     "describe",
@@ -39,9 +42,9 @@ _UNPRINTABLE = "a value that cannot be printed"
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is named in a message, in at most 200 characters."""
+    """Return a value as it is named in a message: on one line, in at most 200 characters."""
     try:
-        text = repr(value.item() if isinstance(value, np.generic) else value)
+        text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     except (ValueError, RecursionError):  # Python does not print numbers of more than 4300 digits
         text = _UNPRINTABLE
     return text if len(text) <= 200 else text[:197] + "..."
@@ -246,6 +249,22 @@ class Table(Generic[C]):
         if name not in self._classes and name not in self.all():
             raise unknown(self._kind, name, self.all())
         return self._classes[name]
+
+
+def absolute(name: str, value: Any) -> Path:
+    """Return the absolute name of a file or folder, wherever the process goes from here; "~" is its user's home.
+
+    Raises
+    ------
+    ValueError
+        If the value is no name that a file can have.
+    """
+    try:
+        if b"\0" in os.fsencode(value) or not isinstance(value, str | os.PathLike):
+            raise ValueError("no text")
+        return Path(os.path.abspath(Path(value).expanduser()))
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: nobody knows the home
+        raise refusal(name, value, "the name of a file or folder, a str or a Path") from None
 
 
 def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: bool = False) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmsim.checks import Flag, array, check, refusal, unknown
+from lstmsim.checks import Flag, absolute, array, check, refusal, unknown
 from lstmsim.learners.lstm.choice import nets_of
 from lstmsim.learners.lstm.hand import Hand, Recording
 from lstmsim.learners.lstm.saved import read_net, write_net
@@ -96,6 +96,8 @@ class LSTM:
     @classmethod
     def from_weights(cls, settings: LSTMSettings, weights: Mapping[str, Any]) -> LSTM:
         """Net of given settings with given weights, such as those of a trial file, in the state of a reset."""
+        if not isinstance(settings, LSTMSettings):
+            raise refusal("settings", settings, "LSTMSettings")
         net = cls.__new__(cls)
         net._start(settings, settings.checked_weights(weights))
         return net
@@ -331,7 +333,7 @@ class LSTM:
         path : str or Path
             The file; one that exists is replaced when the new one is whole.
         """
-        write_net(Path(path), self.__getstate__())
+        write_net(absolute("path", path), self.__getstate__())
 
     @classmethod
     def load(cls, path: str | Path) -> LSTM:
@@ -345,7 +347,7 @@ class LSTM:
             If the file is no saved net.
         """
         net = cls.__new__(cls)
-        net.__setstate__(read_net(Path(path)))
+        net.__setstate__(read_net(absolute("path", path)))
         return net
 
 
@@ -374,7 +376,7 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     from lstmsim.trace.open import saved_weights
     from lstmsim.trace.summary import read_trial
 
-    path = Path(path).expanduser().absolute()
+    path = absolute("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
     attrs = read_trial(path)

@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
@@ -59,9 +58,7 @@ def test_calls_of_a_net(cases):
     def check(example):
         (name, one), value = example
         before = [array.tobytes() for array in net._hand.arrays()]
-        found = answer(
-            lambda: (one(value), True), name, errors=(ValueError, lstmsim.DivergedError) if False else (ValueError,)
-        )
+        found = answer(lambda: (one(value), True), name)
         if found is None and name not in ("target", "targets", "reset"):
             assert [array.tobytes() for array in net._hand.arrays()] == before
         assert all(np.isfinite(values).all() for values in net.weights.values())
@@ -86,12 +83,14 @@ def test_experiments(cases):
         arguments = {"task": lstmsim.tasks.task("adding")(20), "learner": net} | given
         return answer(lambda: lstmsim.Experiment(**arguments), *given, "n_inputs", "inputs")
 
+    learners = st.sampled_from(["lstm", "rtrl", LSTMSettings(3, 1)])
+    rest = {"targets": anything, "test": anything, "tolerance": anything}
     example = st.one_of(
         st.tuples(st.just("rule"), some_of(rule)),
         st.tuples(st.just("task"), some_of(["T"])),
-        st.tuples(st.just("array"), st.fixed_dictionaries({"inputs": anything}, optional={"targets": anything, "test": anything, "tolerance": anything})),
-        st.tuples(st.just("experiment"), some_of(["task", "learner", "stop", "name"], learner=st.sampled_from(["lstm", "rtrl", LSTMSettings(3, 1)]))),
-    )  # fmt: skip
+        st.tuples(st.just("array"), st.fixed_dictionaries({"inputs": anything}, optional=rest)),
+        st.tuples(st.just("experiment"), some_of(["task", "learner", "stop", "name"], learner=learners)),
+    )
     assert fuzz(example, cases, check) > 0
 
 
@@ -217,19 +216,15 @@ EVENTS = st.one_of(st.none(), st.none(), anything, st.lists(st.integers(0, 4), m
 
 @cases
 def test_pictures_of_selections(cases, traces):
-    draws = [plots.cell_states, plots.gates, plots.outputs, plots.hidden, plots.errors, plots.gate_histogram, plots.overview]
+    draws = [plots.cell_states, plots.gates, plots.outputs, plots.hidden, plots.errors, plots.gate_histogram]
     with_events = (plots.cell_states, plots.gates, plots.outputs, plots.hidden)
 
     def check(example):
         draw, selection, events, other = example
         trace = selected(traces[1], selection) if other is None else other
         how = {} if draw not in with_events or events is None else {"events": events}
-        names = ["trace", "events", "progress", *draw_names]
-        figure = {} if draw is plots.overview else {"ax": Figure().subplots()}
-        found = answer(lambda: draw(trace, **figure, **how), *names)
-        if draw is plots.overview:
-            matplotlib.pyplot.close("all")
-        return found
+        names = ["trace", "events", *draw_names]
+        return answer(lambda: draw(trace, ax=Figure().subplots(), **how), *names, says="allowed|must|select one")
 
     draw_names = [
         "cell_state",

@@ -6,13 +6,13 @@ sign of (19), so that a weight's change is learning rate times error times sourc
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from lstmsim.checks import Field, Real, Whole, check, refusal
 from lstmsim.errorflow.trajectory import (
     Array,
     Frozen,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden_unit", "output": "output_unit"}
+MAX_LAG = 1_000_000
 MAX_SLOPE = 0.25  # largest f' of the logistic function (3)
 
 
@@ -68,8 +69,7 @@ def backflow(net: LSTM, inputs: ArrayLike, step: int, mode: str = "truncated") -
     frozen = freeze(net)
     x = checked_inputs(frozen, inputs)
     step = _step(step, len(x))
-    if mode not in ("truncated", "full"):
-        raise ValueError(f"mode is {mode!r}; allowed: 'truncated', 'full'")
+    check("mode", mode, Literal["truncated", "full"])
     n_cells, recurrent = frozen.settings.n_cells, frozen.recurrent
     flow = np.empty((step + 1, n_cells, n_cells))
     if mode == "truncated":
@@ -339,10 +339,7 @@ def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
     ValueError
         For arguments outside these ranges.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n is {n!r}; allowed: whole numbers from 1")
-    if not isinstance(w_max, int | float | np.number) or not np.isfinite(w_max) or w_max < 0.0:
-        raise ValueError(f"w_max is {w_max!r}; allowed: finite numbers from 0")
+    n, w_max = check("n", n, Annotated[Whole, Field(ge=1)]), check("w_max", w_max, Annotated[Real, Field(ge=0)])
     q = _lags(lags)
     with np.errstate(over="ignore"):
         bound = n * np.power(n * float(w_max) * MAX_SLOPE, q)
@@ -351,19 +348,17 @@ def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
 
 
 def _step(step: int, n_steps: int) -> int:
-    try:
-        value = operator.index(step)
-    except TypeError:
-        value = -1
-    if not 0 <= value < n_steps:
-        raise ValueError(f"step is {step!r}; allowed: whole numbers from 0 to {n_steps - 1}")
+    value: int = check("step", step, Annotated[Whole, Field(ge=0, lt=n_steps)])
     return value
 
 
 def _lags(lags: ArrayLike) -> NDArray[np.int64]:
-    q = np.atleast_1d(np.asarray(lags))
-    if q.ndim != 1 or not q.size or q.dtype.kind not in "iu" or q.min() < 0:
-        raise ValueError(f"lags is {lags!r}; allowed: one or more whole numbers from 0")
+    try:
+        q = np.atleast_1d(np.asarray(lags))
+    except (TypeError, ValueError):  # ragged lists
+        q = np.zeros(0)
+    if q.ndim != 1 or not q.size or q.dtype.kind not in "iu" or q.min() < 0 or q.max() > MAX_LAG:
+        raise refusal("lags", lags, f"one or more whole numbers from 0 to {MAX_LAG:,}")
     return q.astype(np.int64)
 
 

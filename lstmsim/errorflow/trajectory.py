@@ -97,7 +97,7 @@ def freeze(net: LSTM) -> Frozen:
     """Copy what a net computes with; ValueError if `net` is not a net."""
     settings = getattr(net, "settings", None)
     if not isinstance(settings, LSTMSettings):
-        raise ValueError(f"net is {net!r}; allowed: an lstmsim.LSTM")
+        raise refusal("net", net, "an lstmsim.LSTM")
     if settings.last_partials:
         raise refusal("net", net, "a net all of whose partials (25), (27) are sums")
     weights = net.weights
@@ -295,8 +295,8 @@ def finite(name: str, values: ArrayLike) -> Array:
     """Return a float64 array, or raise for what is not numbers or not finite."""
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {values!r}; allowed: an array of numbers") from None
+    except (TypeError, ValueError, OverflowError):
+        raise refusal(name, values, "an array of numbers") from None
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} is {array[where]} at {where}; allowed: finite numbers")
@@ -315,8 +315,8 @@ def checked_targets(net: Frozen, targets: ArrayLike, n_steps: int) -> Array:
     """Return targets (step, output), NaN rows where there is none, as float64, or raise ValueError."""
     try:
         d = np.asarray(targets, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"targets is {targets!r}; allowed: an array of numbers") from None
+    except (TypeError, ValueError, OverflowError):
+        raise refusal("targets", targets, "an array of numbers") from None
     if d.shape != (n_steps, len(net.output)):
         raise ValueError(f"targets has shape {d.shape}; allowed: {(n_steps, len(net.output))}")
     without = np.isnan(d).all(axis=1)
