@@ -28,7 +28,7 @@ from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-COMPILER = "lstmsim-compiler"
+COMPILER = "lstmsim-compiler"  # name of the threads that compile: they can be neither stopped nor waited for
 
 
 @cache
