@@ -30,6 +30,7 @@ __all__ = [
     "array",
     "check",
     "describe",
+    "floats",
     "refusal",
     "settings",
     "shown",
@@ -267,6 +268,22 @@ def absolute(name: str, value: Any) -> Path:
         raise refusal(name, value, "the name of a file or folder, a str or a Path") from None
 
 
+def floats(value: Any) -> npt.NDArray[np.float64]:
+    """A copy of numbers as float64.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers, such as texts, dates or complex ones, or some of them are masked.
+    ValueError, OverflowError
+        If they are of no shape, or beyond the range.
+    """
+    result = np.array(value)
+    if result.dtype.kind not in "fiubO" or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"not real numbers: {result.dtype}")
+    return result.astype(np.float64, copy=False)
+
+
 def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: bool = False) -> npt.NDArray[np.float64]:
     """The value as a float64 array of the given shape (None: any length), finite but for whole rows of NaN if allowed.
 
@@ -277,7 +294,7 @@ def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: boo
     """
     wanted = "(" + ", ".join("step" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
     try:
-        result = np.array(value, dtype=np.float64)
+        result = floats(value)
     except (TypeError, ValueError, OverflowError):
         raise refusal(name, value, f"an array of numbers of shape {wanted}") from None
     if result.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, result.shape, strict=True)):

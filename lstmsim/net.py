@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmsim.checks import Flag, absolute, array, check, refusal, unknown
+from lstmsim.checks import Flag, absolute, array, check, floats, refusal, unknown
 from lstmsim.learners.lstm.choice import nets_of
 from lstmsim.learners.lstm.hand import Hand, Recording
 from lstmsim.learners.lstm.saved import read_net, write_net
@@ -395,7 +395,7 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
 def _row(name: str, value: Any, size: int) -> Floats:
     """The value as finite float64 numbers of shape (size,); quick where it is right."""
     try:
-        row = np.asarray(value, np.float64)
+        row = floats(value)
         if row.shape == (size,) and math.isfinite(sum(row.tolist())):
             return row
     except (TypeError, ValueError, OverflowError):

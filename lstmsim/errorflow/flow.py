@@ -348,7 +348,7 @@ def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
 
 
 def _step(step: int, n_steps: int) -> int:
-    value: int = check("step", step, Annotated[Whole, Field(ge=0, lt=n_steps)])
+    value: int = check("step", step, Annotated[Whole, Field(ge=0, le=n_steps - 1)])
     return value
 
 

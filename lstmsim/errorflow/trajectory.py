@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmsim.checks import refusal
+from lstmsim.checks import floats, refusal
 from lstmsim.learners.lstm.settings import LSTMSettings
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def conventional_slopes(net: Frozen, inputs: Array) -> Array:
 def finite(name: str, values: ArrayLike) -> Array:
     """Return a float64 array, or raise for what is not numbers or not finite."""
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = floats(values)
     except (TypeError, ValueError, OverflowError):
         raise refusal(name, values, "an array of numbers") from None
     if not np.isfinite(array).all():
@@ -314,7 +314,7 @@ def checked_inputs(net: Frozen, inputs: ArrayLike) -> Array:
 def checked_targets(net: Frozen, targets: ArrayLike, n_steps: int) -> Array:
     """Return targets (step, output), NaN rows where there is none, as float64, or raise ValueError."""
     try:
-        d = np.asarray(targets, dtype=np.float64)
+        d = floats(targets)
     except (TypeError, ValueError, OverflowError):
         raise refusal("targets", targets, "an array of numbers") from None
     if d.shape != (n_steps, len(net.output)):

@@ -129,18 +129,18 @@ def _trace(trace: xr.Dataset | xr.DataTree, needed: tuple[str, ...]) -> xr.Datas
     missing = [name for name in needed if name not in trace]
     if missing:
         raise ValueError(f"trace lacks {missing}; allowed: a trace that recorded {list(needed)}")
+    if not trace.sizes.get("step"):
+        raise ValueError("trace has no steps; allowed: one step at least")
     for name in (*needed, *(name for name in ("sequence", "t") if name in trace)):
         unit = {"cell_state": "cell", "cell_output": "cell", "input_gate": "block", "output_gate": "block"}.get(name)
         dims = ("step", unit) if unit else ("step",)
-        if set(trace[name].dims) != set(dims) or trace[name].dtype.kind not in "fiub" or not trace[name].size:
+        if set(trace[name].dims) != set(dims) or trace[name].dtype.kind not in "fiub":
             found = f"{trace[name].dtype} with the dimensions {dict(trace[name].sizes)}"
             raise ValueError(f"{name} of trace is {found}; allowed: numbers along {' and '.join(dims)}")
-    if "cell_state" in trace and "block" in trace.sizes and trace.sizes["cell"] % trace.sizes["block"]:
+    if "cell_state" in trace and trace.sizes.get("block") and trace.sizes["cell"] % trace.sizes["block"]:
         raise ValueError(
             f"trace has {trace.sizes['cell']} cells; allowed: as many for each of {trace.sizes['block']} blocks"
         )
-    if not trace.sizes.get("step"):
-        raise ValueError("trace has no steps; allowed: one step at least")
     return trace
 
 

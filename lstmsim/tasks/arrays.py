@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.checks import Field, Flag, Real, refusal, settings
+from lstmsim.checks import Field, Flag, Real, floats, refusal, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
 from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
@@ -220,7 +220,7 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
         pieces = _of_xarray(name, given, unit)
     elif _is(given, "pandas", "DataFrame", "Series"):
         pieces = [given]
-    elif isinstance(given, np.ndarray):
+    elif isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
         if given.ndim != 3:
             raise refusal(f"the shape of {name}", given.shape, f"{forms}; one sequence is [{name}]")
         pieces = list(given)
@@ -237,8 +237,8 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
     for number, piece in enumerate(pieces):
         labels.append(_labels(piece))
         try:
-            value = np.asarray(piece, np.float64)
-        except (TypeError, ValueError):
+            value = floats(piece)
+        except (TypeError, ValueError, OverflowError):
             raise refusal(f"sequence {number} of {name}", type(piece).__name__, f"numbers (step, {unit})") from None
         value = value[:, None] if value.ndim == 1 else value
         if value.ndim != 2 or 0 in value.shape:
