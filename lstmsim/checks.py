@@ -7,10 +7,12 @@ import difflib
 import functools
 import importlib
 import math
+import os
 import pkgutil
 import types
 import typing
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -24,9 +26,11 @@ __all__ = [
     "Real",
     "Table",
     "Whole",
+    "absolute",
     "array",
     "check",
     "describe",
+    "floats",
     "numbers",
     "refusal",
     "settings",
@@ -40,9 +44,9 @@ _UNPRINTABLE = "a value that cannot be printed"
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is named in a message, in at most 200 characters."""
+    """Return a value as it is named in a message: on one line, in at most 200 characters."""
     try:
-        text = repr(value.item() if isinstance(value, np.generic) else value)
+        text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     except (ValueError, RecursionError):  # Python does not print numbers of more than 4300 digits
         text = _UNPRINTABLE
     return text if len(text) <= 200 else text[:197] + "..."
@@ -249,24 +253,52 @@ class Table(Generic[C]):
         return self._classes[name]
 
 
-def numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
-    """The value as a new float64 array, of any shape; `shape` (None: any length) is what the refusal says.
+def absolute(name: str, value: Any) -> Path:
+    """Return the absolute name of a file or folder, wherever the process goes from here; "~" is its user's home.
 
     Raises
     ------
     ValueError
-        If it holds anything but real numbers: complex ones, texts, dates, objects.
+        If the value is no name that a file can have.
     """
-    allowed = f"an array of numbers of shape {_shape(shape)}"
     try:
-        found = np.asarray(value)
-        if found.dtype.kind in "biuf":
-            return np.array(found, dtype=np.float64)
+        if b"\0" in os.fsencode(value) or not isinstance(value, str | os.PathLike):
+            raise ValueError("no text")
+        return Path(os.path.abspath(Path(value).expanduser()))
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: nobody knows the home
+        raise refusal(name, value, "the name of a file or folder, a str or a Path") from None
+
+
+def floats(value: Any) -> npt.NDArray[np.float64]:
+    """A copy of numbers as float64.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers, such as texts, dates or complex ones, or some of them are masked.
+    ValueError, OverflowError
+        If they are of no shape, or beyond the range.
+    """
+    result = np.array(value)
+    if result.dtype.kind not in "fiubO" or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"not real numbers: {result.dtype}")
+    return result.astype(np.float64, copy=False)
+
+
+def numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
+    """A copy of numbers as a float64 array of any shape; `shape` (None: any length) is what the refusal says.
+
+    Raises
+    ------
+    ValueError
+        If the value is no array of real numbers, or one of objects.
+    """
+    try:
+        if not (isinstance(value, np.ndarray) and value.dtype == object):
+            return floats(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):
         pass
-    if isinstance(value, np.ndarray):
-        raise ValueError(f"{name} has dtype {value.dtype}; allowed: {allowed}")
-    raise refusal(name, value, allowed)
+    raise refusal(name, value, f"an array of numbers of shape {_shape(shape)}")
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

@@ -100,7 +100,7 @@ def simulate(
     check("progress", progress, Flag | None)
     requests = requested(experiment, trials, settings)
     temporary = TemporaryFolder() if out is None else None
-    folder = temporary.path if temporary is not None else Path(out or "")
+    folder: Any = out if temporary is None else temporary.path
     how: dict[str, Any] = {"record": record, "workers": workers, "lanes": lanes, "scheduler": scheduler, "reuse": reuse}
     campaign = Campaign(requests, folder, seed, checkpoint_every=checkpoint_every, **how)
 

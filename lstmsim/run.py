@@ -20,9 +20,8 @@ from typing import Annotated, Any, NoReturn
 from rich.console import Console
 
 import lstmsim
-from lstmsim.campaign.requests import Request, Trials, from_file, requested
-from lstmsim.campaign.trials import OtherOrigin
-from lstmsim.checks import Field, Whole, check
+from lstmsim.campaign.requests import OtherOrigin, Request, Trials, from_file, requested
+from lstmsim.checks import Field, Whole, absolute, check
 from lstmsim.paper import row, rows
 from lstmsim.simulation.config import parse_value
 
@@ -132,7 +131,7 @@ def _open_streams() -> None:
 
 def _leave_compiler(code: int) -> None:
     """End the process at once if a thread is still compiling: the compiler can be neither stopped nor left behind."""
-    from lstmsim.campaign.threads import COMPILER
+    from lstmsim.kernels.compile import COMPILER
 
     if any(thread.name == COMPILER for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
@@ -181,10 +180,9 @@ def _main(options: argparse.Namespace) -> int:
         if changes or seed:
             name += "-" + hashlib.sha256(repr((sorted(changes.items(), key=str), seed)).encode()).hexdigest()[:8]
         out = f"runs/{name}"
-    from lstmsim.campaign.folder import absolute
     from lstmsim.campaign.run import Campaign
 
-    if options.force and (there := absolute(out)).is_dir() and any(there.iterdir()):
+    if options.force and (there := absolute("--out", out)).is_dir() and any(there.iterdir()):
         out = next(new for n in range(1, 10**6) if not (new := there / f"again-{n}").exists())
     campaign = Campaign(
         requests,

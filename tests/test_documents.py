@@ -11,7 +11,7 @@ from matplotlib import pyplot
 
 from lstmsim.campaign.requests import from_file, requested
 from lstmsim.learners.base import _TABLE
-from lstmsim.run import main, parse_assignment, parser
+from lstmsim.run import parse_assignment, parser
 from lstmsim.simulation.policy import Policy
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,6 @@ FENCE = re.compile(r"^```(\{?[\w-]*\}?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`(python -m [^`]+)`")
 PROGRAMS = (".ci/run", "conda", "pip", "python3")  # what else stands in a command
 LANGUAGES = {"", "bash", "text", "python", "{eval-rst}", "{toctree}"}
-SMALL = "4-1 --trials 1 --set T=20 --max-sequences 60 --set final_test=10 --lanes 1 --quiet --out runs/4-1"
 
 
 def blocks(page, wanted):
@@ -63,33 +62,41 @@ def run(page, texts, folder, monkeypatch):
         pyplot.close("all")
 
 
-@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PYTHON if page.name != "README.md"], ids=lambda page: page.name)
 def test_python_runs(page, tmp_path, monkeypatch, capsys):
     if page.name == "river.md":
         pytest.importorskip("river")
-    texts = blocks(page, "python")
-    if page.name == "README.md":
-        monkeypatch.chdir(tmp_path)
-        assert main(SMALL.split()) == 0
-        texts = [text for text in texts if "learners.register" not in text]  # below
-    run(page, texts, tmp_path, monkeypatch)
+    run(page, blocks(page, "python"), tmp_path, monkeypatch)
+    printed = capsys.readouterr().out
     if page.name == "river.md":
-        assert capsys.readouterr().out.splitlines() == blocks(page, "text")[0].splitlines()
+        assert printed.splitlines() == blocks(page, "text")[0].splitlines()
     if page.name == "own-learner.md":
-        first, last = capsys.readouterr().out.splitlines()
+        first, last = printed.splitlines()
         assert [first] == blocks(page, "text")[0].splitlines()
         assert last.startswith("('trial', 'step', 'input_unit') 0.")
-    if page.name == "README.md":
-        assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[-4:]] == ["solved"] * 4
+    if page.name == "own-task.md":
+        assert printed.count("'solved'") == 4
+    if page.name == "streams.md":
+        early, late = map(float, printed.split())
+        assert late < early / 10
 
 
-def test_the_learner_of_the_readme_learns(tmp_path, monkeypatch, capsys):
-    page = ROOT / "README.md"
-    [text] = (text for text in blocks(page, "python") if "learners.register" in text)
-    learner = text.partition("@")[2].partition("\n\n\n")[0]
-    assert sum(map(bool, learner.splitlines())) < 15
-    run(page, [text], tmp_path, monkeypatch)
-    assert capsys.readouterr().out.split("]")[0].count("'solved'") == 4
+README = ROOT / "README.md"
+EXAMPLES = dict(zip(("run", "data", "task", "learner", "hand"), blocks(README, "python"), strict=True))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_readme_runs_alone(example, tmp_path, monkeypatch, capsys):
+    run(README, [EXAMPLES[example]], tmp_path, monkeypatch)
+    if example in ("data", "task", "learner"):
+        assert capsys.readouterr().out.count("'solved'") == 4
+
+
+def test_examples_of_the_readme_are_short():
+    learner = EXAMPLES["learner"].partition("@")[2].partition("\n\n\n")[0]
+    for text, most in ((EXAMPLES["data"], 15), (EXAMPLES["task"], 14), (learner, 14)):
+        assert sum(map(bool, text.splitlines())) <= most
+    assert README.read_text(encoding="utf-8").count("\n") < 180
 
 
 def understood(options):
@@ -113,9 +120,3 @@ def test_commands_are_understood(page, command, monkeypatch):
         assert importlib.util.find_spec(module) is not None or module == "sphinx"
         if module in ("lstmsim", "lstmsim.run"):
             understood(parser().parse_args(arguments))
-
-
-def test_examples_of_the_readme_are_short():
-    lengths = [sum(map(bool, text.splitlines())) for text in blocks(ROOT / "README.md", "python")]
-    assert max(lengths) < 40
-    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") < 200

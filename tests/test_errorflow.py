@@ -448,7 +448,7 @@ INPUTS, TARGETS = task(5)
     ("call", "message"),
     [
         (lambda: backflow(build(), INPUTS, 2, mode="half"), "mode is 'half'"),
-        (lambda: backflow(build(), INPUTS, 5), "step is 5; allowed: whole numbers from 0 to 4"),
+        (lambda: backflow(build(), INPUTS, 5), "step is 5; allowed: a whole number from 0 to 4"),
         (lambda: backflow(build(), INPUTS, -1), "step is -1"),
         (lambda: backflow(build(), INPUTS, 1.0), "step is 1.0"),
         (lambda: backflow(build(), INPUTS[:, :1], 1), r"inputs has shape \(5, 1\); allowed: \(step, 2\)"),

@@ -13,9 +13,9 @@ import pytest
 
 import lstmsim
 from lstmsim.campaign.folder import RunFolder
-from lstmsim.campaign.requests import requested
+from lstmsim.campaign.requests import OtherOrigin, requested
 from lstmsim.campaign.threads import Ensemble, Job, TrialsFailed
-from lstmsim.campaign.trials import OtherOrigin, RowFolder
+from lstmsim.campaign.trials import RowFolder
 from lstmsim.experiment import settings_of
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import row, rows
@@ -164,7 +164,7 @@ def test_what_was_found_in_the_folder_is_warned_of(tmp_path):
         ({"out": "/proc/nothing"}, "out is '/proc/nothing'"),
         ({"error_bound": float("inf")}, "error_bound is inf; allowed: a finite number above 0"),
         ({"learning_rat": 0.1}, "unknown key 'learning_rat'; did you mean 'learning_rate'?"),
-        ({"n_blocks": 10**7}, "n_inputs=2, n_outputs=1, n_blocks=10000000"),
+        ({"n_blocks": 10**7}, "with n_blocks=10000000: input_gate_bias is (-3.0, -6.0)"),
     ],
 )
 def test_refusals_come_first_and_speak_of_arguments(arguments, words, tmp_path, monkeypatch):
@@ -183,7 +183,7 @@ def test_a_thread_that_raises_is_an_error_with_its_cause(tmp_path, monkeypatch):
         raise RuntimeError("a fault of the program")
 
     monkeypatch.setattr(RowFolder, "finish", fail)
-    with pytest.raises(lstmsim.TrialsFailed, match="row 4-1: trials 0 failed; RuntimeError: a fault") as caught:
+    with pytest.raises(lstmsim.TrialsFailed, match="trials 0 failed; RuntimeError: a fault of the program") as caught:
         lstmsim.simulate("4-1", trials=1, out=tmp_path, lanes=1, **SHORT)
     assert str(caught.value.__cause__) == "a fault of the program"
 

@@ -95,7 +95,6 @@ def shown(view, **trials):
         ),
     )
     with Display(campaign, view) as display:
-        display.started -= 100
         view.latest = -100.0
         campaign.trials.compiling = "4-1"
         display.tick()

@@ -231,3 +231,40 @@ def walk(net, z, at_once):
         else:
             net.predict(x)
             net.learn(d)
+
+
+def test_large_numbers_are_finite():
+    """They were warned of: their squares are not."""
+    np.testing.assert_array_equal(lstmsim.LSTM(2, 1).predict([1e300, -1e300]).shape, (1,))
+
+
+def test_a_recording_begins_where_it_is_asked_for():
+    """A step made before is not recorded when the net learns from it afterwards."""
+    net = build({})
+    net.predict(np.ones(3))
+    net.record()
+    net.learn(np.ones(2))
+    assert net.recorded().sizes["step"] == 0
+
+
+def test_numbers_are_real_and_none_is_masked():
+    """Complex numbers lost their imaginary parts, texts were read, and what a mask hides was taken."""
+    net = lstmsim.LSTM(2, 1)
+    for wrong in (np.ones(2) * 1j, ["1", "2"], np.ma.masked_array([1.0, 2.0], [True, False]), np.zeros(2, "M8[s]")):
+        with pytest.raises(ValueError, match=r"x (is|holds) .*; allowed: "):
+            net.step(wrong)
+        with pytest.raises(ValueError, match=r"inputs (is|has shape) .*; allowed"):
+            net.run(wrong)
+
+
+def test_an_array_that_is_filled_anew_at_every_step():
+    """The way back from a step that diverges does not go over what the caller's array holds by now."""
+    net, x, d = lstmsim.LSTM(1, 1, output="identity"), np.zeros(1), np.zeros(1)
+    for value in (0.25, -0.5, 0.75):
+        x[:], d[:] = value, value / 2
+        net.step(x, d)
+    before = everything(net)
+    d[:] = 1.7e308
+    with pytest.raises(lstmsim.DivergedError):
+        net.step(x, d)
+    assert everything(net) == before

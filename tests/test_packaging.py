@@ -37,7 +37,8 @@ def test_environment_repeats_dependencies_and_bounds(project, environment):
     wanted = [*project["dependencies"], *extras["test"], *extras["docs"]]
     wanted = [requirement.lower() for requirement in wanted]  # conda names are lower case
     wanted += [f"python{project['requires-python']}", "pip"]
-    assert sorted(environment["dependencies"]) == sorted(wanted)
+    there = [name for part in environment["dependencies"] for name in (part["pip"] if isinstance(part, dict) else [part])]
+    assert sorted(there) == sorted(wanted)
 
 
 def test_environment_is_lstmsim_from_conda_forge(environment):

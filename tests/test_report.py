@@ -19,6 +19,7 @@ from lstmsim.campaign.manifest import remember
 from lstmsim.campaign.requests import from_file, requested
 from lstmsim.campaign.run import Campaign
 from lstmsim.experiment import perform
+from lstmsim.learners.elman import ElmanSettings
 from lstmsim.paper import row, rows
 from lstmsim.report import console, html, pictures
 from lstmsim.report.__main__ import main
@@ -206,7 +207,7 @@ def test_settings_show_what_was_changed(results):
     assert ("T", "20", "100") in settings["task"]
     assert ("input_gate_bias", "[-1.0,-2.0]", "none") in settings["learner"]
     assert ("learning_rate", "0.1", None) in settings["learner"]
-    assert ("stage n_seq 13", "fewer than 13 wrong of the latest training sequences", None) in settings["training"]
+    assert ("stage n_seq 13", "at most 12 wrong of the latest training sequences", None) in settings["stop"]
 
 
 def test_provenance_says_all_that_the_files_say(results):
@@ -295,7 +296,9 @@ def rivals(results, monkeypatch):
     table = dict(rows())
     for name, source in (("5-elman", results[0]), ("5-other", None)):
         row = dataclasses.replace(table["5"], id=name, title=name.removeprefix("5-"))
-        table[name] = dataclasses.replace(row, config=dataclasses.replace(row.config, learner="elman"))
+        table[name] = dataclasses.replace(
+            row, config=dataclasses.replace(row.config, learner=("elman", ElmanSettings(n_hidden=3)))
+        )
         if source is not None:
             request = dataclasses.replace(source.request, name=name, row=table[name], config=table[name].config, changes={})
             rival = RowResult(request, source.trials)

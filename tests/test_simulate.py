@@ -15,6 +15,7 @@ from lstmsim.kernels.scores import MILESTONES
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import row
 from lstmsim.simulation.config import Experiment, Stage, StoppingRule
+from lstmsim.simulation.frozen import SecondLanes
 from lstmsim.simulation.loop import Result, Simulation
 from lstmsim.simulation.policy import Policy
 from lstmsim.trace.dataset import steps
@@ -378,11 +379,20 @@ def test_stages_judged_by_tests(alone):
         assert np.mean(errors) < 0.03
 
 
-def test_tests_are_fresh_and_leave_training_alone():
+def test_tests_are_fresh_and_leave_training_alone(monkeypatch):
     """More tests, or none, change nothing about how the weights go; neither do their sequences repeat."""
+    inputs, test = [], SecondLanes.test
+
+    def look(self, trial, *arguments, **how):
+        found = test(self, trial, *arguments, **(how | {"recorded": 3}))
+        rows = trial.result.test_rows
+        inputs.extend(rows[rows[:, 0] == number, HEAD].tobytes() for number in range(3))
+        return found
+
+    monkeypatch.setattr(SecondLanes, "test", look)
     config = two_sequence()
-    often = dataclasses.replace(config.stop, stages=(), wrong=0, error=0.0, test=8, max_sequences=300, test_every=10)
-    never = dataclasses.replace(often, stages=(), wrong=0, error=0.0, test=0, final_test=0)
+    often = dataclasses.replace(config.stop, stages=(), wrong=8, error=0.0, test=8, max_sequences=300, test_every=10)
+    never = dataclasses.replace(often, wrong=0, test=0, final_test=0)
     tested, plain = (
         simulate(dataclasses.replace(config, stop=training), [1], policy=Policy(tests=3))[1] for training in (often, never)
     )
@@ -390,9 +400,8 @@ def test_tests_are_fresh_and_leave_training_alone():
     np.testing.assert_array_equal(tested.progress, plain.progress)
     assert plain.test.shape == (0, 4)
     assert tested.test.shape == (20, 4)
-    trained = [config.task.sequence(0, 1, index)[0] for index in range(300)]
-    first = tested.test_rows[tested.test_rows[:, 0] == 0][:, HEAD]
-    assert not any(np.array_equal(first, inputs[:, 0]) for inputs in trained)
+    inputs.extend(config.task.sequence(0, 1, index)[0][:, 0].tobytes() for index in range(300))
+    assert len(set(inputs)) == len(inputs) == 300 + 3 * (30 + 1)
 
 
 # Tests and recording.
@@ -410,19 +419,27 @@ def test_test_results_do_not_depend_on_the_lanes(final_test, lanes):
         assert np.unique(one.test_rows[:, 0]).tolist() == list(range(min(3, final_test)))
 
 
-def test_test_results_are_those_of_the_frozen_net(alone):
-    for result in alone["adding"].values():
+@pytest.mark.parametrize("name", ["adding", "a target at every step"])
+def test_test_results_are_those_of_the_frozen_net(name, alone):
+    """Of one target at the end, and of one at every step, where the largest error is not always the last."""
+    config, results, last = CONFIGS["adding"], alone["adding"], []
+    if name != "adding":
+        task = tasks.ArrayTask(*np.random.default_rng(0).uniform(size=(2, 5, 6, 2)), tolerance=0.4)
+        config = Experiment(task, LSTMSettings(2, 2), StoppingRule(error=1e-9, window=9, max_sequences=9, final_test=5))
+        results = simulate(config, policy=Policy(tests=3))
+    for result in results.values():
         rows = result.test_rows
-        layout = Simulation(CONFIGS["adding"], 0, 8, NONE).learner.layout
-        trace = steps(layout, rows)
-        net = lstmsim.LSTM.from_weights(CONFIGS["adding"].settings, result.final)
+        trace = steps(Simulation(config, 0, 8, NONE).learner.layout, rows)
+        net = lstmsim.LSTM.from_weights(config.settings, result.final)
         for number in range(3):
             own = trace.isel(step=rows[:, 0] == number)
-            again = net.run(own["input"].values, learn=False)
-            np.testing.assert_array_equal(own["output"], again["output"])
-            error = abs(own["target"].values[-1, 0] - own["output"].values[-1, 0])
-            assert result.test[number].tolist() == [error, error, error * error, error < 0.04]
+            np.testing.assert_array_equal(own["output"], net.run(own["input"].values, learn=False)["output"])
+            error = abs(own["target"] - own["output"]).dropna("step").values
+            expected = [error.max(), error.mean(), (error**2).mean(), error.max() < config.task.tolerance]
+            np.testing.assert_allclose(result.test[number], expected, rtol=1e-12)
+            last.append(error.max() == error[-1].max())
         assert not trace["update_norm"].any()
+    assert all(last) == (name == "adding")
 
 
 def test_recorded_rows_are_whole_sequences(alone):

@@ -25,6 +25,7 @@ from lstmsim.campaign.trials import (
     trial_path,
     unfinished,
 )
+from lstmsim.checks import absolute
 from lstmsim.trace.store import whole_or_absent
 from lstmsim.trace.summary import BrokenFile, read_trial
 
@@ -79,8 +80,8 @@ class RunFolder:
     """
 
     def __init__(self, path: Path | str, seed: int, reuse: Path | str | None = None) -> None:
-        self.path, self.seed = absolute(path), seed
-        self.reuse = None if reuse is None else absolute(reuse)
+        self.path, self.seed = absolute("out", path), seed
+        self.reuse = None if reuse is None else absolute("reuse", reuse)
         self._verified: dict[tuple[Path, int, int], dict[str, Any]] = {}
         if self.reuse is not None and not self.reuse.is_dir():
             raise ValueError(f"reuse is {str(reuse)!r}; allowed: the folder of a run")
@@ -225,11 +226,6 @@ class RunFolder:
             If it has no `run.json`, or one that cannot be used.
         """
         return recall(self.path)
-
-
-def absolute(path: Path | str) -> Path:
-    """Return a path that stays the same when the working directory changes."""
-    return Path(os.path.abspath(Path(path).expanduser()))
 
 
 def _holder(lock: Path) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from lstmsim.campaign.forecast import Cost, duration, expected_sequences, measure
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.run import Campaign
-from lstmsim.campaign.threads import COMPILER, Ensemble, warm_up
+from lstmsim.campaign.threads import Ensemble, warm_up
+from lstmsim.kernels.compile import COMPILER
 
 _PATIENCE = 8.0  # seconds for all measurements together
 _MEASURED = 0.3  # seconds for one of them, long against a stretch of steps

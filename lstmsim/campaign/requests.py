@@ -17,6 +17,10 @@ Trials = Annotated[Whole, Field(ge=1, le=10_000)]
 _KEYS = {"row", "trials", "set", "reading", "name"}
 
 
+class OtherOrigin(ValueError):
+    """A trial was begun with other settings, another seed or another version."""
+
+
 @dataclass(frozen=True)
 class Request:
     """Trials of one experiment.

@@ -13,7 +13,7 @@ from typing import Any
 
 from lstmsim.campaign import machine
 from lstmsim.campaign.trials import RowFolder
-from lstmsim.kernels.compile import compiling
+from lstmsim.kernels.compile import COMPILER, compiling
 from lstmsim.kernels.guard import is_stuck
 from lstmsim.kernels.scores import Progress
 from lstmsim.learners import learner
@@ -117,9 +117,6 @@ def same_task(jobs: list[Job]) -> list[tuple[Job, Experiment, list[int]]]:
             tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
         groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
     return sorted(groups, key=lambda group: -group[1].stop.max_sequences * group[1].task.max_length)
-
-
-COMPILER = "lstmsim-compiler"
 
 
 def warm_up(config: Experiment, lanes: int) -> None:

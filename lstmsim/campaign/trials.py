@@ -11,6 +11,7 @@ from typing import Any
 
 import lstmsim
 from lstmsim.campaign import checkpoint
+from lstmsim.campaign.requests import OtherOrigin
 from lstmsim.checks import shown
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.trial import Result
@@ -32,10 +33,6 @@ def checkpoint_path(path: Path) -> Path:
 def rows_path(path: Path) -> Path:
     """File of the rows recorded so far, beside the trial's file."""
     return path.with_suffix(".rows")
-
-
-class OtherOrigin(ValueError):
-    """A trial was begun with other settings, another seed or another version."""
 
 
 def origin(config: Experiment, seed: int, trial: int) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from lstmsim.checks import Field, Real, Whole, check, refusal
 from lstmsim.errorflow.trajectory import Array, Trajectory, checked_inputs, conventional_slopes, finite, follow, freeze
 from lstmsim.net import LSTM
 
+MAX_LAG = 1_000_000
 MAX_SLOPE = 0.25  # largest f' of the logistic function (3)
 
 
@@ -124,10 +126,7 @@ def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
     ValueError
         For arguments outside these ranges.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n is {n!r}; allowed: whole numbers from 1")
-    if not isinstance(w_max, int | float | np.number) or not np.isfinite(w_max) or w_max < 0.0:
-        raise ValueError(f"w_max is {w_max!r}; allowed: finite numbers from 0")
+    n, w_max = check("n", n, Annotated[Whole, Field(ge=1)]), check("w_max", w_max, Annotated[Real, Field(ge=0)])
     q = _lags(lags)
     with np.errstate(over="ignore"):
         bound = n * np.power(n * float(w_max) * MAX_SLOPE, q)
@@ -136,9 +135,12 @@ def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
 
 
 def _lags(lags: ArrayLike) -> NDArray[np.int64]:
-    q = np.atleast_1d(np.asarray(lags))
-    if q.ndim != 1 or not q.size or q.dtype.kind not in "iu" or q.min() < 0:
-        raise ValueError(f"lags is {lags!r}; allowed: one or more whole numbers from 0")
+    try:
+        q = np.atleast_1d(np.asarray(lags))
+    except (TypeError, ValueError):  # ragged lists
+        q = np.zeros(0)
+    if q.ndim != 1 or not q.size or q.dtype.kind not in "iu" or q.min() < 0 or q.max() > MAX_LAG:
+        raise refusal("lags", lags, f"one or more whole numbers from 0 to {MAX_LAG:,}")
     return q.astype(np.int64)
 
 

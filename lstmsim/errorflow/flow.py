@@ -6,13 +6,13 @@ sign of (19), so that a weight's change is learning rate times error times sourc
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from lstmsim.checks import Field, Whole, check
 from lstmsim.errorflow.trajectory import (
     Array,
     Frozen,
@@ -64,8 +64,7 @@ def backflow(net: LSTM, inputs: ArrayLike, step: int, mode: str = "truncated") -
     frozen = freeze(net)
     x = checked_inputs(frozen, inputs)
     step = _step(step, len(x))
-    if mode not in ("truncated", "full"):
-        raise ValueError(f"mode is {mode!r}; allowed: 'truncated', 'full'")
+    check("mode", mode, Literal["truncated", "full"])
     n_cells, recurrent = frozen.settings.n_cells, frozen.recurrent
     flow = np.empty((step + 1, n_cells, n_cells))
     if mode == "truncated":
@@ -226,12 +225,7 @@ def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Datase
 
 
 def _step(step: int, n_steps: int) -> int:
-    try:
-        value = operator.index(step)
-    except TypeError:
-        value = -1
-    if not 0 <= value < n_steps:
-        raise ValueError(f"step is {step!r}; allowed: whole numbers from 0 to {n_steps - 1}")
+    value: int = check("step", step, Annotated[Whole, Field(ge=0, le=n_steps - 1)])
     return value
 
 

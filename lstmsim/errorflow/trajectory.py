@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmsim.checks import refusal
+from lstmsim.checks import floats, refusal
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.net import LSTM
 
@@ -300,9 +300,9 @@ def conventional_slopes(net: Frozen, inputs: Array) -> Array:
 def finite(name: str, values: ArrayLike) -> Array:
     """Return a float64 array, or raise for what is not numbers or not finite."""
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {values!r}; allowed: an array of numbers") from None
+        array = floats(values)
+    except (TypeError, ValueError, OverflowError):
+        raise refusal(name, values, "an array of numbers") from None
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} is {array[where]} at {where}; allowed: finite numbers")
@@ -320,9 +320,9 @@ def checked_inputs(net: Frozen, inputs: ArrayLike) -> Array:
 def checked_targets(net: Frozen, targets: ArrayLike, n_steps: int) -> Array:
     """Return targets (step, output), NaN rows where there is none, as float64, or raise ValueError."""
     try:
-        d = np.asarray(targets, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"targets is {targets!r}; allowed: an array of numbers") from None
+        d = floats(targets)
+    except (TypeError, ValueError, OverflowError):
+        raise refusal("targets", targets, "an array of numbers") from None
     if d.shape != (n_steps, len(net.output)):
         raise ValueError(f"targets has shape {d.shape}; allowed: {(n_steps, len(net.output))}")
     without = np.isnan(d).all(axis=1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lstmsim.checks import Field, Real, check, refusal
 from lstmsim.errorflow.trajectory import Array, freeze, logistic
 from lstmsim.trace.dataset import recorded
 
@@ -42,10 +43,8 @@ def drift(trace: xr.Dataset | xr.DataTree, *, saturated_below: float = 0.1, cell
     ValueError
         For a trace without the variables needed, without steps or with several trials, and arguments out of range.
     """
-    if not 0.0 < saturated_below <= 1.0:
-        raise ValueError(f"saturated_below is {saturated_below!r}; allowed: above 0, at most 1")
-    if cell_output not in ("h", "identity"):
-        raise ValueError(f"cell_output is {cell_output!r}; allowed: 'h', 'identity'")
+    saturated_below = check("saturated_below", saturated_below, Annotated[Real, Field(gt=0, le=1)])
+    check("cell_output", cell_output, Literal["h", "identity"])
     data = _trace(trace, ("cell_state", "input_gate"))
     state, gate = _values(data, "cell_state", "cell"), _values(data, "input_gate", "block")
     size = np.abs(state)
@@ -123,8 +122,8 @@ def _trace(trace: xr.Dataset | xr.DataTree, needed: tuple[str, ...]) -> xr.Datas
     if isinstance(trace, xr.DataTree):
         trace = trace.to_dataset()
     if not isinstance(trace, xr.Dataset):
-        raise ValueError(f"trace is {trace!r}; allowed: a Dataset as net.run returns it, or a /trace group")
-    if trace.sizes.get("trial", 1) > 1:
+        raise refusal("trace", trace, "a Dataset as net.run returns it, or a /trace group")
+    if trace.sizes.get("trial", 1) != 1:
         raise ValueError(f"trace holds {trace.sizes['trial']} trials; allowed: one, chosen by trace.isel(trial=...)")
     trace = recorded(trace.squeeze("trial") if "trial" in trace.dims else trace)
     missing = [name for name in needed if name not in trace]
@@ -132,6 +131,16 @@ def _trace(trace: xr.Dataset | xr.DataTree, needed: tuple[str, ...]) -> xr.Datas
         raise ValueError(f"trace lacks {missing}; allowed: a trace that recorded {list(needed)}")
     if not trace.sizes.get("step"):
         raise ValueError("trace has no steps; allowed: one step at least")
+    for name in (*needed, *(name for name in ("sequence", "t") if name in trace)):
+        unit = {"cell_state": "cell", "cell_output": "cell", "input_gate": "block", "output_gate": "block"}.get(name)
+        dims = ("step", unit) if unit else ("step",)
+        if set(trace[name].dims) != set(dims) or trace[name].dtype.kind not in "fiub":
+            found = f"{trace[name].dtype} with the dimensions {dict(trace[name].sizes)}"
+            raise ValueError(f"{name} of trace is {found}; allowed: numbers along {' and '.join(dims)}")
+    if "cell_state" in trace and trace.sizes.get("block") and trace.sizes["cell"] % trace.sizes["block"]:
+        raise ValueError(
+            f"trace has {trace.sizes['cell']} cells; allowed: as many for each of {trace.sizes['block']} blocks"
+        )
     return trace
 
 

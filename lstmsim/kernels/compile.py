@@ -28,6 +28,7 @@ from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+COMPILER = "lstmsim-compiler"  # name of the threads that compile: they can be neither stopped nor waited for
 
 
 @cache
@@ -126,6 +127,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     """Compile a piece of a kernel: inlined into every caller, with the same flags; Python cannot call it."""
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return _compile(function, forceinline=True, pipeline_class=_PieceCompiler, **wrappers)
+
+
+def shared(function: Callable[..., Any]) -> Any:
+    """Compile a piece of a kernel that tasks in plain Python call too."""
+    return _compile(function, forceinline=True)
 
 
 _NOT_FROM_PYTHON = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value  # raises TypeError

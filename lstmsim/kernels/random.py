@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from lstmsim.checks import Field, Whole, check
-from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.compile import shared
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -56,7 +56,7 @@ def trial_keys(seed: int, trial: int) -> Any:
     return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64)
 
 
-@inlined
+@shared
 def bits(key, n):
     """Draw n of a key: 64 random bits."""
     z = key + (np.uint64(n) + _ONE) * _GOLDEN
@@ -65,25 +65,25 @@ def bits(key, n):
     return z ^ (z >> _S31)
 
 
-@inlined
+@shared
 def subkey(key, n):
     """Key number n below a key: a sequence's key below its trial's."""
     return bits(key ^ _MIX_2, n)
 
 
-@inlined
+@shared
 def uniform(key, n):
     """Draw n of a key, uniform in [0, 1) in steps of 2**-53."""
     return np.float64(np.int64(bits(key, n) >> _S11)) * (1.0 / 9007199254740992.0)
 
 
-@inlined
+@shared
 def below(key, n, count):
     """Draw n of a key, a whole number from 0 to count - 1."""
     return int(uniform(key, n) * count)
 
 
-@inlined
+@shared
 def normal(key, n):
     """Draw n of a key, Gaussian with mean 0 and variance 1."""
     word = bits(key, n)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import kernel, shared
 from lstmsim.kernels.random import subkey
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned
@@ -75,7 +75,7 @@ def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) 
     )
 
 
-@inlined
+@shared
 def unfilled(sequences, lane, horizon):
     """Whether a lane holds a trial and its sequences end before the horizon.
 
@@ -89,7 +89,7 @@ def unfilled(sequences, lane, horizon):
     return True
 
 
-@inlined
+@shared
 def begin_sequence(sequences, lane):
     """Return key, first clock and own target row of the lane's next sequence."""
     index = sequences.index[lane]
@@ -97,7 +97,7 @@ def begin_sequence(sequences, lane):
     return subkey(sequences.key[lane], index), sequences.write[lane], row
 
 
-@inlined
+@shared
 def own_row(sequences, lane):
     """Another own target row of the lane, for sequences that need more than the one of `begin_sequence`."""
     row = sequences.fixed_rows + lane * sequences.slots + sequences.row[lane] % sequences.slots
@@ -105,7 +105,7 @@ def own_row(sequences, lane):
     return row
 
 
-@inlined
+@shared
 def set_target(sequences, lane, clock, learn, judge):
     """Mark one step: row `learn` of the targets is learned and row `judge` is judged."""
     if not (0 <= clock < sequences.event.shape[0] and 0 <= lane < sequences.event.shape[1]):
@@ -115,7 +115,7 @@ def set_target(sequences, lane, clock, learn, judge):
     sequences.judge[clock, lane] = judge
 
 
-@inlined
+@shared
 def end_sequence(sequences, lane, length):
     """Close the lane's sequence after `length` steps."""
     if not 0 < length <= sequences.event.shape[0] - sequences.write[lane]:

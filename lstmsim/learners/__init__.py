@@ -2,6 +2,7 @@
 
 from lstmsim.learners.base import LearnerSettings, learner, learners
 from lstmsim.learners.contract import check
+from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.plain import Learner, register
 
-__all__ = ["Learner", "LearnerSettings", "check", "learner", "learners", "register"]
+__all__ = ["LSTMSettings", "Learner", "LearnerSettings", "check", "learner", "learners", "register"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.checks import refusal
+from lstmsim.checks import floats, refusal
 
 Floats = npt.NDArray[np.float64]
 Weights = dict[str, Floats]
@@ -55,7 +55,7 @@ def checked_weights(weights: Mapping[str, Any], exists: Masks) -> Weights:
     result = {}
     for name, mask in exists.items():
         try:
-            value = np.array(weights[name], dtype=np.float64)
+            value = floats(weights[name])
         except (TypeError, ValueError, OverflowError):
             raise refusal(f"weights[{name!r}]", weights[name], f"numbers of shape {mask.shape}") from None
         if value.shape != mask.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,7 @@ def row(name: str, value: Any, units: int, trials: int | None = None) -> Floats:
             found = np.array(value)
             if found.dtype.kind in "biuf" and found.shape == (units,):
                 found = found.astype(np.float64, copy=False)
-                if found.dot(found) < np.inf:
+                if math.isfinite(sum(found.tolist())):
                     return found
         except (TypeError, ValueError, OverflowError):
             pass

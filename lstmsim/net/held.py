@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lstmsim.checks import array, refusal
+from lstmsim.checks import absolute, array, refusal
 from lstmsim.learners.lstm.choice import hands_of, nets_of
 from lstmsim.learners.lstm.hand import Hand, Held, Recording, SideBySide
 from lstmsim.learners.lstm.nets import LaneNets
@@ -46,6 +46,8 @@ class HeldNets:
         ValueError
             For weights that `set_weights` would refuse.
         """
+        if not isinstance(settings, LSTMSettings):
+            raise refusal("settings", settings, "LSTMSettings")
         net = cls.__new__(cls)
         net._start(settings, None, [settings.checked_weights(weights)])
         return net
@@ -183,7 +185,7 @@ class HeldNets:
         path : str or Path
             The file; one that exists is replaced when the new one is whole.
         """
-        write_net(Path(path), self.__getstate__())
+        write_net(absolute("path", path), self.__getstate__())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -202,5 +204,5 @@ class HeldNets:
             If the file is no saved net.
         """
         net = cls.__new__(cls)
-        net.__setstate__(read_net(Path(path)))
+        net.__setstate__(read_net(absolute("path", path)))
         return net

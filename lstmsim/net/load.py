@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lstmsim.checks import absolute
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.net.lstm import LSTM
 
@@ -38,7 +39,7 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     from lstmsim.trace.open import saved_weights
     from lstmsim.trace.summary import read_trial
 
-    path = Path(path).expanduser().absolute()
+    path = absolute("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
     attrs = read_trial(path)

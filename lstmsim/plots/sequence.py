@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from lstmsim.checks import refusal
 from lstmsim.plots.styles import DASHES, PALETTE, Array, axis_label, fade, legend_above, need
 
 FEW = 30  # steps that are marked one by one; more of them would hide the picture
@@ -20,7 +21,11 @@ def one_sequence(trace: xr.Dataset, *names: str, any_of: Any = ()) -> tuple[xr.D
     trace = need("trace", trace, *names, any_of=any_of)
     if "trial" in trace.dims:
         raise ValueError(f"trace holds {trace.sizes['trial']} trials; select one: trace.isel(trial=0)")
-    steps = np.asarray(trace["t" if "t" in trace else "step"].values, dtype=np.float64)
+    time = "t" if "t" in trace else "step"
+    trace = need("trace", trace, time, *(["sequence"] if "sequence" in trace else []))
+    if trace[time].dims != ("step",):
+        raise ValueError(f"{time} of trace has the dimensions {trace[time].dims}; allowed: ('step',), several steps")
+    steps = np.asarray(trace[time].values, dtype=np.float64)
     real = np.isfinite(steps)
     if "sequence" in trace:
         numbers = np.asarray(trace["sequence"].values, dtype=np.float64)
@@ -68,7 +73,10 @@ def events_of(trace: xr.Dataset, steps: Array, events: ArrayLike | None) -> tupl
             return steps[:0], name
         has_target = np.isfinite(by_unit(trace, "target").values).any(axis=1)
         return steps[has_target & ~has_target.all()], "target"
-    marks = np.atleast_1d(np.asarray(events, dtype=np.float64))
+    try:
+        marks = np.asarray(events, dtype=np.float64).ravel()
+    except (TypeError, ValueError, OverflowError):
+        raise refusal("events", events, "steps of the sequence") from None
     if marks.size and not (steps.size and ((marks >= steps[0]) & (marks <= steps[-1])).all()):
         within = f"the steps {steps[0]:g} to {steps[-1]:g}" if steps.size else "no step, for there is none"
         raise ValueError(f"events must lie within {within}, got {marks.tolist()}")

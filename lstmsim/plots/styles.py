@@ -96,6 +96,9 @@ def need(argument: str, data: xr.Dataset | xr.DataTree, *names: str, any_of: Ite
         raise ValueError(f"{argument} must hold {listing(missing)}; it has {listing(dataset.variables)}")
     if any_of and not set(any_of) & set(dataset.variables):
         raise ValueError(f"{argument} must hold one of {listing(any_of)}; it has {listing(dataset.variables)}")
+    for name in [*names, *any_of]:
+        if name in dataset and dataset[name].dtype.kind not in "fiub":
+            raise ValueError(f"{name} of {argument} holds values of the type {dataset[name].dtype}; allowed: numbers")
     return dataset
 
 

@@ -138,7 +138,11 @@ class Experiment:
         found = learner(name)
         if not isinstance(settings, found.Settings):
             raise refusal("settings", settings, f"{found.Settings.__name__}, which the learner {name!r} has")
-        self._set(learner=name, settings=settings.fitted(self.task), name=self.name or f"{self.task.name}-{name}")
+        self._set(
+            learner=name,
+            settings=settings.fitted(self.task),
+            name=f"{self.task.name}-{name}" if self.name is None else self.name,
+        )
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,80}", str(self.name)):
             raise refusal("name", self.name, "up to 81 letters, digits and . _ @ -, the first a letter or digit")
         keys = [f.name for part in self.parts().values() for f in _settings(part)]

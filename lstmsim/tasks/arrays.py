@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence as Items
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
@@ -10,10 +11,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import xarray as xr
 
-from lstmsim.checks import Field, Flag, Real, refusal, settings
+from lstmsim.checks import Field, Flag, Real, floats, refusal, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
 from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
@@ -217,18 +216,18 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
     if isinstance(given, Recording):
         return given, []
     forms = _FORMS.format(unit)
-    if isinstance(given, xr.DataArray):
+    if _is(given, "xarray", "DataArray"):
         pieces = _of_xarray(name, given, unit)
-    elif isinstance(given, pd.DataFrame | pd.Series):
+    elif _is(given, "pandas", "DataFrame", "Series"):
         pieces = [given]
-    elif isinstance(given, np.ndarray):
+    elif isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
         if given.ndim != 3:
             raise refusal(f"the shape of {name}", given.shape, f"{forms}; one sequence is [{name}]")
         pieces = list(given)
     elif isinstance(given, Items) and not isinstance(given, str | bytes):
-        pieces = [
-            piece for item in given for piece in (_of_xarray(name, item, unit) if isinstance(item, xr.DataArray) else [item])
-        ]
+        pieces = []
+        for item in given:
+            pieces += _of_xarray(name, item, unit) if _is(item, "xarray", "DataArray") else [item]
     else:
         raise refusal(name, type(given).__name__, forms)
     if not pieces:
@@ -238,8 +237,8 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
     for number, piece in enumerate(pieces):
         labels.append(_labels(piece))
         try:
-            value = np.asarray(piece, np.float64)
-        except (TypeError, ValueError):
+            value = floats(piece)
+        except (TypeError, ValueError, OverflowError):
             raise refusal(f"sequence {number} of {name}", type(piece).__name__, f"numbers (step, {unit})") from None
         value = value[:, None] if value.ndim == 1 else value
         if value.ndim != 2 or 0 in value.shape:
@@ -252,7 +251,13 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
     return Recording(np.ascontiguousarray(np.concatenate(values)), begins), labels
 
 
-def _of_xarray(name: str, given: xr.DataArray, unit: str) -> list[Any]:
+def _is(value: Any, library: str, *names: str) -> bool:
+    """Whether a value is of a library's kinds; a library that nobody has imported has made no value."""
+    module = sys.modules.get(library)
+    return module is not None and isinstance(value, tuple(vars(module)[name] for name in names))
+
+
+def _of_xarray(name: str, given: Any, unit: str) -> list[Any]:
     """Sequences of a DataArray; `sequence` and the unit may be missing where there is one of them."""
     known = ("sequence", "step", unit)
     if "step" not in given.dims or not set(given.dims) <= set(known):
@@ -263,6 +268,6 @@ def _of_xarray(name: str, given: xr.DataArray, unit: str) -> list[Any]:
 
 def _labels(piece: Any) -> Any:
     """Labels along time of one sequence, if it has some."""
-    if isinstance(piece, xr.DataArray):
+    if _is(piece, "xarray", "DataArray"):
         return piece.indexes["step"].to_numpy() if "step" in piece.indexes else None
-    return piece.index.to_numpy() if isinstance(piece, pd.DataFrame | pd.Series) else None
+    return piece.index.to_numpy() if _is(piece, "pandas", "DataFrame", "Series") else None

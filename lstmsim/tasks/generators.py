@@ -218,7 +218,7 @@ class GeneratedTask(Task):
         """Do what the compiled loop does, with the function as it is; the lane whose sequence is wrong, or -1."""
         *content, shortest, n_inputs, parameters = arrays
         for lane in range(sequences.write.size):
-            while unfilled(sequences, lane, horizon):
+            while sequences.active[lane] and sequences.write[lane] < horizon:
                 length = self._written(Sequence(*content), subkey(sequences.key[lane], sequences.index[lane]), parameters)
                 if not enter(sequences, lane, *content, length, shortest, n_inputs):
                     return lane

@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
+from lstmsim.checks import absolute
 from lstmsim.trace.failures import readable
 from lstmsim.trace.lazy import Part, contents, group_of
 from lstmsim.trace.store import library
@@ -43,7 +44,7 @@ def open_run(path: str | Path) -> xr.DataTree:
     ValueError
         If a file is no whole trial file, or the trials of a row are of different learners; the message names the file.
     """
-    path = Path(path).expanduser().absolute()
+    path = absolute("path", path)
     if path.is_file():
         readable(path)
         name = str(read_trial(path)["row"]).replace("/", " ").strip() or "row"

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import xarray as xr
 from filelock import FileLock, Timeout
 
-from lstmsim.checks import check, refusal
+from lstmsim.checks import absolute, check, refusal
 from lstmsim.kernels.recording import Variable
 from lstmsim.trace.failures import raise_cause
 from lstmsim.trace.schema import COORDINATES, step_variables, weight_dims
@@ -89,7 +89,7 @@ class Recorder:
 
     def __init__(self, path: str | Path, mode: Literal["w-", "a"] = "w-", *, net: Net | None = None) -> None:
         check("mode", mode, Literal["w-", "a"])
-        self.path = Path(path).expanduser().resolve()
+        self.path = absolute("path", path).resolve()
         self.steps = 0
         self._net, self._config, self._initial = net, _config(net), {} if net is None else net.weights
         self._part, self._next = (self.path.with_name(f".{self.path.name}.{end}") for end in ("part", "next"))

@@ -144,6 +144,7 @@ def test_ctrl_c_inside_a_piece_writes_it_whole(tmp_path, monkeypatch):
 
 
 def test_readers_keep_what_they_have_opened(tmp_path, monkeypatch):
+    pytest.importorskip("h5netcdf")
     monkeypatch.setattr(module, "_EVERY", 0.0)
     monkeypatch.setattr(module, "_SHARE", 0)
     path, net = tmp_path / "stream.nc", make_net()

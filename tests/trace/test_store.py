@@ -331,7 +331,7 @@ def test_policies(text, policy):
      "all:1", "first:3;last:2", "first:3,", "first: 3", "first:٣", "First:3", "every:1e3"],
 )  # fmt: skip
 def test_policies_refused(text):
-    with pytest.raises(ValueError, match=r"^--record .*; allowed: none, default, all, first:N, last:N, every:N") as caught:
+    with pytest.raises(ValueError, match=r"^record is .*; allowed: none, default, all, first:N, last:N, every:N") as caught:
         Policy.parse(text)
     assert repr(text) in str(caught.value)
 

@@ -357,7 +357,9 @@ class Recording:
 
     def take(self, row: Floats, *, again: bool) -> None:
         """Keep one step's row, in place of the last one where the net has learned from that step since."""
-        if again and self.count:
+        if again:
+            if not self.count:
+                return  # that step was made before the recording began
             self.count -= 1
         if self.count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
