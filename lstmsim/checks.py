@@ -9,6 +9,7 @@ import importlib
 import math
 import os
 import pkgutil
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -261,12 +262,14 @@ def absolute(name: str, value: Any) -> Path:
     ValueError
         If the value is no name that a file can have.
     """
+    encoding = sys.getfilesystemencoding()
     try:
-        if b"\0" in os.fsencode(value) or not isinstance(value, str | os.PathLike):
+        if not isinstance(value, str | os.PathLike) or b"\0" in os.fspath(value).encode(encoding):
             raise ValueError("no text")
         return Path(os.path.abspath(Path(value).expanduser()))
-    except (TypeError, ValueError, RuntimeError):  # RuntimeError: nobody knows the home
-        raise refusal(name, value, "the name of a file or folder, a str or a Path") from None
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # RuntimeError: nobody knows the home
+        allowed = f"a name of a file or folder, a str or a Path, in the system's encoding {encoding}"
+        raise refusal(name, value, allowed) from None
 
 
 def floats(value: Any) -> npt.NDArray[np.float64]:

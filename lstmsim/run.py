@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import os
 import re
 import signal
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Give closed standard streams a place to go, before another file gets their number."""
+    """Give closed standard streams a place to go, before another file gets their number, and let any text be written."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             with contextlib.suppress(OSError):
@@ -127,6 +128,9 @@ def _open_streams() -> None:
             if opened > number:
                 os.dup2(opened, number)
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is written by number
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _leave_compiler(code: int) -> None:

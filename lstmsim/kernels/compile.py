@@ -63,7 +63,8 @@ def source_digest(module: str, root: Path = _ROOT) -> str:
     A module that is not of this package, such as a user's task, may call any kernel of it: all of them count.
     """
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(sources(module, root) or (root / "lstmsim").rglob("*.py")):
+    packed = [root] if root.is_file() else []  # an archive on the path
+    for path in sorted(sources(module, root) or packed or (root / "lstmsim").rglob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

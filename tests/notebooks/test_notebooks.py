@@ -12,7 +12,7 @@ NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-def execute(path, folder, monkeypatch, *, full="", timeout=180):
+def execute(path, folder, monkeypatch, *, full="", timeout=300):
     """The notebook after a run in the folder `analysis` of a temporary folder."""
     monkeypatch.setenv("LSTMSIM_NOTEBOOK_FULL", full)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
@@ -52,6 +52,7 @@ def test_there_are_notebooks():
     }
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, folder, monkeypatch):
     done = execute(path, folder, monkeypatch)
