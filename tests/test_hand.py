@@ -268,3 +268,13 @@ def test_an_array_that_is_filled_anew_at_every_step():
     with pytest.raises(lstmsim.DivergedError):
         net.step(x, d)
     assert everything(net) == before
+
+
+def test_signals_are_data_and_units_are_coordinates():
+    """Arithmetic, means and selections of a trace: they were those of an index called output."""
+    inputs, targets = data(6)
+    one, other = build({}).run(inputs, targets), build({"seed": 5}).run(inputs, targets)
+    assert {"input", "target", "output"} <= set(one.data_vars)
+    assert float(abs(one - other)["output"].max()) == abs(one["output"].values - other["output"].values).max() > 0
+    np.testing.assert_array_equal(one.mean("step")["output"], one["output"].values.mean(axis=0))
+    np.testing.assert_array_equal(one.sel(output_unit=1)["output"], one["output"].values[:, 1])
