@@ -337,7 +337,7 @@ def test_a_thread_that_raises_ends_the_run_and_keeps_what_is_finished(error, tmp
     arguments = command(tmp_path / "out")[3:]
     assert main(arguments) == 1
     message = capsys.readouterr().err
-    assert f"row 4-1: {type(error).__name__}: {error}" in message.splitlines()[-1]
+    assert f"{type(error).__name__}: {error}" in message.splitlines()[-1]
     assert ("Traceback" in message) == isinstance(error, RuntimeError)
     assert len(trials(tmp_path / "out")) in (2, 3)
     assert not hidden(tmp_path / "out")
@@ -429,7 +429,7 @@ def test_the_state_of_a_lane_is_all_that_a_checkpoint_must_hold():
     between_sequences = {"current", "ranked", "progress", "progress_rows", "results"}  # empty, or handed over
     armed = {"pause_at", "flag", "fewer_wrong", "error_limit"}  # set for the stage
     constant = {"tolerance", "error_bound", "squared_error", "ranking"}
-    assert set(Scores._fields) == kept | between_sequences | armed | constant
+    assert set(Scores.fields) == kept | between_sequences | armed | constant
     assert DIVERGED
     assert checkpoint_path(Path("trial-0000.nc")).name == "trial-0000.checkpoint.npz"
     assert callable(Simulation.run)

@@ -22,6 +22,8 @@ def one_sequence(trace: xr.Dataset, *names: str, any_of: Any = ()) -> tuple[xr.D
     if "trial" in trace.dims:
         raise ValueError(f"trace holds {trace.sizes['trial']} trials; select one: trace.isel(trial=0)")
     time = "t" if "t" in trace else "step"
+    if time == "step" and "step" in trace.dims and "step" not in trace.coords:
+        trace = trace.assign_coords(step=np.arange(trace.sizes["step"]))
     trace = need("trace", trace, time, *(["sequence"] if "sequence" in trace else []))
     if trace[time].dims != ("step",):
         raise ValueError(f"{time} of trace has the dimensions {trace[time].dims}; allowed: ('step',), several steps")
