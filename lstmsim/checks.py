@@ -249,7 +249,7 @@ class Table(Generic[C]):
         ValueError
             If there is none.
         """
-        if name not in self._classes and name not in self.all():
+        if not isinstance(name, str) or (name not in self._classes and name not in self.all()):
             raise unknown(self._kind, name, self.all())
         return self._classes[name]
 

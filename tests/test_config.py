@@ -223,3 +223,8 @@ def test_keys_name_one_thing_each():
 
     with pytest.raises(ValueError, match="task 'adding' has a parameter 'window'; allowed: names that no other setting has"):
         Experiment(Windowed(20), NET)
+
+
+def test_the_name_of_a_learner_is_a_text():
+    with pytest.raises(ValueError, match=r"unknown learner .*; allowed: bptt"):
+        Experiment(named("adding")(20), (["lstm"], LSTMSettings(2, 1)))

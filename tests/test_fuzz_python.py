@@ -58,7 +58,10 @@ def test_calls_of_a_net(cases):
     def check(example):
         (name, one), value = example
         before = [array.tobytes() for array in net._hand.arrays()]
-        found = answer(lambda: (one(value), True), name)
+        try:
+            found = answer(lambda: (one(value), True), name)
+        except lstmsim.DivergedError:  # numbers such as 1e308 are allowed
+            return False
         if found is None and name not in ("target", "targets", "reset"):
             assert [array.tobytes() for array in net._hand.arrays()] == before
         assert all(np.isfinite(values).all() for values in net.weights.values())

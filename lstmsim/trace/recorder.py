@@ -144,7 +144,8 @@ class Recorder:
                     name: variable.dimensions[:-1] if variable.dtype == "S1" else variable.dimensions
                     for name, variable in group.variables.items()
                 }
-                self._sequence, self._t = int(group["sequence"][self.steps - 1]), int(group["t"][self.steps - 1]) + 1
+                if self.steps:
+                    self._sequence, self._t = int(group["sequence"][self.steps - 1]), int(group["t"][self.steps - 1]) + 1
                 config = file.config
         except (OSError, RuntimeError, LookupError, AttributeError, ValueError):
             raise refusal("path", str(self.path), "a file of a recorder") from None

@@ -64,6 +64,15 @@ def test_pieces_of_a_stream_equal_one_run(tmp_path):
         np.testing.assert_array_equal(trace["cell_block"], [0, 0, 1, 1])
 
 
+def test_a_file_without_a_step_can_be_gone_on_with(tmp_path):
+    with lstmsim.Recorder(tmp_path / "stream.nc") as recorder:
+        recorder.append(piece(0))
+    with lstmsim.Recorder(tmp_path / "stream.nc", "a") as recorder:
+        recorder.append(piece(3))
+    with xr.open_dataset(tmp_path / "stream.nc", group="trace") as trace:
+        assert trace["t"].values.tolist() == [0, 1, 2]
+
+
 def test_sequences_count_their_own_steps(tmp_path):
     net = make_net()
     with lstmsim.Recorder(tmp_path / "stream.nc") as recorder:
