@@ -502,3 +502,8 @@ def test_nets_stay_as_they_are() -> None:
     gradient_bias(net, *task(5, every=2))
     scaling(net, 2, inputs=INPUTS)
     np.testing.assert_equal(net.__dict__, before)
+
+
+def test_a_number_of_units_beyond_all_nets_is_refused():
+    with pytest.raises(ValueError, match=r"n is 1000+\.\.\.; allowed: a whole number from 1 to"):
+        scaling_bound(10**400, 1.0, [1, 2])

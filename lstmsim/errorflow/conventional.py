@@ -126,7 +126,8 @@ def scaling_bound(n: int, w_max: float, lags: ArrayLike) -> xr.DataArray:
     ValueError
         For arguments outside these ranges.
     """
-    n, w_max = check("n", n, Annotated[Whole, Field(ge=1)]), check("w_max", w_max, Annotated[Real, Field(ge=0)])
+    n = check("n", n, Annotated[Whole, Field(ge=1, le=10**12)])
+    w_max = check("w_max", w_max, Annotated[Real, Field(ge=0)])
     q = _lags(lags)
     with np.errstate(over="ignore"):
         bound = n * np.power(n * float(w_max) * MAX_SLOPE, q)
