@@ -51,9 +51,9 @@ class Recorder:
     """Appends traces to the group `trace` of a netCDF-4 file, in bounded memory.
 
     At any moment, after a kill too, the file is whole and can be read by any program: pieces go to a hidden file beside it,
-    a copy of which takes the file's place at the first piece, then about every second (in long recordings after
-    twenty times what the latest copy took, if that is longer), and when the recorder is closed, with an error or without one. A reader that holds the
-    file open keeps the version that it has opened. `lstmsim.open_run` opens the file as a trial; with `net`,
+    a copy of which takes the file's place at the first piece, then about every second (in long recordings after twenty times
+    what the latest copy took, if that is longer), and when the recorder is closed, with an error or without one. A reader
+    that holds the file open keeps the version that it has opened. `lstmsim.open_run` opens the file as a trial; with `net`,
     `lstmsim.load_net` makes that net from it.
 
     Parameters
