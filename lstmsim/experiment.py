@@ -34,6 +34,7 @@ def simulate(
     *,
     trials: int = 8,
     seed: int = 0,
+    reading: str | None = None,
     out: Path | str | None = None,
     record: str = "default",
     workers: int | None = None,
@@ -58,6 +59,9 @@ def simulate(
         Trials of each; all of them differ in their random numbers alone.
     seed : int
         Seed of the run; a trial's random numbers come from the seed and its number.
+    reading : {"literal", "one"}, optional
+        How rows of the paper are read: the text alone, which is the default, or the one that fits nearly all of them;
+        `lstmsim.paper.row(ID).reading("one")` has its settings.
     out : Path or str, optional
         Folder for trial files, summary and report. Without one the trial files lie in a temporary folder, which lives as
         long as what is returned or anything read from it, and neither summary nor report is written.
@@ -98,7 +102,7 @@ def simulate(
     """
     check("device", device, Literal["cpu"])
     check("progress", progress, Flag | None)
-    requests = requested(experiment, trials, settings)
+    requests = requested(experiment, trials, settings, reading)
     temporary = TemporaryFolder() if out is None else None
     folder: Any = out if temporary is None else temporary.path
     how: dict[str, Any] = {"record": record, "workers": workers, "lanes": lanes, "scheduler": scheduler, "reuse": reuse}

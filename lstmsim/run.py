@@ -23,12 +23,13 @@ from rich.console import Console
 import lstmsim
 from lstmsim.campaign.requests import OtherOrigin, Request, Trials, from_file, requested
 from lstmsim.checks import Field, Whole, absolute, check
-from lstmsim.paper import row, rows
+from lstmsim.paper import Row, row, rows
 from lstmsim.simulation.config import parse_value
 
 EXAMPLES = """examples:
-  python -m lstmsim                                     row 4-1 (adding, T=100), 8 trials
-  python -m lstmsim --list                              all rows of the paper
+  python -m lstmsim                                     row 4-1 (adding, T=100) under the one reading, 8 trials
+  python -m lstmsim --list                              all rows of the paper; --list adding: some of them
+  python -m lstmsim 4-1 --reading literal               the text alone, which is the default for named rows
   python -m lstmsim --settings 4-1                      what --set takes there
   python -m lstmsim runs/paper.toml --dry-run           what a campaign would run, and how long it takes here
   python -m lstmsim runs/quick.toml                     a campaign; the same command again goes on where it stopped
@@ -36,7 +37,7 @@ EXAMPLES = """examples:
   python -m lstmsim 6a --json > outcome.json            for programs; progress goes to stderr
 """
 # Errors speak of the arguments of Python; these are options here.
-_OPTIONS = re.compile(r"^(trials|seed|out|record|workers|lanes|scheduler|reuse|checkpoint_every)(?= is )")
+_OPTIONS = re.compile(r"^(trials|seed|reading|out|record|workers|lanes|scheduler|reuse|checkpoint_every)(?= is )")
 _GOES_ON = "what was finished is kept, and the same command goes on from the last checkpoints"
 
 
@@ -54,12 +55,15 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("rows", nargs="*", metavar="ROW", help="row ids (see --list), or one run file (*.toml); default 4-1")
+    parse.add_argument("rows", nargs="*", metavar="ROW", help="row ids (see --list), or one run file (*.toml)")
     parse.add_argument("--version", action="version", version=f"lstmsim {lstmsim.__version__}")
-    parse.add_argument("--list", action="store_true", help="list all rows: id, task, learner, weights, the paper's result")
+    parse.add_argument("--list", action="store_true", help="list all rows, or those in which the given words stand")
     parse.add_argument("--settings", metavar="ROW", help="list what can be set in a row: default, what is allowed, meaning")
     parse.add_argument("--trials", metavar="N", help="trials per row (default: the paper's number; 8 without rows)")
     parse.add_argument("--seed", metavar="N", default="0", help="seed of the run (default 0)")
+    parse.add_argument(
+        "--reading", metavar="NAME", help="literal: the text alone; one: the reading that fits nearly all rows (docs)"
+    )
     parse.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
     parse.add_argument("--out", metavar="DIR", help="folder for the results (default: below runs/)")
     parse.add_argument("--reuse", metavar="DIR", help="take finished trials that are the same from another run's folder")
@@ -175,12 +179,14 @@ def _one_line(error: Exception) -> str:
 
 def _main(options: argparse.Namespace) -> int:
     if options.list:
-        return _list(as_json=options.json)
+        return _list(options.rows, as_json=options.json)
     if options.settings is not None:
         return _settings(options.settings, as_json=options.json)
     name, requests, changes = _requests(options)
     out, seed = options.out, _number(options.seed)
     if out is None:
+        if reading := "one" if options.reading is None and not options.rows else options.reading:
+            name += f"-{reading}"
         if changes or seed:
             name += "-" + hashlib.sha256(repr((sorted(changes.items(), key=str), seed)).encode()).hexdigest()[:8]
         out = f"runs/{name}"
@@ -212,8 +218,13 @@ def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str
     if any(name.endswith(".toml") for name in options.rows):
         if len(options.rows) > 1:
             raise ValueError(f"rows are {' '.join(options.rows)}; allowed: row ids, or one run file alone")
+        if options.reading is not None:
+            raise ValueError(f"--reading is {options.reading!r}; allowed: row ids with it, a run file names its own")
         return *from_file(Path(options.rows[0]), trials, changes), changes
-    requests = requested(options.rows or ["4-1"], trials or (None if options.rows else 8), changes)
+    if options.rows:
+        requests = requested(options.rows, trials, changes, options.reading)
+    else:
+        requests = requested(["4-1"], trials or 8, changes, options.reading or "one")
     return "+".join(request.name for request in requests), requests, changes
 
 
@@ -221,7 +232,7 @@ def _run(campaign: Any, options: argparse.Namespace) -> int:
     from lstmsim.campaign.progress import Bars, Lines
     from lstmsim.experiment import perform
     from lstmsim.report import json as outcome
-    from lstmsim.report.console import trial_table
+    from lstmsim.report.console import readings_text, trial_table
 
     console = _console(stderr=options.json, quiet=options.quiet)
     say = functools.partial(console.print, markup=False, soft_wrap=True)  # names are a user's
@@ -239,6 +250,8 @@ def _run(campaign: Any, options: argparse.Namespace) -> int:
             console.print(trial_table(result))
             if (picture := out / result.request.name / "overview.png").exists():
                 say(f"picture: {picture}")
+    if sentence := readings_text(requests):
+        say(sentence)
     say(f"traces: {out}/<row>/trial-0000.nc; summary: {out / 'summary.nc'}; report: {out / 'report.html'}")
     if options.json:
         print(outcome.text(outcome.of_run(out, campaign.seed, results)))
@@ -263,17 +276,26 @@ def _preview(campaign: Any, options: argparse.Namespace) -> int:
     return 0
 
 
-def _list(*, as_json: bool) -> int:
-    """Print all rows."""
+def _list(words: Sequence[str], *, as_json: bool) -> int:
+    """Print the rows in which all words stand, or all."""
+    found = [row for row in rows().values() if all(word.lower() in _described(row) for word in words)]
+    if not found:
+        raise ValueError(f"--list {' '.join(words)!r} finds no row; allowed: part of a row's id, task, learner or title")
     if as_json:
         from lstmsim.report import json as outcome
 
-        print(outcome.text({"rows": [outcome.of_row(row) | {"trials": row.trials} for row in rows().values()]}))
+        print(outcome.text({"rows": [outcome.of_row(row) | {"trials": row.trials} for row in found]}))
         return 0
     from lstmsim.report.console import list_of_rows
 
-    _console().print(list_of_rows(rows().values()))
+    console = _console(width=100)
+    console.print(list_of_rows(found, min(console.width, 100)))
     return 0
+
+
+def _described(row: Row) -> str:
+    """Everything by which a row is looked for."""
+    return f"{row.id} {row.config.task.name} {row.config.learner} {row.title} {row.table.heading}".lower()
 
 
 def _settings(name: str, *, as_json: bool) -> int:
@@ -297,10 +319,10 @@ def _settings(name: str, *, as_json: bool) -> int:
     return 0
 
 
-def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Console that leaves lines whole where its stream is not a terminal."""
+def _console(*, stderr: bool = False, quiet: bool = False, width: int = 160) -> Console:
+    """Console of a width of its own where its stream is not a terminal."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(quiet=quiet, highlight=False, emoji=False, stderr=stderr, width=None if stream.isatty() else 160)
+    return Console(quiet=quiet, highlight=False, emoji=False, stderr=stderr, width=None if stream.isatty() else width)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

@@ -44,11 +44,14 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-def test_expected_are_the_papers_sequences_up_to_the_cap():
-    assert expected_sequences(request()) == row("4-1").published.sequences == 74_000
+def test_expected_are_our_sequences_else_the_papers_up_to_the_cap():
+    assert expected_sequences(request()) == row("4-1").reading("literal").sequences == 702_731
     assert expected_sequences(request(max_sequences=500)) == 500
+    assert expected_sequences(request(**row("4-1").reading("one").settings)) == 80_616
+    assert expected_sequences(requested("2a", 1, {})[0]) == row("2a").config.stop.max_sequences  # most give up
+    assert expected_sequences(request(output="identity")) == row("4-1").published.sequences == 74_000
     line = Line(request(max_sequences=100_000), left=3, lanes=4, cost=Cost(step=1e-7, length=105.0))
-    assert line.seconds(line.sequences) == pytest.approx(3 * 74_000 * 105e-7)
+    assert line.seconds(line.sequences) == pytest.approx(3 * 100_000 * 105e-7)
     assert line.seconds(line.cap) == pytest.approx(3 * 100_000 * 105e-7)
 
 
@@ -75,8 +78,8 @@ def test_what_is_left_follows_the_trials_that_have_ended():
     forecast = Forecast([request(trials=3)], {})
     running = [standing("4-1", 10_000, 1_000_000)]
     assert forecast.left(0.0, running) is None
-    waiting = 2 * 74_000 * 105
-    assert forecast.left(1e6, running) == pytest.approx((64_000 * 100 + waiting) / 1e6)
+    waiting = 2 * 702_731 * 105
+    assert forecast.left(1e6, running) == pytest.approx((692_731 * 100 + waiting) / 1e6)
     forecast.end("4-1", 20_000, 2_000_000)
     assert forecast.left(1e6, running) == pytest.approx((10_000 * 100 + 20_000 * 100) / 1e6)
     late = [standing("4-1", 40_000, 4_000_000)]

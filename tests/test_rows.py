@@ -3,10 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from lstmsim.campaign.requests import from_file, requested
 from lstmsim.paper import base, row, rows
+
+ROOT = Path(__file__).parents[1]
 
 WEIGHTS = {
     "1-rtrl-3": 170,
@@ -100,3 +104,24 @@ def test_the_list_of_rows_needs_no_library_of_traces_or_pictures():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
     assert "guess-adding-a2" in done.stdout
+
+
+def test_the_one_reading_is_the_run_files():
+    _, requests = from_file(ROOT / "runs" / "one-reading.toml", None, {})
+    for request in requests:
+        reading, cap = request.row.reading("one"), request.config.stop.max_sequences
+        assert request.row.config.with_settings({**reading.settings, "max_sequences": cap}) == request.config
+        assert reading.words == request.reading
+    assert all(found.readings[0].name == "literal" and not found.readings[0].settings for found in rows().values())
+
+
+def test_a_reading_is_asked_for_by_name_and_changes_come_on_top():
+    (request,) = requested("4-1", 2, {"error_derivative": True}, "one")
+    assert (request.config.settings.cell_bias, request.config.settings.error_derivative) == (False, True)
+    assert request.reading == row("4-1").reading("one").words
+    (literal,) = requested("4-1", 2, {}, "literal")
+    assert (literal.config, literal.reading) == (row("4-1").config, "")
+    with pytest.raises(ValueError, match="reading is 'two'; allowed: 'literal' or 'one' for row 4-1"):
+        requested("4-1", 2, {}, "two")
+    with pytest.raises(ValueError, match="reading is 'one'; allowed: 'literal' for row 1-elman"):
+        requested(["4-1", "1-elman"], 2, {}, "one")

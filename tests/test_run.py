@@ -119,12 +119,34 @@ def test_list_names_all_rows(capsys):
     for name, entry in rows().items():
         assert name in printed
         assert f"{entry.config.settings.n_weights:,}" in printed
+        assert entry.table.heading in printed
+    assert max(map(len, printed.splitlines())) <= 100
+
+
+def test_list_finds_rows_by_words(capsys):
+    assert main(["--list", "adding", "LSTM"]) == 0
+    printed = capsys.readouterr().out
+    assert "4-1" in printed
+    assert "guess-adding-a1" not in printed
+    assert main(["--list", "--json", "adding", "4-1"]) == 0
+    assert [found["row"] for found in json.loads(capsys.readouterr().out)["rows"]] == ["4-1", "4-1-exact"]
+
+
+def test_a_row_says_how_it_could_be_read_otherwise(tmp_path, capsys):
+    small = ["--trials", "1", "--max-sequences", "20", "--record", "none", "--lanes", "1"]
+    assert main(["4-1", *small, "--reading", "one", "--out", str(tmp_path / "one")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "reading: no f' in e_k, biases of gates only" in printed
+    assert "the text alone: 702,731 sequences (--reading literal)" in printed
+    assert main(["4-1", *small[:4], "--dry-run", "--out", str(tmp_path / "literal")]) == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["4-9"], ["4-9", "4-1", "allowed"]),
+        (["--list", "nothing like it"], ["--list 'nothing like it'", "allowed"]),
+        (["4-1", "--reading", "two"], ["--reading is 'two'", "'literal' or 'one'"]),
         (["4-1", "--trials", "0"], ["--trials is 0", "1 to"]),
         (["4-1", "--trials", "x"], ["--trials", "'x'"]),
         (["4-1", "--seed", "-1"], ["--seed is -1", "at least 0"]),

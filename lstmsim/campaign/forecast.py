@@ -20,9 +20,12 @@ _RECENT = 30.0  # seconds over which a rate is taken
 
 
 def expected_sequences(request: Request) -> float:
-    """Training sequences that a trial of a row is expected to take: the paper's mean where it gives one, else the cap."""
-    cap = request.config.stop.max_sequences
-    return min(request.row.published.sequences or cap, cap)
+    """Sequences that a trial is expected to take: as ours did with this reading, else as in the paper, else the cap."""
+    row, cap = request.row, request.config.stop.max_sequences
+    for reading in row.readings:
+        if reading.sequences and row.config.with_settings({**reading.settings, "max_sequences": cap}) == request.config:
+            return min(reading.sequences, cap)
+    return min(row.published.sequences or cap, cap)
 
 
 def duration(seconds: float) -> str:

@@ -89,7 +89,7 @@ class Preview:
         return [line.request.name for line in self.lines if line.cost is None]
 
     def seconds(self, *, at_most: bool = False) -> float | None:
-        """Seconds the run takes: as many sequences as in the paper, or every trial up to its cap; None if unknown."""
+        """Seconds the run takes: as many sequences as expected, or every trial up to its cap; None if unknown."""
         each = [line.seconds(line.cap if at_most else line.sequences) for line in self.lines]
         return None if any(s is None for s in each) else sum(s for s in each if s is not None) / self.workers
 
@@ -104,6 +104,6 @@ class Preview:
             names = ", ".join(self.unmeasured)
             return f"{text}the time is unknown: {names} must be compiled first (once, about half a minute for a method)"
         return (
-            f"{text}about {duration(seconds)} with as many sequences as in the paper, at most {duration(most)}, as measured "
-            "here with compiled kernels"
+            f"{text}about {duration(seconds)} with as many sequences as our trials took, or those of the paper, at most "
+            f"{duration(most)}, as measured here with compiled kernels"
         )

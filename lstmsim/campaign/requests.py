@@ -53,7 +53,10 @@ class Request:
 
 
 def requested(
-    experiments: str | Experiment | Sequence[str | Experiment], trials: int | None, changes: Mapping[str, Any]
+    experiments: str | Experiment | Sequence[str | Experiment],
+    trials: int | None,
+    changes: Mapping[str, Any],
+    reading: str | None = None,
 ) -> list[Request]:
     """Return requests for rows by their ids and for experiments, all with the same changes.
 
@@ -65,11 +68,13 @@ def requested(
         Number of trials; each row's own if not given.
     changes : mapping
         Settings that differ.
+    reading : str, optional
+        Name of the reading of each row; the literal one if not given.
 
     Raises
     ------
     ValueError
-        For an unknown row or key, a value that is not allowed, or a name that stands twice.
+        For an unknown row, reading or key, a value that is not allowed, or a name that stands twice.
     """
     several = [experiments] if isinstance(experiments, str | Experiment) else experiments
     if not isinstance(several, Sequence) or not several:
@@ -82,8 +87,10 @@ def requested(
         count = found.trials if trials is None else check("trials", trials, Trials)
         if found.id in requests and requests[found.id].row != found:
             raise refusal("name", found.id, "a name of its own for each experiment")
-        config, own = found.config.with_settings(changes), not isinstance(one, str)
-        requests[found.id] = Request(found.id, found, config, count, dict(changes), own=own)
+        read = found.reading("literal" if reading is None else reading)
+        both, words = {**read.settings, **changes}, read.words if read.settings else ""
+        own = not isinstance(one, str)
+        requests[found.id] = Request(found.id, found, found.config.with_settings(both), count, both, words, own)
     return list(requests.values())
 
 

@@ -71,6 +71,28 @@ class Table:
     complete: bool = True
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A way to read the text where a row leaves room, and what our trials took with it.
+
+    Attributes
+    ----------
+    name : str
+        Name, as the command line takes it: "literal" or "one".
+    words : str
+        What departs from the text.
+    settings : dict
+        The departures, as settings of the experiment.
+    sequences : float or None
+        Mean number of sequences of our trials; inf where most gave up at their cap, None where it was not measured.
+    """
+
+    name: str
+    words: str
+    settings: dict[str, Any]
+    sequences: float | None = None
+
+
 OWN = Table("Experiments of one's own", complete=False)
 
 
@@ -92,6 +114,8 @@ class Row:
         Task, learner and stopping rule.
     published : Published
         The figures beside which ours are shown.
+    readings : tuple of Reading
+        Ways to read the text; the first is the literal one.
     """
 
     id: str
@@ -100,6 +124,20 @@ class Row:
     trials: int
     config: Experiment
     published: Published
+    readings: tuple[Reading, ...] = (Reading("literal", "the text alone", {}),)
+
+    def reading(self, name: str) -> Reading:
+        """Return one reading.
+
+        Raises
+        ------
+        ValueError
+            If the row has none of that name.
+        """
+        for found in self.readings:
+            if found.name == name:
+                return found
+        raise refusal("reading", name, f"{' or '.join(repr(r.name) for r in self.readings)} for row {self.id}")
 
 
 def configuration(name: str, task: Task, stop: StoppingRule, **settings: Any) -> Experiment:

@@ -9,6 +9,7 @@ sequence takes 27 and 175 us (RTRL, 3 and 12 hidden units), 7 (Elman), 81 (exact
 from __future__ import annotations
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register, with_exact_gradient
+from lstmsim.paper.readings import read
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.reber import Reber
 
@@ -59,4 +60,4 @@ def reber() -> list[Row]:
     # It gives up after 15 hidden units, at about 350,000 presentations.
     config = configuration("cascade", Reber(), StoppingRule(test=512, max_sequences=1_000_000, final_test=512))
     title = "embedded Reber grammar, 7-9 hidden units"
-    return [*rows, exact, Row("1-rcc", TABLE, title, 30, config, Published(0.5, 182_000))]
+    return read([*rows, exact, Row("1-rcc", TABLE, title, 30, config, Published(0.5, 182_000))])

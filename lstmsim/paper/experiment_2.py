@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register
+from lstmsim.paper.readings import read
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.base import Task
 from lstmsim.tasks.distractors import Distractors
@@ -28,7 +29,7 @@ TABLE_3 = Table("Table 3: very long lags and distractors")
 @register
 def long_lags() -> list[Row]:
     """Rows 2a and 2b of the LSTM, 2c of very long lags, then RTRL, BPTT and the chunker on 2a and 2b."""
-    return [*_lstm(), *_distractors(), *_gradients(), *_chunker()]
+    return read([*_lstm(), *_distractors(), *_gradients(), *_chunker()])
 
 
 def _lstm() -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register
+from lstmsim.paper.readings import read
 from lstmsim.simulation.config import Stage, StoppingRule
 from lstmsim.tasks.two_sequence import TwoSequence
 
@@ -16,7 +17,7 @@ TABLE_6 = Table("Table 6: two-sequence problem, noise on the targets too")
 @register
 def two_sequence() -> list[Row]:
     """Rows 3a (clean), 3b (information carriers with noise), 3c (targets with noise too); a table's lines are (T, N)."""
-    return [
+    tables = [
         *_table("3a", TABLE_4, 1.0, ("ST1", "ST2"), 0, 0.01, {}, [
             (100, 3, Published(1.0, 39_850, {"ST1": 27_380}, 0.000195)),
             (100, 1, Published(1.0, 64_330, {"ST1": 58_370}, 0.000117)),
@@ -33,6 +34,7 @@ def two_sequence() -> list[Row]:
             (100, 1, Published(1.0, 565_640, wrong=0.00441, difference=0.012)),
         ]),
     ]  # fmt: skip
+    return read(tables)
 
 
 def _table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register, with_exact_gradient
+from lstmsim.paper.readings import read
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.temporal_order import TemporalOrder
 
@@ -31,4 +32,4 @@ def temporal_order() -> list[Row]:
         configuration("lstm", TemporalOrder(3), training, **three),
         Published(1.0, 571_100, wrong=2 / 2560),
     )
-    return [a, b, with_exact_gradient(a, 200_000)]
+    return read([a, b, with_exact_gradient(a, 200_000)])

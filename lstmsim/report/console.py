@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from lstmsim.paper import Row
 from lstmsim.report.text import percent0, short, whole
 
 if TYPE_CHECKING:
+    from lstmsim.campaign.requests import Request
     from lstmsim.report.results import RowResult
 
 _MOST = 30  # trials of a row that are shown one by one
 
 
-def list_of_rows(rows: Iterable[Row]) -> Table:
-    """Return all rows: task, learner, weights, number of trials and the published result."""
-    table = Table(title="Rows of Hochreiter and Schmidhuber (1997)", box=None, pad_edge=False)
-    for heading in ("row", "task", "learner", "weights", "trials", "the paper: solved", "after sequences"):
-        table.add_column(heading, justify="left" if heading in ("row", "task", "learner") else "right", no_wrap=True)
-    for row in rows:
-        figures = percent0(row.published.solved), whole(row.published.sequences)
-        weights = whole(row.config.settings.n_weights)
-        table.add_row(escape(row.id), escape(row.title), row.config.learner, weights, str(row.trials), *figures)
-    return table
+def list_of_rows(rows: Iterable[Row], width: int = 100) -> Group:
+    """Return rows by the paper's tables: task, trials, learner, weights and the published result; the last three if wide."""
+    parts: list[Any] = []
+    rows = list(rows)
+    names = max(len(row.id) for row in rows)
+    for heading, group in itertools.groupby(rows, lambda row: row.table.heading):
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not parts)
+        table.add_column("row", width=names, no_wrap=True)
+        table.add_column("task", width=width - names - (2 if width < 80 else 50))
+        for name, size in (("learner", 10), ("weights", 7), ("trials", 6), ("the paper", 15))[4 * (width < 80) :]:
+            table.add_column(name, width=size, no_wrap=True, justify="left" if name == "learner" else "right")
+        for row in group:
+            figures = percent0(row.published.solved), whole(row.published.sequences)
+            paper = " at ".join(figure for figure in figures if figure != whole(None)) or whole(None)
+            cells = row.config.learner, whole(row.config.settings.n_weights), str(row.trials), paper
+            table.add_row(escape(row.id), escape(row.title), *(() if width < 80 else cells))
+        parts += [Text(f"\n{heading}", style="bold"), table] if parts else [Text(heading, style="bold"), table]
+    return Group(*parts)
+
+
+def readings_text(requests: Iterable[Request]) -> str:
+    """Return, in a sentence, how the rows that were run could be read otherwise; nothing where they cannot."""
+    said = []
+    for request in requests:
+        literal, *others = request.row.readings
+        if request.reading and request.reading in (other.words for other in others) and literal.sequences:
+            took = "most give up" if math.isinf(literal.sequences) else f"{whole(literal.sequences)} sequences"
+            said.append(f"{request.row.id} was read with {request.reading}; the text alone: {took} (--reading literal)")
+        elif not request.reading and not request.changes and others and others[0].sequences:
+            said.append(f"{request.row.id} was read literally; with {others[0].words}: --reading one")
+    return "\n".join([*said, "why: docs/one-reading.md"] if said else [])
 
 
 def trial_table(result: RowResult) -> Table:
