@@ -23,6 +23,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "B": {"topology": "B", "output_gates": False},
     "no recurrence": {"recurrence": "none"},
     "at sequence ends": {"update": "sequence"},
+    "forget gates, peepholes": {"forget_gates": True, "peepholes": "live", "n_hidden": 1},
     "wide": {"n_blocks": 70, "block_size": 1, "init_range": 0.05, "learning_rate": 0.1},
 }
 every_kind = pytest.mark.parametrize("how", KINDS.values(), ids=KINDS.keys())
@@ -78,7 +79,7 @@ def test_state_round_trip(how):
     state = net.state
     assert {name: len(values) for name, values in state.items()} == {
         "cell_state": net.n_cells, "cell_output": net.n_cells, "input_gate": net.n_blocks, "output_gate": net.n_blocks,
-        "hidden": net.n_hidden, "output": 2,
+        "hidden": net.n_hidden, "output": 2, **({"forget_gate": net.n_blocks} if net.forget_gates else {}),
     }  # fmt: skip
     state["cell_state"] += 0.25  # copies: nothing in the net has changed
     trace = net.run(inputs[:2], reset=False)

@@ -299,6 +299,7 @@ KINDS = (
     {"topology": "B", "output_gates": False},
     {"output": "identity", "learning_rate": 0.05},
     {"gate_source_partial": "last", "cell_bias_partial": "last"},
+    {"forget_gates": True, "peepholes": "cut"},
 )
 
 

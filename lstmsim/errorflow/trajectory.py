@@ -104,6 +104,8 @@ def freeze(net: LSTM) -> Frozen:
     if net.trials is not None:
         raise refusal("net", net, "one net; LSTM.from_weights(net.settings, ...) makes one of a trial's weights")
     settings = net.settings
+    if settings.gated:
+        raise refusal("net", net, "a net without forget gates and peepholes")
     if settings.last_partials:
         raise refusal("net", net, "a net all of whose partials (25), (27) are sums")
     weights = net.weights

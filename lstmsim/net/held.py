@@ -97,9 +97,10 @@ class HeldNets:
         """Copies of the weights.
 
         "input_gate" (block, source), "output_gate" (block, source), "cell" (cell, source), "output" (output_unit,
-        output_source) and, with hidden units, "hidden" (hidden_unit, source). Sources: inputs, cells, input gates, output
-        gates, hidden units, bias; output sources: inputs where the outputs see them, cells, hidden units, bias.
-        Connections that do not exist are 0. Of several nets each array begins with the trial.
+        output_source) and, where there are any, "hidden" (hidden_unit, source), "forget_gate" (block, source), "peephole"
+        (gate, cell; from cell states to input, forget and output gates). Sources: inputs, cells, input gates, output
+        gates, forget gates, hidden units, bias; output sources: inputs where the outputs see them, cells, hidden units,
+        bias. Connections that do not exist are 0. Of several nets each array begins with the trial.
         """
         return self._stacked([nets.weights(lane) for nets, lane in self._lanes])
 
@@ -133,7 +134,8 @@ class HeldNets:
         """Copies of what the last step left; all 0 after a reset, an output gate that does not exist 1.
 
         "cell_state" (cell,), "cell_output" (cell,), "input_gate" (block,), "output_gate" (block,), "hidden" (hidden_unit,),
-        "output" (output_unit,). Of several nets each array begins with the trial.
+        "output" (output_unit,), and "forget_gate" (block,) where there are any. Of several nets each array begins with the
+        trial.
         """
         return self._stacked([nets.activations(lane) for nets, lane in self._lanes])
 

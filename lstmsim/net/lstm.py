@@ -46,7 +46,9 @@ class LSTM(HeldNets):
         hidden units see all inputs, cells, gates and hidden units, or "B", the inputs only, and the outputs see the inputs
         too. shortcuts=False: direct weights from the inputs to the outputs. bias="all": which units have one; "all", "b1"
         (gates, cells, hidden units), "ga" (gates) or "none". output_gates=True: without them y_out is 1.
-        input_gate_bias=None, output_gate_bias=None: initial biases of the gates, one for all or one per block.
+        forget_gates=False: gates by which cell states are multiplied at every step (Gers and others 2000). peepholes="none":
+        weights from a block's cell states to its gates (Gers and others 2002); "cut": no error flows through them, "live".
+        input_gate_bias=None, output_gate_bias=None, forget_gate_bias=None: initial biases, one for all or one per block.
         cell_input="g": g in [-2, 2] (5), or "f" in [0, 1] (3). cell_output="h": h in [-1, 1] (4), or "identity".
         output="logistic": or "identity". init_range=0.1: initial weights are uniform in [-init_range, init_range].
         learning_rate=0.1: alpha of (22), (26), (28); it can be set later too.

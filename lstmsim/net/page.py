@@ -18,7 +18,8 @@ def page(title: str, settings: LSTMSettings, weights: Mapping[str, Floats], tria
     a = settings
     biases = [f"{name}s" for name, there in a.biased.items() if there and (name != "hidden" or a.n_hidden)]
     hidden = f", {a.n_hidden} hidden" if a.n_hidden else ""
-    gates = "input and output gates" if a.output_gates else "input gates alone"
+    gates = " and ".join(["input", *["output"] * a.output_gates, *["forget"] * a.forget_gates]) + " gates"
+    gates += "" if a.peepholes == "none" else f" and {a.peepholes} peepholes"
     blocks = f"{a.n_blocks} blocks of {a.block_size} cells with {gates}"
     facts = {
         "units": f"{a.n_inputs} inputs, {blocks}{hidden}, {a.n_outputs} outputs",

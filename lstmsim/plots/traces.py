@@ -33,7 +33,10 @@ SIGNALS = {
     "output_gate_error": "output gate (21)",
     "hidden_error": "hidden unit (20)",
     "output_error": "output (19)",
+    "forget_gate_error": "forget gate",
 }
+
+GATES = ("input_gate", "output_gate", "forget_gate")
 
 
 @style()
@@ -69,12 +72,12 @@ def cell_states(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | N
 
 @style()
 def gates(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None = None) -> Axes:
-    """Draw the activations of the input gates (7) and output gates (8) over the steps of one sequence.
+    """Draw the activations of input gates (7), output gates (8) and forget gates over the steps of one sequence.
 
     Parameters
     ----------
     trace : xarray.Dataset
-        One sequence with `input_gate` (step, block) and, where the net has them, `output_gate` (step, block).
+        One sequence with `input_gate` (step, block) and, where the net has them, `output_gate` and `forget_gate`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
     events : array_like, optional
@@ -83,7 +86,7 @@ def gates(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None = 
     Returns
     -------
     matplotlib.axes.Axes
-        Colour by block, paler and behind for output gates; y axis from 0 to 1.
+        Colour by block, paler and behind for output gates, dashed for forget gates; y axis from 0 to 1.
 
     Raises
     ------
@@ -228,14 +231,14 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     trace : xarray.Dataset
-        Any number of sequences and trials with `input_gate` (step, block) and, where there are any, `output_gate`.
+        Any number of sequences and trials with `input_gate` (step, block) and, where there are any, the other gates.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        One outline per gate; colour by block, paler and behind for output gates.
+        One outline per gate; colour by block, paler and behind for output gates, dashed for forget gates.
 
     Raises
     ------
@@ -244,7 +247,7 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     trace = need("trace", trace, "input_gate")
     if "trial" in trace.dims:
-        trace = trace[[name for name in ("input_gate", "output_gate") if name in trace]].stack(step_=("trial", "step"))
+        trace = trace[[name for name in GATES if name in trace]].stack(step_=("trial", "step"))
         trace = trace.reset_index("step_", drop=True).rename(step_="step")
     ax = axes_or_new(ax)
     edges = np.linspace(0.0, 1.0, 51)
@@ -293,9 +296,11 @@ def _hidden_lines(trace: xr.Dataset) -> Lines:
 
 def _gate_lines(trace: xr.Dataset) -> Lines:
     """Activation and look of each gate that the net has."""
-    for variable, front in (("input_gate", True), ("output_gate", False)):
+    for variable in GATES:
         if variable not in trace:
             continue
+        front = variable != "output_gate"
+        dashes = {"linestyle": "--"} if variable == "forget_gate" else {}
         gate = by_unit(trace, variable)
         for place, (values, block) in enumerate(zip(gate.values.T, gate["block"].values, strict=True)):
             # A net without output gates is recorded with NaN, or with gates that are open.
@@ -304,4 +309,4 @@ def _gate_lines(trace: xr.Dataset) -> Lines:
                 colour: Colour = to_rgb(PALETTE[place % len(PALETTE)])
                 colour = colour if front else tuple(1.0 - PALE * (1.0 - part) for part in colour)
                 name = f"{variable.replace('_', ' ')} {block}"
-                yield values, {"color": colour, "label": name, "zorder": 2.0 if front else 1.9}
+                yield values, {"color": colour, "label": name, "zorder": 2.0 if front else 1.9, **dashes}

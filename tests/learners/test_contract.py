@@ -49,6 +49,8 @@ def cases() -> dict[str, Experiment]:
     ):
         kind = type(found[name].settings)(**dense, **settings)
         found[f"{name} {settings}"] = short(dataclasses.replace(found[name], task=adding, settings=kind))
+    found["lstm, forget gates, one-hot"] = short(table["1-5"].config, forget_gates=True, carry="all")
+    found["lstm, live peepholes"] = short(table["4-1"].config, forget_gates=True, peepholes="live", carry="all")
     found["lstm on-line, 2 blocks"] = short(table["6a"].config)
     found["exact_lstm at ends"] = short(table["4-1-exact"].config, update="sequence")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lstmsim.learners.lstm.gated.net import GatedNets
 from lstmsim.learners.lstm.hand import Hand
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import LSTMSettings
@@ -16,10 +17,11 @@ def takes_wide(settings: LSTMSettings) -> bool:
     """Whether the wide kernel advances a net with dense inputs.
 
     It does from `WIDE_FROM` weights on, where its rows are filled by half at least and it knows the rule: it has no gates
-    without biases beside cells that have them, only partials that accumulate, and no state that outlives a sequence.
+    without biases beside cells that have them, only partials that accumulate, no state that outlives a sequence, no forget
+    gates and no peepholes.
     """
     a, biased = settings, settings.biased
-    known = not a.last_partials and a.carry == "none" and (biased["gate"] or not biased["cell"])
+    known = not a.gated and not a.last_partials and a.carry == "none" and (biased["gate"] or not biased["cell"])
     known &= a.n_hidden == 0 or biased["hidden"] == biased["cell"]
     return known and a.n_cells + a.n_hidden >= 4 and sum(int(m.sum()) for m in a.exists.values()) >= WIDE_FROM
 
@@ -29,7 +31,9 @@ def nets_of(settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) ->
 
     One-hot inputs that come as symbol numbers are taken by lanes only.
     """
-    return WideNets(settings) if not symbols and takes_wide(settings) else LaneNets(settings, lanes, symbols=symbols)
+    if not symbols and takes_wide(settings):
+        return WideNets(settings)
+    return (GatedNets if settings.gated else LaneNets)(settings, lanes, symbols=symbols)
 
 
 def hands_of(settings: LSTMSettings, trials: int) -> list[Hand]:
@@ -37,4 +41,4 @@ def hands_of(settings: LSTMSettings, trials: int) -> list[Hand]:
     if takes_wide(settings):
         return [Hand(WideNets(settings), 1) for _ in range(trials)]
     parts = [min(MOST_LANES, trials - first) for first in range(0, trials, MOST_LANES)]
-    return [Hand(LaneNets(settings, next(lanes for lanes in (1, 8, MOST_LANES) if n <= lanes)), n) for n in parts]
+    return [Hand(nets_of(settings, next(lanes for lanes in (1, 8, MOST_LANES) if n <= lanes)), n) for n in parts]

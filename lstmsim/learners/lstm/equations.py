@@ -24,7 +24,7 @@ def _from_symbols(nets, u):
 
 
 @inlined
-def _units(nets, now, first, last):
+def unit_activations(nets, now, first, last):
     """(7), (8) y_u = f(net_u), net_u = sum_m w_um z_m, units first to last - 1; writes `net` and `y` of the state.
 
     A load of z_m and a division serve four units.
@@ -78,16 +78,24 @@ def forward(nets, now, then):
     Changes `net`, `y`, `s`, `h` and the rows `then` of `z`. Input gates and cells come first: the cell states wait for
     them, while output gates are needed only after h(s).
     """
-    width, shape, rule, weights, state = nets.width, nets.shape, nets.rule, nets.weights, nets.state
+    width, shape, rule, state = nets.width, nets.shape, nets.rule, nets.state
     blocks, size, cells = shape.blocks, shape.size, shape.cells
-    _units(nets, now, 0, blocks + cells)
+    unit_activations(nets, now, 0, blocks + cells)
     for j in range(blocks):
         y_in = load(width, state.y, j)
         for c in range(j * size, (j + 1) * size):
             g = fma(load(width, state.y, blocks + c), rule.g_scale, 0.0 - rule.g_shift)
             store(state.s, c, fma(y_in, g, load(width, state.s, c)))
-    _units(nets, now, blocks + cells, shape.units)
-    _squash_states(nets)
+    unit_activations(nets, now, blocks + cells, shape.units)
+    squash_states(nets)
+    next_sources(nets, then)
+
+
+@inlined
+def next_sources(nets, then):
+    """y_c = y_out h(s_c) and the activations of the other units to rows `then` of `z`, forget gates left out."""
+    width, shape, weights, state = nets.width, nets.shape, nets.weights, nets.state
+    blocks, size, cells = shape.blocks, shape.size, shape.cells
     row_gates = then + shape.inputs + 1
     row_hidden = row_gates + shape.gate_rows
     row_cells = row_hidden + shape.hidden
@@ -107,7 +115,7 @@ def forward(nets, now, then):
 
 
 @inlined
-def _squash_states(nets):
+def squash_states(nets):
     """(4) h(s_c), or the identity; writes `h` of the state."""
     width, shape, rule, state = nets.width, nets.shape, nets.rule, nets.state
     cells, scale, shift = shape.cells, rule.h_scale, 0.0 - rule.h_shift
@@ -323,22 +331,22 @@ def update_hidden(nets, mask, now, measure):
             total = splat(width, 0.0)
             for c in range(j * size, (j + 1) * size):
                 total = fma(load(width, state.e_s, c), load(width, state.p_gate, c * sources + m), total)
-            squares = _change(width, weights.u, m * units + j, mask, alpha, total, squares, measure)
+            squares = change(width, weights.u, m * units + j, mask, alpha, total, squares, measure)
         for j in range(0 if bias and not shape.gate_bias else shape.output_gates):
             row, e_out = m * units + first_gate + j, alpha * load(width, state.e_out, j)
-            squares = _change(width, weights.u, row, mask, e_out, z_m, squares, measure)
+            squares = change(width, weights.u, row, mask, e_out, z_m, squares, measure)
         for c in range(0 if bias and not shape.cell_bias else cells):
             row, e_s = m * units + first_cell + c, alpha * load(width, state.e_s, c)
-            squares = _change(width, weights.u, row, mask, e_s, load(width, state.p_cell, c * sources + m), squares, measure)
+            squares = change(width, weights.u, row, mask, e_s, load(width, state.p_cell, c * sources + m), squares, measure)
         for i in range(0 if bias and not shape.hidden_bias else shape.hidden):
             row, e_i = m * units + first_hidden + i, alpha * load(width, state.e_hidden, i)
-            squares = _change(width, weights.u, row, mask, e_i, z_m, squares, measure)
+            squares = change(width, weights.u, row, mask, e_i, z_m, squares, measure)
     if measure:
         store_where(mask, state.norm, 0, squares)
 
 
 @inlined
-def _change(width, weights, row, mask, x, y, squares, measure):
+def change(width, weights, row, mask, x, y, squares, measure):
     """Add x y to one row of weights where the mask holds; the sums of the squared changes, if asked for."""
     store_where(mask, weights, row, fma(x, y, load(width, weights, row)))
     if measure:
@@ -360,9 +368,14 @@ def reset_lane(nets, lane, states, partials):
             state.h[c, lane] = 0.0
     if not partials:
         return
-    for row in range(shape.cells * shape.sources):
+    for row in range(state.p_cell.shape[0]):
         state.p_cell[row, lane] = 0.0
+    for row in range(state.p_gate.shape[0]):
         state.p_gate[row, lane] = 0.0
+    for row in range(state.p_forget.shape[0]):
+        state.p_forget[row, lane] = 0.0
+    for row in range(state.p_peephole.shape[0]):
+        state.p_peephole[row, lane] = 0.0
     if shape.symbols:
         for row in range(2 * shape.cells):
             for i in range(shape.symbol_stride):

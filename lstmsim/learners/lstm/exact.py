@@ -72,6 +72,9 @@ class ExactLSTM(LaneNets):
             raise refusal("sequential", True, "False with the exact gradient")
         if settings.carry != "none":
             raise refusal("carry", settings.carry, "'none' with the exact gradient")
+        for name, usual in (("forget_gates", False), ("peepholes", "none")):
+            if getattr(settings, name) != usual:
+                raise refusal(name, getattr(settings, name), f"{usual!r} with the exact gradient")
         for name in ("cell_bias_partial", "gate_bias_partial", "gate_source_partial", "cell_source_partial"):
             if getattr(settings, name) != "sum":
                 raise refusal(name, getattr(settings, name), "'sum' with the exact gradient")

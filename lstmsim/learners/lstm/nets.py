@@ -14,7 +14,7 @@ from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
 from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.recording import VARIABLES, layout
-from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.lstm.settings import PEEPHOLES, LSTMSettings
 from lstmsim.learners.lstm.steps import advance, learn_last
 from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets
 
@@ -40,6 +40,8 @@ class LaneNets(StepLearner):
         "output_gate": ("block", "source"),
         "cell": ("cell", "source"),
         "hidden": ("hidden_unit", "source"),
+        "forget_gate": ("block", "source"),
+        "peephole": ("gate", "cell"),
         "output": ("output_unit", "output_source"),
     }
 
@@ -50,7 +52,7 @@ class LaneNets(StepLearner):
     @classmethod
     def make(cls, settings: LSTMSettings, lanes: int, *, symbols: bool = False) -> LaneNets:
         """Nets on lanes, or one wide net, by the settings alone."""
-        from lstmsim.learners.lstm.choice import nets_of  # which knows the wide net, and that is made from this class
+        from lstmsim.learners.lstm.choice import nets_of  # which knows classes that are made from this one
 
         return nets_of(settings, lanes, symbols=symbols)
 
@@ -68,19 +70,22 @@ class LaneNets(StepLearner):
         """For each source row of the kernels the column of the named weights."""
         a = self.settings
         cells, in_gates = a.n_inputs, a.n_inputs + a.n_cells
-        out_gates, hidden = in_gates + a.n_blocks, in_gates + 2 * a.n_blocks
+        out_gates, forget_gates = in_gates + a.n_blocks, in_gates + 2 * a.n_blocks
+        hidden = forget_gates + (a.n_blocks if a.forget_gates else 0)
         order = [*range(self.nets.shape.inputs), len(a.sources) - 1]
         if a.recurrent:
             if a.recurrence == "all":
-                order += range(in_gates, hidden if a.output_gates else out_gates)
+                order += range(in_gates, forget_gates if a.output_gates else out_gates)
+                order += range(forget_gates, hidden)
             order += [*range(hidden, hidden + a.n_hidden), *range(cells, in_gates)]
         return np.array(order)
 
     @property
     def _unit_groups(self) -> list[str]:
         """Groups of weights in the kernels' order of units."""
-        names = ["input_gate", "cell", *(["output_gate"] if self.settings.output_gates else [])]
-        return [*names, *(["hidden"] if self.settings.n_hidden else [])]
+        a = self.settings
+        there = {"output_gate": a.output_gates, "hidden": a.n_hidden > 0, "forget_gate": a.forget_gates}
+        return ["input_gate", "cell", *(name for name, exists in there.items() if exists)]
 
     @cached_property
     def _output_rows(self) -> tuple[int, npt.NDArray[np.intp]]:
@@ -98,7 +103,9 @@ class LaneNets(StepLearner):
         net.u.T[lane] = rows.T[self._columns].reshape(-1)
         for padded in (net.u_symbol, net.u_output, net.u_output_symbol):
             padded[lane] = 0.0  # a net that diverged has left NaN in the padding
-        if shape.symbols:
+        if shape.peepholes:
+            net.u_peephole.T[lane] = weights["peephole"].reshape(-1)
+        if shape.symbol_stride:
             net.u_symbol[lane, :, : shape.symbols] = rows[:, : shape.symbols]
         first, columns = self._output_rows
         net.u_output[lane, :, : shape.outputs] = weights["output"].T[columns]
@@ -113,18 +120,21 @@ class LaneNets(StepLearner):
             net.w[:, lane] = net.u[:, lane]
             net.w_symbol[lane], net.w_output[lane] = net.u_symbol[lane], net.u_output[lane]
             net.w_output_symbol[lane] = net.u_output_symbol[lane]
+            net.peephole[:, lane] = net.u_peephole[:, lane]
 
     def weights(self, lane: int) -> dict[str, Floats]:
         """Copies of one lane's weights, by the names and shapes of `lstmsim.LSTM.weights`."""
         shape, net, exists = self.nets.shape, self.nets.weights, self.settings.exists
         rows = np.zeros((shape.units, len(self.settings.sources)))
         rows[:, self._columns] = net.w[:, lane].reshape(shape.sources, shape.units).T
-        if shape.symbols:
+        if shape.symbol_stride:
             rows[:, : shape.symbols] = net.w_symbol[lane, :, : shape.symbols]
         groups, unit = {name: np.zeros(mask.shape) for name, mask in exists.items()}, 0
         for name in self._unit_groups:
             groups[name] = rows[unit : unit + len(exists[name])]
             unit += len(exists[name])
+        if shape.peepholes:
+            groups["peephole"][:] = net.peephole[:, lane].reshape(3, -1)
         first, columns = self._output_rows
         groups["output"][:, columns] = net.w_output[lane, :, : shape.outputs].T
         if shape.output_symbols:
@@ -135,7 +145,7 @@ class LaneNets(StepLearner):
         """Activations, cell states and partials of one lane, or of several, to zero; the weights stay."""
         state, shape = self.nets.state, self.nets.shape
         bias = np.copy(state.z[shape.inputs, lane])
-        for array in (state.z, state.s, state.h, state.y, state.p_cell, state.p_gate):
+        for array in (state.z, state.s, state.h, state.y, state.p_cell, state.p_gate, state.p_forget, state.p_peephole):
             array[:, lane] = 0.0
         state.p_symbol[lane] = state.y_k[lane] = 0.0
         state.z[shape.inputs :: shape.rows, lane] = bias
@@ -144,7 +154,8 @@ class LaneNets(StepLearner):
         """What a lane's next step sees of the units, by name, as views (gates only where they are sources)."""
         shape, state = self.nets.shape, self.nets.state
         first = self._now() + shape.inputs + 1
-        names = (("input_gate", min(shape.gate_rows, shape.blocks)), ("output_gate", max(shape.gate_rows - shape.blocks, 0)))
+        gates = {"input_gate": shape.blocks, "output_gate": shape.output_gates, "forget_gate": shape.forget_gates}
+        names = [(name, size if shape.gate_rows else 0) for name, size in gates.items() if name != "forget_gate" or size]
         result = {}
         for name, size in (*names, ("hidden", shape.hidden), ("cell_output", shape.cells)):
             result[name], first = state.z[first : first + size, lane], first + size
@@ -157,13 +168,15 @@ class LaneNets(StepLearner):
     def _shown(self, lane: int) -> dict[str, Floats]:
         """Activations of a lane's units and its cell states, by name, as views of what the last step left."""
         shape, state = self.nets.shape, self.nets.state
-        gates, first_hidden = shape.blocks + shape.cells, shape.units - shape.hidden
+        gates, first_forget = shape.blocks + shape.cells, shape.units - shape.forget_gates
+        forget_gates = {"forget_gate": state.y[first_forget:, lane]} if shape.forget_gates else {}
         return {
             "cell_state": state.s[:, lane],
             "input_gate": state.y[: shape.blocks, lane],
             "output_gate": state.y[gates : gates + shape.output_gates, lane],
-            "hidden": state.y[first_hidden:, lane],
+            "hidden": state.y[first_forget - shape.hidden : first_forget, lane],
             "output": state.y_k[lane, : shape.outputs],
+            **forget_gates,
         }
 
     def activations(self, lane: int = 0) -> dict[str, Floats]:
@@ -225,6 +238,7 @@ class LaneNets(StepLearner):
             arrays += [state.z[first : first + self.nets.shape.rows].T, state.s.T, state.h.T]
         if rule.keep_partials:
             arrays += [state.p_cell.T, state.p_gate.T, state.p_symbol.reshape(self.lanes, -1)]
+            arrays += [state.p_forget.T, state.p_peephole.T]
         return [array[lane] for array in arrays]
 
     def check(self, *, window: int) -> None:
@@ -264,7 +278,7 @@ class LaneNets(StepLearner):
     @property
     def weight_labels(self) -> dict[str, list[str]]:
         """Names along the dimensions of the weights."""
-        return {"source": self.settings.sources, "output_source": self.settings.output_sources}
+        return {"source": self.settings.sources, "output_source": self.settings.output_sources, "gate": PEEPHOLES}
 
     def advance(
         self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool

@@ -26,11 +26,13 @@ VARIABLES = {
     "hidden": HIDDEN,
     "hidden_error": HIDDEN_ERROR,
     "update_norm": UPDATE_NORM,
+    "forget_gate": Variable(("step", "block"), "activation of the forget gate", "y_f(t), Gers and others (2000)"),
+    "forget_gate_error": Variable(("step", "block"), "error leaving the CEC at the forget gate, lag 0", "s(t-1) f' e_s"),
 }
 
 
 def layout(shape: Any) -> Layout:
-    """Layout of an LSTM's rows, in the order of `write_step`; hidden units where the net has any."""
+    """Layout of an LSTM's rows, in the order of `write_step`; hidden units and forget gates where the net has any."""
     sizes = {
         "block": shape.blocks,
         "cell": shape.cells,
@@ -38,6 +40,8 @@ def layout(shape: Any) -> Layout:
         "output_unit": shape.outputs,
     } | ({"hidden_unit": shape.hidden} if shape.hidden else {})
     there = {name: variable for name, variable in VARIABLES.items() if set(variable.dims) <= {"step", *sizes}}
+    if not shape.forget_gates:
+        there = {name: variable for name, variable in there.items() if not name.startswith("forget_gate")}
     return Layout(there, sizes, bool(shape.symbols), shape.size)
 
 
@@ -73,6 +77,15 @@ def write_step(nets, sequences, scores, record, lane, clock, then, learning):
         at += blocks
     at = _copy(row, at, state.e_in, 0, blocks, lane, learns)
     at = _copy(row, at, state.e_out, 0, blocks, lane, learns)
-    at = _copy(row, at, state.y, shape.units - shape.hidden, shape.hidden, lane, True)
+    at = _copy(row, at, state.y, shape.units - shape.forget_gates - shape.hidden, shape.hidden, lane, True)
     at = _copy(row, at, state.e_hidden, 0, shape.hidden, lane, learns)
     row[at] = state.norm[lane] ** 0.5 if learns and learning else 0.0
+
+
+@inlined
+def write_forget_gates(nets, sequences, record, lane, clock):
+    """Activations and errors of one lane's forget gates, to the last columns of the row that `write_step` has written."""
+    blocks, state, row = nets.shape.forget_gates, nets.state, record.rows[lane, record.used[lane] - 1]
+    learns, at = (sequences.event[clock, lane] & LEARN) != 0, row.size - 2 * blocks
+    at = _copy(row, at, state.y, nets.shape.units - blocks, blocks, lane, True)
+    _copy(row, at, state.e_forget, 0, blocks, lane, learns)

@@ -32,6 +32,9 @@ Positive = Annotated[Real, Field(gt=0)]
 NotNegative = Annotated[Real, Field(ge=0)]
 Partial = Literal["sum", "last"]
 
+PEEPHOLES = ["input gate", "forget gate", "output gate"]
+GATE_BIASES = ("input_gate_bias", "output_gate_bias", "forget_gate_bias")
+
 
 @settings
 class Wiring:
@@ -56,6 +59,12 @@ class Wiring:
         Whether units of one kind have a bias, whatever `bias` says; None: as it says.
     output_gates : bool
         Without them y_out is 1.
+    forget_gates : bool
+        Each block has a forget gate y_f, by which its cell states are multiplied at every step (Gers, Schmidhuber and
+        Cummins 2000); without them they are kept (9).
+    peepholes : {"none", "cut", "live"}
+        Weights from a block's cell states to its gates (Gers, Schraudolph and Schmidhuber 2002). cut: no error flows back
+        through them, live: it does.
     cell_input : {"g", "f"}
         Squashing of the cell's net input: g in [-2, 2] (5) or the logistic f in [0, 1] (3).
     cell_output : {"h", "identity"}
@@ -79,6 +88,8 @@ class Wiring:
     hidden_bias: Flag | None = None
     output_bias: Flag | None = None
     output_gates: Flag = True
+    forget_gates: Flag = False
+    peepholes: Literal["none", "cut", "live"] = "none"
     cell_input: Literal["g", "f"] = "g"
     cell_output: Literal["h", "identity"] = "h"
     g_range: Range | None = None
@@ -96,7 +107,7 @@ class InitialWeights:
         Weights are uniform in [-init_range, init_range].
     recurrent_init_range, outgoing_init_range : float, optional
         The same for weights from recurrent units, and for those from cells to outputs.
-    input_gate_bias, output_gate_bias : float or sequence of float, optional
+    input_gate_bias, output_gate_bias, forget_gate_bias : float or sequence of float, optional
         Biases of the gates, one for all or one per block; drawn like the other weights if None.
     input_gate_start : float
         Added to the input gates' weights from the inputs.
@@ -108,6 +119,7 @@ class InitialWeights:
     outgoing_init_range: NotNegative | None = None
     input_gate_bias: Real | Biases | None = None
     output_gate_bias: Real | Biases | None = None
+    forget_gate_bias: Real | Biases | None = None
     input_gate_start: Real = 0.0
 
 
@@ -180,10 +192,13 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
             value = getattr(self, name)
             if value is not None and value[0] == 0.0:
                 raise refusal(name, value, "two finite numbers (scale, shift), scale not 0")
-        for name in ("input_gate_bias", "output_gate_bias"):
+        for name in GATE_BIASES:
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) not in (1, self.n_blocks):
                 raise refusal(name, value, f"None, a finite number, or {self.n_blocks} of them (one per memory cell block)")
+        for name in ("cell_bias_partial", "gate_bias_partial", "gate_source_partial", "cell_source_partial"):
+            if self.gated and getattr(self, name) != "sum":
+                raise refusal(name, getattr(self, name), "'sum' with forget gates or peepholes")
         wide = self.n_inputs + 3 * self.n_cells + self.n_hidden + 1
         sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
         weights = wide * (3 * self.n_cells + self.n_hidden + self.n_outputs) // 4
@@ -193,6 +208,11 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
     def n_cells(self) -> int:
         """Memory cells in all blocks."""
         return self.n_blocks * self.block_size
+
+    @property
+    def gated(self) -> bool:
+        """Whether the net has what that of 1997 has not: forget gates or peepholes."""
+        return self.forget_gates or self.peepholes != "none"
 
     @property
     def sees_inputs(self) -> bool:
@@ -225,7 +245,8 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
     @cached_property
     def sources(self) -> list[str]:
         """Names of the sources of gates, cells and hidden units, in the order of the weights' columns."""
-        gates = [f"{kind} gate {j}" for kind in ("input", "output") for j in range(self.n_blocks)]
+        kinds = ("input", "output", "forget") if self.forget_gates else ("input", "output")
+        gates = [f"{kind} gate {j}" for kind in kinds for j in range(self.n_blocks)]
         cells = [f"cell {c}" for c in range(self.n_cells)]
         return [*self._inputs, *cells, *gates, *self._hidden, "bias"]
 
@@ -252,7 +273,7 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         gates = self.n_inputs + self.n_cells
         if self.recurrent:
             row[self.n_inputs : -1] = True
-            row[gates : gates + 2 * self.n_blocks] = self.recurrence == "all"
+            row[gates : gates + (2 + self.forget_gates) * self.n_blocks] = self.recurrence == "all"
             if not self.output_gates:
                 row[gates + self.n_blocks : gates + 2 * self.n_blocks] = False
         rows = {name: np.append(row[:-1], biased[name]) for name in ("gate", "cell", "hidden")}
@@ -261,11 +282,15 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         masks = {
             "input_gate": np.tile(rows["gate"], (self.n_blocks, 1)),
             "output_gate": np.tile(rows["gate"] & self.output_gates, (self.n_blocks, 1)),
+            **({"forget_gate": np.tile(rows["gate"], (self.n_blocks, 1))} if self.forget_gates else {}),
             "cell": np.tile(rows["cell"], (self.n_cells, 1)),
             "output": np.tile(out, (self.n_outputs, 1)),
         }
         if self.n_hidden:
             masks["hidden"] = np.tile(rows["hidden"], (self.n_hidden, 1))
+        if self.peepholes != "none":
+            there = [[True], [self.forget_gates], [self.output_gates]]  # in the order of `PEEPHOLES`
+            masks["peephole"] = np.tile(there, (1, self.n_cells))
         return masks
 
     def initial_weights(self, seed: int | Sequence[int]) -> Weights:
@@ -275,16 +300,16 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         for name, mask in self.exists.items():
             draws = rng.uniform(-1.0, 1.0, mask.shape)
             scale = np.full(mask.shape[1], self.init_range)
-            if self.recurrent_init_range is not None and name != "output":
+            if self.recurrent_init_range is not None and name not in ("output", "peephole"):
                 scale[self.n_inputs : -1] = self.recurrent_init_range
             if self.outgoing_init_range is not None and name == "output":
                 first = self.n_inputs if self.sees_inputs else 0
                 scale[first : first + self.n_cells] = self.outgoing_init_range
             weights[name] = np.where(mask, draws * scale, 0.0)
         weights["input_gate"][:, : self.n_inputs] += self.input_gate_start
-        for name in ("input_gate", "output_gate"):
+        for name in ("input_gate", "output_gate", "forget_gate"):
             biases = getattr(self, name + "_bias")
-            if biases is not None:
+            if biases is not None and name in weights:
                 weights[name][:, -1] = np.where(self.exists[name][:, -1], biases, 0.0)
         return weights
 

@@ -199,3 +199,5 @@ def apply_changes(shape, weights, lane):
     for m in range(weights.w_output_symbol.shape[1]):
         for k in range(weights.w_output_symbol.shape[2]):
             weights.w_output_symbol[lane, m, k] = weights.u_output_symbol[lane, m, k]
+    for row in range(weights.peephole.shape[0]):
+        weights.peephole[row, lane] = weights.u_peephole[row, lane]

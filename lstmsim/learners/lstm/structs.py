@@ -1,9 +1,10 @@
 """What the LSTM's kernels work on: sizes, rule, weights and state of nets that stand one per lane.
 
 Layout: arrays of shape (rows, lanes) hold one vector per row. Units stand in the order input gates, cells, output gates,
-hidden units; sources in the order inputs, bias, input gates, output gates, hidden units, cells (the cells last: they are
-the last to be known). Weights from one-hot inputs stand per lane, with the symbols innermost, so that a step touches one
-column and an update runs along the symbols; the output layer stands per lane with the outputs innermost.
+hidden units, forget gates; sources in the order inputs, bias, input gates, output gates, forget gates, hidden units, cells
+(the cells last: they are the last to be known). Weights from one-hot inputs stand per lane, with the symbols innermost, so
+that a step touches one column and an update runs along the symbols; the output layer stands per lane with the outputs
+innermost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ WAIT = 4  # steps whose terms of the partials may wait
 
 
 class Shape(Struct):
-    """Sizes of a net; `sources` counts dense inputs, the bias and, in topology F, the recurrent units."""
+    """Sizes of a net; `sources` counts dense inputs, the bias and, in topology F, the recurrent units.
+
+    Nets with forget gates or peepholes have one-hot inputs as dense ones: `inputs` counts them too, `symbol_stride` is 0.
+    `reach` counts the cells of a block whose states the weights of one of them change.
+    """
 
     inputs: int
     symbols: int
@@ -30,6 +35,9 @@ class Shape(Struct):
     cells: int
     output_gates: int
     hidden: int
+    forget_gates: int
+    peepholes: bool
+    reach: int
     units: int
     gate_rows: int
     rows: int
@@ -63,6 +71,7 @@ class Rule(Struct):
     last_gate_bias: bool
     last_gates: bool
     last_cells: bool
+    live_peepholes: bool
 
 
 class Weights(Struct):
@@ -76,6 +85,8 @@ class Weights(Struct):
     u_symbol: Floats
     u_output: Floats
     u_output_symbol: Floats
+    peephole: Floats  # (3 * cell, lane): from cell states to input gates, to forget gates, to output gates
+    u_peephole: Floats
     rate: Floats  # (2,) learning rate and its decay
     alpha: Floats  # (lane,) learning rate in the running sequence
     present: Floats  # (block, lane) 1.0, or 0.0 while a block has not joined the net
@@ -88,12 +99,15 @@ class State(Struct):
     ring: Ints  # (1,) first row of z of the next step
     z: Floats  # ((WAIT + 1) * row, lane): sources of the latest steps and the next one
     s: Floats  # (cell, lane)
+    before: Floats  # (cell, lane): s_c(t-1), where it is needed
     h: Floats  # (cell, lane)
     net: Floats  # (unit, lane)
     y: Floats  # (unit, lane)
     factor: Floats  # (2 * WAIT * cell, lane): factors of z_m in (27), then in (25), of each step whose terms wait
-    p_cell: Floats  # (cell * source, lane): ds_c/dw_cm
+    p_cell: Floats  # (reach * cell * source, lane): ds_c/dw_cm; with a reach, see `gated`
     p_gate: Floats  # (cell * source, lane): ds_c/dw_in,m
+    p_forget: Floats  # (cell * source, lane): ds_c/dw_forget,m
+    p_peephole: Floats  # (2 * cell * size, lane): ds_c/dp from the block's cells to the input gate, then to the forget gate
     p_symbol: Floats  # (lane, 2 * cell, symbol): both, for one-hot inputs
     deferred: Floats  # (cell, lane): E = sum alpha e_s since deferred updates were last made, see `one_hot`
     pending: Floats  # (unit, lane): deferred updates of the weights from the lanes' symbols
@@ -106,6 +120,7 @@ class State(Struct):
     e_hidden: Floats  # (hidden, lane)
     e_cell: Floats  # (cell, lane): (36), q = 0, where the step is recorded
     e_in: Floats  # (block, lane): (37), q = 0, where the step is recorded
+    e_forget: Floats  # (block, lane): the same for forget gates
     norm: Floats  # (lane,) squared norm of the last weight change
     symbol: Ints  # (lane,)
     first_weight: Ints  # (lane,) where a lane's rows of w_symbol begin
@@ -131,21 +146,25 @@ class Nets(NamedTuple):
 
 def shape_of(a: LSTMSettings, *, symbols: bool = False) -> Shape:
     """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
-    gates = a.n_blocks if a.output_gates else 0
-    inputs = 0 if symbols else a.n_inputs
+    gates, forget_gates = (a.n_blocks if there else 0 for there in (a.output_gates, a.forget_gates))
+    one_hot = symbols and not a.gated  # otherwise symbols are spelt out
+    inputs = 0 if one_hot else a.n_inputs
     seen = inputs if a.sees_inputs else 0
-    gate_rows = a.n_blocks + gates if a.recurrence == "all" else 0
+    gate_rows = a.n_blocks + gates + forget_gates if a.recurrence == "all" else 0
     biased = a.biased
     return Shape(
         inputs=inputs,
         symbols=a.n_inputs if symbols else 0,
-        symbol_stride=-(-a.n_inputs // 8) * 8 if symbols else 0,
+        symbol_stride=-(-a.n_inputs // 8) * 8 if one_hot else 0,
         blocks=a.n_blocks,
         size=a.block_size,
         cells=a.n_cells,
         output_gates=gates,
         hidden=a.n_hidden,
-        units=a.n_blocks + gates + a.n_cells + a.n_hidden,
+        forget_gates=forget_gates,
+        peepholes=a.peepholes != "none",
+        reach=a.block_size if a.peepholes == "live" else 1,
+        units=a.n_blocks + gates + a.n_cells + a.n_hidden + forget_gates,
         gate_rows=gate_rows,
         rows=inputs + 1 + gate_rows + a.n_hidden + a.n_cells,
         sources=inputs + 1 + (gate_rows + a.n_hidden + a.n_cells if a.recurrent else 0),
@@ -155,7 +174,7 @@ def shape_of(a: LSTMSettings, *, symbols: bool = False) -> Shape:
         outputs=a.n_outputs,
         output_stride=-(-a.n_outputs // 8) * 8,
         output_inputs=seen,
-        output_symbols=symbols and a.sees_inputs,
+        output_symbols=one_hot and a.sees_inputs,
         output_bias=biased["output"],
         output_sources=seen + 1 + a.n_cells + a.n_hidden,
     )
@@ -180,6 +199,7 @@ def rule_of(a: LSTMSettings) -> Rule:
         last_gate_bias=a.gate_bias_partial == "last",
         last_gates=a.gate_source_partial == "last",
         last_cells=a.cell_source_partial == "last",
+        live_peepholes=a.peepholes == "live",
     )
 
 
@@ -192,6 +212,7 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         (lanes, units, stride),
         (lanes, shape.output_sources, wide),
         (lanes, shape.symbols if shape.output_symbols else 0, wide),
+        (3 * cells if shape.peepholes else 0, lanes),
     )
     w = [aligned(*group) for group in groups]
     u = [aligned(*group) for group in groups] if rule.update_at_end else w
@@ -205,6 +226,8 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         u_symbol=u[1],
         u_output=u[2],
         u_output_symbol=u[3],
+        peephole=w[4],
+        u_peephole=u[4],
         rate=rate,
         alpha=aligned(lanes),
         present=aligned(shape.blocks, lanes),
@@ -215,12 +238,15 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         ring=aligned(1, dtype=np.int64),
         z=aligned((WAIT + 1) * shape.rows, lanes),
         s=aligned(cells, lanes),
+        before=aligned(cells if a.gated else 0, lanes),
         h=aligned(cells, lanes),
         net=aligned(units, lanes),
         y=aligned(units, lanes),
         factor=aligned(2 * WAIT * cells, lanes),
-        p_cell=aligned(cells * shape.sources, lanes),
+        p_cell=aligned(shape.reach * cells * shape.sources, lanes),
         p_gate=aligned(cells * shape.sources, lanes),
+        p_forget=aligned(cells * shape.sources if a.forget_gates else 0, lanes),
+        p_peephole=aligned(2 * cells * shape.size if shape.peepholes else 0, lanes),
         p_symbol=aligned(lanes, 2 * cells, stride),
         deferred=aligned(cells, lanes),
         pending=aligned(units, lanes),
@@ -233,6 +259,7 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         e_hidden=aligned(shape.hidden, lanes),
         e_cell=aligned(cells, lanes),
         e_in=aligned(shape.blocks, lanes),
+        e_forget=aligned(shape.forget_gates, lanes),
         norm=aligned(lanes),
         symbol=aligned(lanes, dtype=np.int64),
         first_weight=aligned(lanes, dtype=np.int64),

@@ -1,0 +1,137 @@
+"""The loop over time of nets with forget gates or peepholes: no term waits, for the partials move at every step."""
+
+from __future__ import annotations
+
+from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.scores import judge_step
+from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.vector import lane_bits, load, lowest, select, splat, store
+from lstmsim.learners.lstm.equations import earlier, errors_at_net_inputs, hidden_errors, later
+from lstmsim.learners.lstm.gated.equations import (
+    errors_at_forget_gates,
+    forward,
+    partials,
+    state_errors,
+    terms,
+    update_hidden,
+)
+from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
+from lstmsim.learners.lstm.recording import write_forget_gates, write_step
+from lstmsim.learners.lstm.steps import end_lane, recorded_lanes
+
+
+@kernel
+def advance_gated(nets, sequences, scores, record, clock, until, learning, tracking):
+    """Step all lanes from `clock` until `until`, or until a lane needs attention; returns the clock reached.
+
+    Arguments are those of `lstmsim.learners.lstm.steps.advance`.
+    """
+    width, shape, state = nets.width, nets.shape, nets.state
+    recording = recorded_lanes(record)
+    to_tick, now = record.tick[0] - clock, state.ring[0]
+    while clock < until:
+        then = later(shape, now)
+        _set_inputs(nets, sequences, clock, now)
+        forward(nets, now, then)
+        if tracking:
+            terms(nets)
+            partials(nets, now)
+        stop = False
+        if lane_bits(load(width, sequences.event, clock) != 0) | recording:
+            stop = _events(nets, sequences, scores, record, clock, to_tick + clock, now, then, learning, recording)
+            recording = recorded_lanes(record)
+        now = then
+        clock += 1
+        if stop:
+            break
+    state.ring[0] = now
+    record.tick[0] = to_tick + clock
+    return clock
+
+
+@inlined
+def _set_inputs(nets, sequences, clock, now):
+    """Inputs of one step, one-hot ones spelt out, to rows `now` of `z`."""
+    width, shape, state = nets.width, nets.shape, nets.state
+    if shape.symbols:
+        symbol = load(width, sequences.symbol, clock)
+        for i in range(shape.inputs):
+            store(state.z, now + i, select(symbol != i, splat(width, 0.0), splat(width, 1.0)))
+        return
+    for i in range(shape.inputs):
+        store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))
+
+
+@kernel
+def learn_last_gated(nets, sequences, scores, record):
+    """(19)-(28) for the step just made, as `advance_gated` does where targets come with it.
+
+    The sequences' first clock says which lanes learn, and what; the step's rows in the record are written again.
+    """
+    then = nets.state.ring[0]
+    now, learn = earlier(nets.shape, then), (load(nets.width, sequences.event, 0) & LEARN) != 0
+    learns = waiting = lane_bits(learn)
+    while waiting:
+        lane = lowest(waiting)
+        waiting &= waiting - 1
+        record.used[lane] -= 1
+        output_errors(nets, lane, sequences.targets, sequences.learn[0, lane])
+        update_outputs(nets, lane, True)
+    _learn_hidden(nets, learn, now, True, True)
+    record.tick[0] -= 1
+    _write(nets, sequences, scores, record, learns, 0, then, True)
+    record.tick[0] += 1
+
+
+@inlined
+def _learn_hidden(nets, mask, now, learning, measure):
+    """(20)-(23), then (22), (26), (28) where weights learn; with `measure` what is recorded of them too."""
+    hidden_errors(nets)
+    state_errors(nets)
+    if learning:
+        update_hidden(nets, mask, now, measure)
+    if measure:
+        errors_at_net_inputs(nets)
+        errors_at_forget_gates(nets)
+
+
+@inlined
+def _write(nets, sequences, scores, record, lanes, clock, then, learning):
+    """Append the step of some lanes to the record."""
+    while lanes:
+        lane = lowest(lanes)
+        lanes &= lanes - 1
+        write_step(nets, sequences, scores, record, lane, clock, then, learning)
+        write_forget_gates(nets, sequences, record, lane, clock)
+
+
+@inlined
+def _events(nets, sequences, scores, record, clock, tick, now, then, learning, recording):
+    """Outputs, errors, learning, recording and sequence ends at one step; whether a lane needs attention.
+
+    Sets of lanes are the bits of whole numbers.
+    """
+    event = load(nets.width, sequences.event, clock)
+    learn = (event & LEARN) != 0
+    learns, judged, ended = lane_bits(learn), lane_bits((event & JUDGE) != 0), lane_bits((event & END) != 0)
+    waiting = learns | judged | recording
+    while waiting:
+        lane = lowest(waiting)
+        waiting &= waiting - 1
+        outputs(nets, lane, now, then)
+        if judged >> lane & 1:
+            judge_step(nets.shape, scores, nets.state, sequences.targets, lane, sequences.judge[clock, lane])
+        if learns >> lane & 1:
+            output_errors(nets, lane, sequences.targets, sequences.learn[clock, lane])
+            if learning:
+                update_outputs(nets, lane, recording >> lane & 1)
+    if learns:
+        _learn_hidden(nets, learn, now, learning, recording != 0)
+    record.tick[0] = tick
+    _write(nets, sequences, scores, record, recording, clock, then, learning)
+    stop = False
+    while ended:
+        lane = lowest(ended)
+        ended &= ended - 1
+        stop |= end_lane(nets, scores, record, lane, tick + 1, learning)
+    return stop
