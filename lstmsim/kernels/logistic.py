@@ -1,10 +1,11 @@
-"""The logistic function on vectors: IEEE operations only, the same bits at every width."""
+"""The logistic function on vectors, and what is made like it: IEEE operations only, the same bits at every width."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lstmsim.kernels.compile import inlined
@@ -82,3 +83,27 @@ def logistic4(a, b, c, d):
 def logistic_slope(y):
     """f'(net) = f (1 - f), from y = f(net)."""
     return fma(-y, y, y)
+
+
+@inlined
+def exponential(x):
+    """Exp(x) for x up to 700, cut to -700..700; NaN stays NaN."""
+    x = select(x < -700.0, -700.0, x)
+    x = select(x > 700.0, 700.0, x)
+    shifted = fma(x, _LOG2_E, _MAGIC)
+    up, down = _halves(fma(x, _LOG2_E, _MAGIC - shifted))
+    return up * _power_of_two(shifted) / down
+
+
+@intrinsic
+def square_root(_typing: Any, x: Any) -> Any:
+    """The square root, correctly rounded."""
+    if not (isinstance(x, Lanes) and x.kind == "float"):
+        return None
+
+    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
+        name = f"llvm.sqrt.v{sig.args[0].lanes}f64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return x(x), codegen

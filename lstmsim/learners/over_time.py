@@ -53,11 +53,29 @@ def over_time(step: Any, write: Any, reset: Any) -> Any:
     reset : compiled function
         ``reset(nets)``: what a sequence begins with.
     """
-    its, names = step.py_func, {"step": step, "write": write, "reset": reset}
+    return kernel(standing_with(step.py_func, "advance", _advance, step=step, write=write, reset=reset))
+
+
+def standing_with(its: Any, name: str, pattern: Any, **names: Any) -> FunctionType:
+    """Copy a function that is a pattern, with some of its global names replaced, into the module and file of a method's own.
+
+    Its disk cache then follows the method's sources.
+
+    Parameters
+    ----------
+    its : function
+        The method's function beside which the copy stands.
+    name : str
+        Name of the copy.
+    pattern : function
+        What is copied, not compiled.
+    **names
+        What stands for the pattern's global names.
+    """
     place = {"co_filename": its.__code__.co_filename, "co_firstlineno": its.__code__.co_firstlineno}
-    loop = FunctionType(_advance.__code__.replace(**place), globals() | names, "advance")
-    loop.__module__, loop.__qualname__, loop.__doc__ = its.__module__, f"{its.__qualname__}.advance", _advance.__doc__
-    return kernel(loop)
+    made = FunctionType(pattern.__code__.replace(**place), pattern.__globals__ | names, name)
+    made.__module__, made.__qualname__, made.__doc__ = its.__module__, f"{its.__qualname__}.{name}", pattern.__doc__
+    return made
 
 
 class OneLaneLearner(StepLearner):

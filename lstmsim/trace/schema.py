@@ -12,6 +12,7 @@ COORDINATES = {
     "event": Variable(("step",), "1 where the task shows something relevant", disk="i1"),
     "input_unit": Variable(("input_unit",), "input unit", disk="i4"),
     "output_unit": Variable(("output_unit",), "output unit", disk="i4"),
+    "weight_group": Variable(("weight_group",), "weights of hidden units: 0 all, 1 recurrent, 2 input, 3 bias", disk="i4"),
     "block": Variable(("block",), "memory cell block", disk="i4"),
     "cell": Variable(("cell",), "memory cell", disk="i4"),
     "cell_block": Variable(("cell",), "block of the memory cell", disk="i4"),

@@ -11,6 +11,7 @@ from lstmsim.kernels.recording import HEAD
 from lstmsim.learners import learner, learners
 from lstmsim.learners.base import LearnerSettings, TrialLearner
 from lstmsim.learners.contract import CHECKS, settings_can_be_pickled
+from lstmsim.learners.rules.settings import RuleSettings
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.one_by_one import simulation_for
@@ -51,6 +52,13 @@ def cases() -> dict[str, Experiment]:
         found[f"{name} {settings}"] = short(dataclasses.replace(found[name], task=adding, settings=kind))
     found["lstm, forget gates, one-hot"] = short(table["1-5"].config, forget_gates=True, carry="all")
     found["lstm, live peepholes"] = short(table["4-1"].config, forget_gates=True, peepholes="live", carry="all")
+    order = tasks.task("temporal_order")()
+    for name, task, settings in (
+        ("rules", adding, {"rule": "snap-1", "exactness": 2}),
+        ("rules rflo", adding, {"rule": "rflo", "feedback": "random", "optimiser": "adam", "clip": 1.0}),
+        ("rules exact", order, {"rule": "exact", "carry": "all", "rate_decay": 0.9, "output": "softmax"}),
+    ):
+        found[name] = short(Experiment(task, RuleSettings(n_hidden=9, **settings)))
     found["lstm on-line, 2 blocks"] = short(table["6a"].config)
     found["exact_lstm at ends"] = short(table["4-1-exact"].config, update="sequence")
     return found

@@ -1,0 +1,156 @@
+"""Settings of a net of leaky units and of the rule by which it learns on-line; its initial weights."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+
+from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.kernels.random import uniform
+from lstmsim.learners.optimiser import OptimiserSettings
+from lstmsim.learners.recurrent.net import RecurrentSettings
+from lstmsim.learners.rules.structs import OUTPUTS, Shape
+from lstmsim.learners.weights import Masks, Weights, generator
+
+if TYPE_CHECKING:
+    from lstmsim.learners.rules.step import Rule
+
+_LARGEST = 50_000_000  # entries of an influence matrix, in numbers
+_ALL_ENTRIES = ("exact", "snap-n")
+
+
+@settings
+class RuleSettings(RecurrentSettings, OptimiserSettings):
+    """A net of leaky units, a(t) = (1 - leak) a(t-1) + leak phi(W [a(t-1), x(t), 1]), whose outputs see a(t), and its rule.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Units; 0: as many as the task has.
+    n_hidden : int
+        Hidden units.
+    topology : {"layered"}
+        Outputs see the hidden units of the same step.
+    bias : bool
+        Hidden units and outputs have biases.
+    init_range : float
+        Initial weights are uniform in [-init_range, init_range].
+    learning_rate : float
+        alpha.
+    rule : str
+        How the gradient is found, one file of `lstmsim.learners.rules` each: "exact", "snap-1", "snap-n", "rflo", "e-prop",
+        "bptt-1".
+    feedback : {"exact", "random"}
+        What carries errors back to the hidden units: the outputs' weights, or fixed random ones.
+    feedback_range : float
+        Random feedback weights are uniform in [-feedback_range, feedback_range].
+    activation : {"tanh", "logistic"}
+        phi.
+    leak : float
+        Share of the new in an activation; 1: no leaky memory.
+    output : {"logistic", "softmax", "identity"}
+        Output units; with softmax the error is the cross-entropy, else half the squared error.
+    connections : {"all", "random", "ring", "diagonal", "none"}
+        Which recurrent weights exist: a share `density` of them, those from the unit before, each unit's own.
+    density : float
+        Share of the recurrent weights that exist, with connections "random"; which ones is the same in every trial.
+    init : {"uniform", "orthogonal"}
+        Initial recurrent weights: uniform as the others, or a random orthogonal matrix.
+    carry : {"none", "all"}
+        all: activations and what the rule keeps outlive the end of a sequence; a stream without resets.
+    exactness : int
+        Compare the gradient with the exact one every so many steps, in the trace; 0: never.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what was given and what is allowed.
+    """
+
+    n_hidden: Annotated[Whole, Field(ge=1)] = 32
+    topology: Literal["layered"] = "layered"
+    bias: Flag = True
+    learning_rate: Annotated[Real, Field(gt=0)] = 0.01
+    rule: Literal["exact", "snap-1", "rflo", "e-prop", "bptt-1"] = "snap-1"
+    feedback: Literal["exact", "random"] = "exact"
+    feedback_range: Annotated[Real, Field(gt=0)] = 0.5
+    activation: Literal["tanh", "logistic"] = "tanh"
+    leak: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    output: Literal["logistic", "softmax", "identity"] = "logistic"
+    connections: Literal["all", "random", "ring", "diagonal", "none"] = "all"
+    density: Annotated[Real, Field(gt=0, le=1)] = 0.25
+    init: Literal["uniform", "orthogonal"] = "uniform"
+    carry: Literal["none", "all"] = "none"
+    exactness: Annotated[Whole, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        """Check what depends on the rule."""
+        super().__post_init__()
+        if self.init == "orthogonal" and self.connections != "all":
+            raise refusal("init", self.init, f"'uniform' with connections {self.connections!r}")
+        size = self.n_hidden**2 * len(self.sources)
+        if (self.rule in _ALL_ENTRIES or self.exactness) and size > _LARGEST:
+            raise refusal("entries of the influence", size, f"at most {_LARGEST:,}; fewer hidden units, or another rule")
+
+    @property
+    def differs(self) -> Rule:
+        """What the rule's file has."""
+        name = self.rule.replace("-", "_")
+        rule: Rule = importlib.import_module(f"lstmsim.learners.rules.{name}").RULE
+        return rule
+
+    @cached_property
+    def recurrent(self) -> Masks:
+        """Which recurrent weights exist, (hidden unit, source unit)."""
+        n = self.n_hidden
+        drawn = np.array([[uniform(np.uint64(n), i * n + j) for j in range(n)] for i in range(n)])
+        return {
+            "all": np.ones((n, n), bool),
+            "random": drawn < self.density,
+            "ring": np.roll(np.eye(n, dtype=bool), 1, axis=0),
+            "diagonal": np.eye(n, dtype=bool),
+            "none": np.zeros((n, n), bool),
+        }
+
+    @cached_property
+    def exists(self) -> Masks:
+        """Which connections there are: for each group of weights a mask of its shape."""
+        masks = super().exists
+        masks["hidden"][:, self.n_inputs : -1] = self.recurrent[self.connections]
+        return masks
+
+    def initial_weights(self, seed: int | Sequence[int]) -> Weights:
+        """Weights uniform in [-init_range, init_range], the recurrent ones orthogonal where that is asked for."""
+        weights = super().initial_weights(seed)
+        if self.init == "orthogonal":
+            rows = generator(seed).uniform(-1.0, 1.0, (self.n_hidden, self.n_hidden))
+            for _ in range(2):  # Gram and Schmidt, twice for the rounding; no BLAS, whose bits differ between machines
+                for i, row in enumerate(rows):
+                    for other in rows[:i]:
+                        row -= (row * other).sum() * other
+                    row /= np.sqrt((row * row).sum())
+            weights["hidden"][:, self.n_inputs : -1] = rows
+        return weights
+
+    def sizes(self, *, symbols: bool) -> Shape:
+        """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
+        return Shape(
+            inputs=self.n_inputs,
+            symbols=bool(symbols),
+            hidden=self.n_hidden,
+            outputs=self.n_outputs,
+            wide=-(-self.n_hidden // 8) * 8,
+            sources=self.n_hidden + self.n_inputs + 1,
+            output_wide=-(-(self.n_hidden + 1) // 8) * 8,
+            leak=self.leak,
+            tanh=self.activation == "tanh",
+            bias=bool(self.bias),
+            output=OUTPUTS.index(self.output),
+            sparse=self.connections != "all",
+            random_feedback=self.feedback == "random",
+            keeps=self.carry == "all",
+        )

@@ -1,0 +1,99 @@
+"""What every rule's kernels work on: sizes, weights, activations, changes. All arrays are float64 unless said otherwise.
+
+Units lie along the vector: weights have the shape (source, unit), so that a step of one net is made of whole vectors
+whatever the number of sources. Sources stand in the order hidden units, inputs, bias; those of the outputs in the order
+hidden units, bias. Padding has activation, slope and weight 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lstmsim.kernels.struct import Struct
+from lstmsim.learners.optimiser import Optimiser
+
+Array = Any
+
+LOGISTIC, SOFTMAX, IDENTITY = range(3)
+OUTPUTS = ("logistic", "softmax", "identity")
+
+
+class Shape(Struct):
+    """Sizes of a net, and what its units are."""
+
+    inputs: int
+    symbols: bool  # inputs are one-hot and come as symbol numbers
+    hidden: int
+    outputs: int
+    wide: int  # hidden units, padded to whole vectors
+    sources: int
+    output_wide: int  # hidden units and the bias, padded
+    leak: float  # alpha of the units
+    tanh: bool
+    bias: bool
+    output: int  # LOGISTIC, SOFTMAX or IDENTITY
+    sparse: bool  # some weights do not exist
+    random_feedback: bool
+    keeps: bool  # nothing is reset between sequences
+
+
+class Net(Struct):
+    """Weights, and the gradients that wait for the optimiser."""
+
+    w: Array  # (source, wide)
+    w_output: Array  # (output, output_wide)
+    g: Array  # (source, wide)
+    g_output: Array  # (output, output_wide)
+    mask: Array  # (source, wide): 1.0 where a weight exists
+    feedback: Array  # (output, output_wide): fixed weights that carry errors back, with random feedback
+
+
+class State(Struct):
+    """What a net carries from step to step, and what the last step left behind."""
+
+    z: Array  # (source,): a(t-1), x(t), 1
+    a: Array  # (output_wide,): a(t) and the outputs' bias, 1
+    slope: Array  # (wide,): d = alpha phi'(h)
+    y_k: Array  # (1, output)
+    e_k: Array  # (1, output)
+    back: Array  # (output_wide,): -dL/da by the outputs' weights
+    q: Array  # (wide,): the same, or what random feedback gives
+    signal: Array  # (wide,): what a unit's kept entries are multiplied by
+    own: Array  # (wide,): J_ii, or what a rule has in its place
+    jacobian: Array  # (hidden m, wide k): J_km = da_k(t) / da_m(t-1)
+    columns: Array  # (hidden, 8): room to work in
+    norm: Array  # (1,): squared norm of the last change of the weights
+    symbol: Array  # (1,) int
+    unit_mask: Array  # (wide,)
+    output_mask: Array  # (output,)
+    key: Array  # (1,) uint64: of the trial's random signs
+    count: Array  # (1,) int: steps since the first
+
+
+class Shadow(Struct):
+    """The exact influence along the same trajectory; it never touches a weight."""
+
+    every: int  # compare every so many steps; 0: never
+    p: Array  # (source, wide / 8, hidden k, 8): da_k / dw_ij, eight units i together
+    total: Array  # (source, wide): the exact gradient since the last change
+    ends: Array  # (4,) int: sources where the groups recurrent, input, bias begin and end
+    found: Array  # (9,): alignment of all, recurrent, input and bias weights, their norm ratios, alignment of q
+
+
+class Core(Struct):
+    """What all rules share, and the kernels they call."""
+
+    shape: Shape
+    net: Net
+    state: State
+    optimiser: Optimiser
+    shadow: Shadow
+
+
+class Nets(Struct):
+    """One net and what its rule keeps."""
+
+    shape: Shape
+    state: State
+    core: Core
+    kept: Any
