@@ -31,9 +31,12 @@ class Record(Struct):
     first: int  # record all sequences below this number
     every: int  # and every so many; 0: none
     room: int  # rows that must be free when a sequence begins
+    longest: int  # steps of a stream after which no further sequence of the task is recorded
 
 
-def new_record(lanes: int, rows: int, width: int, room: int, plan: Any = (), *, first: int = 0, every: int = 0) -> Record:
+def new_record(
+    lanes: int, rows: int, width: int, room: int, plan: Any = (), *, first: int = 0, every: int = 0, longest: int = 0
+) -> Record:
     """An empty record of `rows` steps of `width` columns per lane."""
     return Record(
         on=np.zeros(lanes, np.bool_),
@@ -46,6 +49,7 @@ def new_record(lanes: int, rows: int, width: int, room: int, plan: Any = (), *, 
         first=int(first),
         every=int(every),
         room=int(room),
+        longest=int(longest),
     )
 
 
@@ -145,10 +149,15 @@ def finish_sequence(scores, record, lane, tick):
 
     It does when its flag leaves RUNNING, or when there is no more room for progress or recorded rows.
     """
-    scores.steps[lane] += tick - record.begun[lane]
-    close_sequence(scores, lane)
+    steps = tick - record.begun[lane]
     record.begun[lane] = tick
-    record.on[lane] = wanted(record, lane, scores.index[lane])
+    if scores.idle[lane] == 2:
+        scores.idle[lane] = 0
+        record.on[lane] = wanted(record, lane, scores.index[lane])
+        return False
+    close_sequence(scores, lane, steps)
+    scores.idle[lane] *= 2
+    record.on[lane] = scores.idle[lane] == 0 and wanted(record, lane, scores.index[lane])
     full = record.used[lane] + record.room > record.rows.shape[1]
     full |= scores.progress_rows[lane] == scores.progress.shape[1]
     return full or scores.flag[lane] != RUNNING

@@ -27,6 +27,7 @@ RUNNING, PAUSED, REACHED, DIVERGED = Flag
 LEVELS = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 MILESTONES = (*(f"correct_{100 * level:g}" for level in LEVELS), "absolute_error", "squared_error")
 _LEVELS = np.array(LEVELS)
+_ENDLESS = int(np.iinfo(np.int64).max)
 
 
 class Scores(Struct):
@@ -43,13 +44,21 @@ class Scores(Struct):
     milestones: Array  # (lane, 8) int: sequences at which each LEVEL, then the two error bounds, was first met; -1
     progress: Array  # (lane, row, 4): sequences seen, then the means over the window
     progress_rows: Array  # (lane,) int: rows in use
-    results: Array  # (lane, row, 4): largest |e|, mean |e|, mean e**2, correct, of each sequence; no rows, none kept
+    # (lane, row, 4): largest |e|, mean |e|, mean e**2, correct, of each sequence; no rows, none kept. (lane, row, 6) of
+    # streams: their steps too, and the task's sequences that were right.
+    results: Array
     fewer_wrong: Array  # (lane,) int: the stage is reached with fewer wrong of the latest `window`; 0: never
     error_limit: Array  # (lane,) and with a mean error below this
     tolerance: float
     error_bound: float
     squared_error: bool  # the stage's mean error is the squared one
     ranking: bool
+    streams: bool  # what is counted and judged as one sequence is a stream of the task's, see lstmsim.kernels.streams
+    stream_steps: int  # steps after which a stream ends
+    stream_sequences: int  # and sequences of the task
+    right: Array  # (lane,) int: sequences of the task that the running stream has passed without an error
+    taken: Array  # (lane,) int: number of the task's next sequence, where there are streams
+    idle: Array  # (lane,) int: 0, or 1, then 2 after the end of a stream until its last sequence, cut short, is over
 
 
 def new_scores(
@@ -61,6 +70,7 @@ def new_scores(
     squared_error: bool = False,
     ranking: bool = False,
     results: int = 0,
+    streams: tuple[int, int] = (0, 0),
 ) -> Scores:
     """Empty scores; without arguments they only count."""
 
@@ -70,7 +80,7 @@ def new_scores(
     return Scores(
         index=ints(),
         steps=ints(),
-        pause_at=ints(np.iinfo(np.int64).max),
+        pause_at=ints(_ENDLESS),
         flag=ints(RUNNING),
         ring=np.zeros((lanes, window, 3)),
         sums=np.zeros((lanes, 3)),
@@ -79,13 +89,19 @@ def new_scores(
         milestones=np.full((lanes, len(LEVELS) + 2), -1),
         progress=np.zeros((lanes, 64, 4)),
         progress_rows=ints(),
-        results=np.zeros((lanes, results, 4)),
+        results=np.zeros((lanes, results, 6 if any(streams) else 4)),
         fewer_wrong=ints(),
         error_limit=np.full(lanes, np.inf),
         tolerance=float(tolerance),
         error_bound=float(error_bound),
         squared_error=bool(squared_error),
         ranking=bool(ranking),
+        streams=any(streams),
+        stream_steps=streams[0] or _ENDLESS,
+        stream_sequences=streams[1] or _ENDLESS,
+        right=ints(),
+        taken=ints(),
+        idle=ints(),
     )
 
 
@@ -99,13 +115,16 @@ def clear(scores: Scores, lane: int | slice, index: int | Array = 0) -> None:
         scores.current,
         scores.progress_rows,
         scores.fewer_wrong,
+        scores.right,
+        scores.taken,
+        scores.idle,
     ):
         array[lane] = 0
     scores.index[lane], scores.ranked[lane], scores.milestones[lane] = index, True, -1
-    scores.pause_at[lane], scores.error_limit[lane] = np.iinfo(np.int64).max, np.inf
+    scores.pause_at[lane], scores.error_limit[lane] = _ENDLESS, np.inf
 
 
-_KEPT = ("steps", "ring", "sums", "milestones")
+_KEPT = ("steps", "ring", "sums", "milestones", "taken")
 
 
 def lane_state(scores: Scores, lane: int) -> dict[str, Array]:
@@ -172,8 +191,9 @@ def judge_step(shape, scores, state, targets, lane, row):
 
 
 @inlined
-def close_sequence(scores, lane):
+def close_sequence(scores, lane, steps):
     """Enter the finished sequence into the lane's `scores`; set its flag if it pauses, has reached its stage or diverged."""
+    scores.steps[lane] += steps
     current, ring = scores.current[lane], scores.ring[lane]
     window = ring.shape[0]
     count = max(current[2], 1.0)
@@ -196,9 +216,11 @@ def close_sequence(scores, lane):
         scores.results[lane, row, 1] = absolute
         scores.results[lane, row, 2] = squared
         scores.results[lane, row, 3] = 1.0 if correct else 0.0
+        if scores.streams:
+            scores.results[lane, row, 4], scores.results[lane, row, 5] = steps, scores.right[lane]
     for q in range(4):
         current[q] = 0.0
-    scores.ranked[lane] = True
+    scores.ranked[lane], scores.right[lane] = True, 0
     scores.index[lane] += 1
     if not np.isfinite(absolute):
         scores.flag[lane] = DIVERGED

@@ -25,8 +25,9 @@ def _advance(nets, sequences, scores, record, clock, until, learn, track):
     `learn` weights change too.
     """
     while clock < until:
+        noted = record.on[0]
         step(nets, sequences, scores, record, clock, learn, track)
-        if record.on[0]:
+        if noted:
             row, at = begin_row(nets.shape, nets.state, sequences, scores, record, 0, clock)
             write(nets, row, at, sequences.event[clock, 0], learn)
         record.tick[0] += 1

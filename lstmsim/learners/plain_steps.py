@@ -12,6 +12,7 @@ from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.recording import HEAD, Layout, Record, Variable, finish_sequence
 from lstmsim.kernels.scores import Scores, judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, StepLearner
 from lstmsim.learners.weights import Floats, Weights
@@ -54,7 +55,8 @@ def judge_and_close(sizes, state, scores, sequences, record, clock):
     event = sequences.event[clock, 0]
     if event & JUDGE:
         judge_step(sizes, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
-    if not event & END:
+        join(scores, record, sequences, 0, clock, record.tick[0] - 1)
+    if not sequences.event[clock, 0] & END:
         return False
     return finish_sequence(scores, record, 0, record.tick[0])
 
@@ -210,7 +212,7 @@ class PlainLearner(StepLearner):
             if event & (JUDGE | END):
                 self._state.y_k[0, : self._sizes.outputs] = y
                 attention = judge_and_close(self._sizes, self._state, scores, sequences, record, clock)
-            self._fresh = bool(event & END)
+            self._fresh = bool(sequences.event[clock, 0] & END)
             clock += 1
         if frozen is not None:
             for name, now in self.weights(0).items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from lstmsim.checks import Field, Flag, Real, Whole, check, refusal, settings, shown, unknown
 from lstmsim.learners import learner, learners
-from lstmsim.learners.base import AnyLearner
+from lstmsim.learners.base import AnyLearner, TrialLearner
 from lstmsim.tasks.base import Task
 
 Tests = Annotated[Whole, Field(ge=0, le=1_000_000)]
@@ -138,6 +138,8 @@ class Experiment:
         found = learner(name)
         if not isinstance(settings, found.Settings):
             raise refusal("settings", settings, f"{found.Settings.__name__}, which the learner {name!r} has")
+        if issubclass(found, TrialLearner) and (self.task.stream_steps or self.task.stream_sequences):
+            raise refusal("learner", name, "one that steps through sequences, where the task has streams")
         self._set(
             learner=name,
             settings=settings.fitted(self.task),

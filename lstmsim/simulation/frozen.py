@@ -11,7 +11,7 @@ from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import RUNNING
 from lstmsim.learners.base import StepLearner
 from lstmsim.learners.weights import Floats, Weights
-from lstmsim.simulation.lanes import BLOCK, Lanes
+from lstmsim.simulation.lanes import BLOCK, RECORDED, Lanes, recorded_room
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Test, Trial
 from lstmsim.tasks import Task
@@ -47,8 +47,8 @@ class SecondLanes:
             return self._kept[task, count]
         if self._learner is None:
             self._learner = self._new_learner()
-        width, room = self._learner.layout.width, task.max_length if rows else 0
-        record = new_record(self._learner.lanes, max(rows, 1), width, room, plan, first=first)
+        width, room = self._learner.layout.width, recorded_room(task) if rows else 0
+        record = new_record(self._learner.lanes, max(rows, 1), width, room, plan, first=first, longest=RECORDED)
         lanes = Lanes(task, self._learner, record, results=count, block=_TEST_BLOCK[1])
         if not rows:
             self._kept[task, count] = lanes
@@ -76,34 +76,40 @@ class SecondLanes:
         trial.tests += 1
         results, wrong, share = [], 0, max(1, count // len(self.test_sets))
         for task in self.test_sets:
-            rows = task.max_length * (recorded + 1) if recorded else 0
+            rows = recorded_room(task) * (recorded + 1) if recorded else 0
             lanes = self._lanes(task, count=share, rows=rows, first=recorded)
             per = -(-share // lanes.learner.lanes)
             begins = np.arange(0, share, per)
             used = slice(0, len(begins))
             lanes.learner.set_weights(used, weights)
             lanes.learner.set_carried(used, carried)
-            lanes.begin(used, key, begins)
-            lanes.ahead = _TEST_BLOCK[0]
-            lanes.scores.pause_at[used] = np.minimum(begins + per, share)
-            while lanes.sequences.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
-                lanes.advance(learn=False)
-                lanes.scores.progress_rows[:] = 0
-                for ended in np.flatnonzero(lanes.scores.flag):
-                    lanes.end(int(ended))
-                if fewer_wrong:
-                    wrong = lanes.wrong()
+            if lanes.scores.streams:
+                tested, kept = _streams(lanes, key, share, fewer_wrong)
+                wrong = int((tested[:, 3] == 0).sum())
+            else:
+                lanes.begin(used, key, begins)
+                lanes.ahead = _TEST_BLOCK[0]
+                lanes.scores.pause_at[used] = np.minimum(begins + per, share)
+                while lanes.sequences.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
+                    lanes.advance(learn=False)
+                    lanes.scores.progress_rows[:] = 0
+                    for ended in np.flatnonzero(lanes.scores.flag):
+                        lanes.end(int(ended))
+                    if fewer_wrong:
+                        wrong = lanes.wrong()
+                number = np.arange(share)
+                tested = lanes.scores.results[number // per, number]
+                kept = [lanes.take_rows(lane) for lane in range(lanes.learner.lanes)]
             if recorded and task is self.test_sets[-1]:
-                trial.result.test_rows = np.concatenate([lanes.take_rows(lane) for lane in range(lanes.learner.lanes)])
-            number = np.arange(share)
-            results.append(lanes.scores.results[number // per, number])
+                trial.result.test_rows = np.concatenate(kept)
+            results.append(tested)
             if fewer_wrong and wrong >= fewer_wrong:
                 break
         return Test(np.concatenate(results))
 
     def replay(self, trial: Trial, end: int, keep: Callable[[Floats], None]) -> None:
         """Repeat a trial from a boundary and record its last sequences, up to number `end`: the bits are the same."""
-        policy, longest = self.policy, self.task.max_length
+        policy, longest = self.policy, recorded_room(self.task)
         last = np.arange(max(end - policy.last, 0), end)
         wanted = last[(last >= policy.first) & ~np.isin(last, self.plan)]
         if policy.every:
@@ -113,7 +119,7 @@ class SecondLanes:
         rows = min(longest * (wanted.size + 1), max(2 * longest, BLOCK))
         lanes = self._lanes(self.task, count=0, rows=rows, plan=wanted)
         start = [boundary for boundary in trial.boundaries if boundary.sequences <= last[0]][-1]
-        lanes.begin(0, trial.key, start.sequences)
+        lanes.begin(0, trial.key, start.sequences, start.taken)
         lanes.learner.set_weights(0, start.weights)
         lanes.learner.set_carried(0, start.carried)
         for pause in (*(joined for joined in trial.result.joined if joined > start.sequences), end):
@@ -125,3 +131,35 @@ class SecondLanes:
                     keep(lanes.take_rows(0))
             if pause < end:
                 lanes.learner.join(0)
+
+
+def _streams(lanes: Lanes, key: int, count: int, fewer_wrong: int) -> tuple[Floats, list[Floats]]:
+    """Results of streams, each with sequences of its own on whichever lane is free, and their recorded rows.
+
+    Once `fewer_wrong` are wrong, if not 0, the others count as wrong too.
+    """
+    results, rows = np.zeros((count, lanes.scores.results.shape[2])), [lanes.take_rows(0)[:0]] * count
+    waiting, under_way, wrong = iter(range(count)), dict[int, int](), 0
+
+    def begin(lane: int) -> None:
+        if (number := next(waiting, None)) is not None:
+            own = int(np.random.SeedSequence((key, number)).generate_state(1, np.uint64)[0])
+            lanes.begin(lane, own, number, 0)
+            lanes.scores.pause_at[lane] = number + 1
+            under_way[lane] = number
+
+    for lane in range(lanes.learner.lanes):
+        begin(lane)
+    lanes.ahead = _TEST_BLOCK[0]
+    while under_way and not (fewer_wrong and wrong >= fewer_wrong):
+        lanes.advance(learn=False)
+        lanes.scores.progress_rows[:] = 0
+        for lane in np.flatnonzero(lanes.scores.flag).tolist():
+            number = under_way.pop(lane)
+            results[number], rows[number] = lanes.scores.results[lane, number], lanes.take_rows(lane)
+            wrong += results[number, 3] == 0
+            lanes.end(lane)
+            begin(lane)
+    for lane in under_way:
+        lanes.end(lane)
+    return results, rows

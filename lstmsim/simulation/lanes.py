@@ -14,6 +14,12 @@ from lstmsim.learners.weights import Floats
 from lstmsim.tasks import Task
 
 BLOCK = 4096  # steps written ahead for every lane
+RECORDED = 1000  # steps of a stream that are recorded, and those up to the end of the task's sequence then under way
+
+
+def recorded_room(task: Task) -> int:
+    """Rows that the steps of a sequence, or of a stream, may take."""
+    return task.max_length + (RECORDED if task.stream_steps or task.stream_sequences else 0)
 
 
 class Lanes:
@@ -58,23 +64,33 @@ class Lanes:
             squared_error=squared_error,
             ranking=task.ranking,
             results=results,
+            streams=(task.stream_steps, task.stream_sequences),
         )
         self.start = np.zeros(learner.lanes, np.int64)
         self.clock = 0
 
-    def begin(self, lane: int | slice, key: int, index: Any = 0) -> None:
-        """Put a lane, or several, before sequence number `index` of the stream that `key` names."""
+    def begin(self, lane: int | slice, key: int, index: Any = 0, taken: int | None = None) -> None:
+        """Put a lane, or several, before sequence number `index` of the trial that `key` names.
+
+        `taken` is the number of the task's sequences before it, where that is another.
+        """
         sequences, record = self.sequences, self.record
         sequences.event[self.clock :, lane] = 0
-        sequences.write[lane], sequences.index[lane] = self.clock, index
+        sequences.write[lane], sequences.index[lane] = self.clock, index if taken is None else taken
         sequences.key[lane], sequences.active[lane] = key, True
         self.start[lane] = index
         clear(self.scores, lane, index)
+        self.scores.taken[lane] = sequences.index[lane]
         record.used[lane] = record.place[lane] = 0
         record.begun[lane] = record.tick[0]
         planned = np.isin(index, record.plan) | (np.asarray(index) < record.first)
         record.on[lane] = planned | (record.every > 0 and np.asarray(index) % record.every == 0)
         self.learner.reset(lane)
+
+    def taken(self, lane: int) -> int:
+        """Sequences of the task before the next one of a lane's trial."""
+        scores = self.scores
+        return int((scores.taken if scores.streams else scores.index)[lane])
 
     def end(self, lane: int) -> None:
         """Take a lane out of use."""
@@ -94,7 +110,7 @@ class Lanes:
 
     def restore(self, lane: int, key: int, index: int, state: dict[str, Any]) -> None:
         """Put a lane where `state` was taken, before sequence number `index`."""
-        self.begin(lane, key, index)
+        self.begin(lane, key, index, int(state["scores"]["taken"]) if self.scores.streams else None)
         self.learner.set_weights(lane, state["weights"])
         self.learner.set_carried(lane, state["carried"])
         restore(self.scores, lane, state["scores"])

@@ -16,7 +16,7 @@ from lstmsim.learners.base import Status, StepLearner
 from lstmsim.learners.weights import Floats, Weights
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
-from lstmsim.simulation.lanes import BLOCK, Lanes
+from lstmsim.simulation.lanes import BLOCK, RECORDED, Lanes, recorded_room
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Boundary, Checkpoints, Result, Trial, TrialQueue
 
@@ -51,9 +51,9 @@ class Simulation:
         self.second = SecondLanes(self.task, new_learner, policy, self.plan)
         rows, room = 1, 0
         if self.plan.size or policy.first or policy.every:
-            room = self.task.max_length
+            room = recorded_room(self.task)
             rows = max(2 * room, BLOCK if policy.every == 1 else 0)
-        width, rule = self.learner.layout.width, {"first": policy.first, "every": policy.every}
+        width, rule = self.learner.layout.width, {"first": policy.first, "every": policy.every, "longest": RECORDED}
         self.lanes = Lanes(
             self.task,
             self.learner,
@@ -128,7 +128,7 @@ class Simulation:
         self.learner.start(lane, (self.seed, number))
         self.lanes.begin(lane, key)
         weights = self.learner.weights(lane)
-        first = Boundary(0, weights, self.learner.carried(lane))
+        first = Boundary(0, weights, self.learner.carried(lane), 0)
         trial = Trial(Result(number, self.seed, initial=weights), key, test_key, [first])
         if self.policy.spread:
             trial.result.snapshots.append((0, weights))
@@ -137,7 +137,7 @@ class Simulation:
             trial.restore(state, self.policy.last)
             done = trial.result.sequences
             self.lanes.restore(lane, key, done, state)
-            trial.mark(Boundary(done, state["weights"], state["carried"]), self.policy.last)
+            trial.mark(Boundary(done, state["weights"], state["carried"], self.lanes.taken(lane)), self.policy.last)
         eighth = self.stop.max_sequences * self.task.max_length // 8
         trial.turn = int(self.lanes.scores.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
         self.running[lane] = trial
@@ -231,7 +231,7 @@ class Simulation:
         if (n := self.learner.growth_window(lane)) and index % n == 0:
             self._grow(lane, trial, index)
         carried = self.learner.carried(lane)
-        trial.mark(Boundary(index, weights, carried), self.policy.last)
+        trial.mark(Boundary(index, weights, carried, self.lanes.taken(lane)), self.policy.last)
         stage = stop.conditions[trial.stage]
         if stage.test and index % stop.test_every == 0:
             test = self.second.test(trial, weights, carried, stage.test, fewer_wrong=stage.wrong + 1)

@@ -17,7 +17,7 @@ from lstmsim.simulation.config import Stage
 
 @dataclass
 class Test:
-    """Result of test sequences: largest |e|, mean |e|, mean e**2, correct; shape (sequence, 4)."""
+    """Result of test sequences: largest |e|, mean |e|, mean e**2, correct; shape (sequence, 4); see `Result.test`."""
 
     results: Floats
 
@@ -58,8 +58,9 @@ class Result:
         (sequences, weights).
     rows : list of ndarray
         Recorded steps, unless somebody has taken them.
-    test : ndarray, shape (sequence, 4)
-        Largest |e|, mean |e|, mean e**2, correct, of each sequence of the final test.
+    test : ndarray, shape (sequence, 4) or (sequence, 6)
+        Largest |e|, mean |e|, mean e**2, correct, of each sequence of the final test; of streams also their steps, and how
+        many of the task's sequences in them were right.
     test_rows : ndarray, optional
         Recorded steps of the test.
     joined : list of int
@@ -181,6 +182,7 @@ class Boundary(NamedTuple):
     sequences: int
     weights: Weights
     carried: Floats
+    taken: int  # sequences of the task until there
 
 
 @dataclass

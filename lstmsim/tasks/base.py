@@ -37,11 +37,18 @@ class Task(ABC):
     ranking : bool
         A step is correct when the outputs above 0 in its judged row are the most active ones; otherwise when every
         |error| is below the tolerance.
+    stream_steps, stream_sequences : int
+        Where one of them is not 0, the task is continual: its sequences are joined to streams, within which nothing is
+        reset. A stream ends with the first step that is wrong, or after so many steps, or so many sequences. Streams are
+        then what a trial's sequences are counted in, for learning, tests and stopping alike. The last step of each sequence
+        must be judged.
     """
 
     name: ClassVar[str]
     symbols: ClassVar[bool] = False
     ranking: ClassVar[bool] = False
+    stream_steps: int = 0
+    stream_sequences: int = 0
 
     @property
     @abstractmethod

@@ -41,6 +41,8 @@ TEST = {
     "error": Variable(("test_sequence",), "mean |d - y| of the test sequence", disk="f8"),
     "squared_error": Variable(("test_sequence",), "mean (d - y)**2 of the test sequence", disk="f8"),
     "correct": Variable(("test_sequence",), "1 where the test sequence is correct", disk="i1"),
+    "steps": Variable(("test_sequence",), "steps of the test stream, of continual tasks alone", disk="i8"),
+    "right": Variable(("test_sequence",), "sequences of the task in it that were right, likewise", disk="i8"),
 }
 
 

@@ -176,7 +176,8 @@ class TrialFile:
         with library():
             columns = zip(PROGRESS.items(), result.progress.T, strict=True)
             made = self._group("progress", {name: (v, column) for (name, v), column in columns})
-            made += self._group("test", {name: (v, result.test[:, i]) for i, (name, v) in enumerate(TEST.items())})
+            tested = zip(TEST.items(), result.test.T, strict=False)  # the last ones are of streams alone
+            made += self._group("test", {name: (v, column) for (name, v), column in tested})
             made += self._group("weights", _weights(learner, result))
             self._file.setncatts(attrs)
             for variable, array in made:  # after all is defined: the library takes half the time when it need not turn back

@@ -29,6 +29,7 @@ _ATTRIBUTES: dict[str, Any] = {
 }  # fmt: skip
 _COUNTS = ("seed", "sequences", "steps", "joined", "test_sequences", "test_wrong")
 _MEANS = {"seconds": "s", "test_error": "1", "test_squared_error": "1"}
+_STREAMS = {"steps": "steps", "right": "sequences"}  # of test streams, where a task has such
 _MOST_TESTS = 1_000_000
 _SMALL = 1 << 26  # bytes up to which a file is verified whenever it is opened
 
@@ -73,6 +74,7 @@ def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
             attrs["test_wrong"] = int((np.asarray(test["correct"][:]) == 0).sum())
             attrs["test_error"] = float(errors.mean()) if len(errors) else np.nan
             attrs["test_squared_error"] = float(squares.mean()) if len(errors) else np.nan
+            attrs |= {f"test_{name}": float(np.mean(test[name][:])) for name in _STREAMS if name in test.variables}
             len(file["progress"].dimensions["window"])
     except UNREADABLE as error:
         raise BrokenFile(f"{path} is no whole trial file ({type(error).__name__}: {error})") from None
@@ -91,7 +93,8 @@ def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
     -------
     xarray.Dataset
         Over `trial`: status, seed, sequences, steps, seconds, joined (how many units had joined), `sequences_to_success`
-        and every other milestone (NaN where it was not reached), test results (NaN without a test), and what made the files.
+        and every other milestone (NaN where it was not reached), test results (NaN without a test; of streams also their
+        mean length `test_steps`, and `test_right`, the task's sequences in them that were right), and what made the files.
     """
 
     def column(name: str, values: Any, units: str = "1") -> tuple[str, Any, dict[str, str]]:
@@ -105,7 +108,8 @@ def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
     for key in _COUNTS:
         counts = [np.size(a.get(key, ())) if key == "joined" else a.get(key, np.nan) for a in attrs]
         columns[key] = column(key, np.array(counts), "sequences" if key.endswith("sequences") else "1")
-    for key, units in _MEANS.items():
+    streams = {f"test_{name}": units for name, units in _STREAMS.items() if any(f"test_{name}" in a for a in attrs)}
+    for key, units in (_MEANS | streams).items():
         columns[key] = column(key, np.array([a.get(key, np.nan) for a in attrs], float), units)
     for key in milestones:
         reached = np.array([a.get(key, np.nan) for a in attrs], float)

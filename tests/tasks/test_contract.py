@@ -23,6 +23,7 @@ EXTREMES = {
     "latch": [{"T": 2}, {"T": 9, "variant": 1}],
     "parity": [{"T": 2, "noise": 0.5}],
     "stream": [{"q": 1, "strings": 1}],
+    "continual_reber": [{"stream_steps": 0}],
 }
 VARIANTS = [made(**given) for name, made in tasks.tasks().items() for given in [{}, *EXTREMES.get(name, [])]]
 every_task = pytest.mark.parametrize("task", VARIANTS, ids=str)

@@ -14,6 +14,7 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.over_time import over_time
@@ -180,6 +181,7 @@ def step(nets, sequences, scores, record, clock, learn, track):
     read(a, symbol, track)
     if event & JUDGE:
         judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+        join(scores, record, sequences, 0, clock, record.tick[0])
     pending[0] = False
     state.norm[0] = 0.0
     if event & LEARN:

@@ -13,6 +13,7 @@ from lstmsim.kernels.logistic import logistic_slope
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Scores, judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Floats, Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, load_one, splat, store, store_at
 from lstmsim.learners.base import register
@@ -132,6 +133,8 @@ def advance(nets, kept, sequences, scores, record, clock, until, learning, track
             outputs(nets, 0, now, then)
         if event & JUDGE:
             judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+            join(scores, record, sequences, 0, clock, tick)
+            event = sequences.event[clock, 0]
         if event & LEARN:
             output_errors(nets, 0, sequences.targets, sequences.learn[clock, 0])
             hidden_errors(nets)

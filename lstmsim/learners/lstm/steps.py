@@ -6,6 +6,7 @@ from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.recording import finish_sequence
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import lane_bits, load, lowest, store
 from lstmsim.learners.lstm.equations import (
     earlier,
@@ -127,7 +128,7 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
     width, shape = nets.width, nets.shape
     event = load(width, sequences.event, clock)
     learn = (event & LEARN) != 0
-    learns, judged, ended = lane_bits(learn), lane_bits((event & JUDGE) != 0), lane_bits((event & END) != 0)
+    learns, judged = lane_bits(learn), lane_bits((event & JUDGE) != 0)
     waiting = learns | judged | recording
     while waiting:
         lane = lowest(waiting)
@@ -135,6 +136,7 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
         outputs(nets, lane, now, then)
         if judged >> lane & 1:
             judge_step(shape, scores, nets.state, sequences.targets, lane, sequences.judge[clock, lane])
+            join(scores, record, sequences, lane, clock, tick)
         if learns >> lane & 1:
             output_errors(nets, lane, sequences.targets, sequences.learn[clock, lane])
             if learning:
@@ -157,6 +159,7 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
         lane = lowest(recording)
         recording &= recording - 1
         write_step(nets, sequences, scores, record, lane, clock, then, learning)
+    ended = lane_bits((load(width, sequences.event, clock) & END) != 0)
     stop, deferring = False, deferring_lanes(nets) if ended else 0
     while ended:
         lane = lowest(ended)

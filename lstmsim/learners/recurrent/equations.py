@@ -17,6 +17,7 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 
@@ -175,9 +176,10 @@ def predict(nets, sequences, scores, record, clock):
         outputs(shape, net, state)
     if event & JUDGE:
         judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+        join(scores, record, sequences, 0, clock, record.tick[0])
     if event & LEARN:
         errors(shape, net, state, sequences.targets, sequences.learn[clock, 0])
-    return event
+    return sequences.event[clock, 0]
 
 
 @inlined

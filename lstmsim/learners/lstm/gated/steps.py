@@ -5,6 +5,7 @@ from __future__ import annotations
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import lane_bits, load, lowest, select, splat, store
 from lstmsim.learners.lstm.equations import earlier, errors_at_net_inputs, hidden_errors, later
 from lstmsim.learners.lstm.gated.equations import (
@@ -113,7 +114,7 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
     """
     event = load(nets.width, sequences.event, clock)
     learn = (event & LEARN) != 0
-    learns, judged, ended = lane_bits(learn), lane_bits((event & JUDGE) != 0), lane_bits((event & END) != 0)
+    learns, judged = lane_bits(learn), lane_bits((event & JUDGE) != 0)
     waiting = learns | judged | recording
     while waiting:
         lane = lowest(waiting)
@@ -121,6 +122,7 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
         outputs(nets, lane, now, then)
         if judged >> lane & 1:
             judge_step(nets.shape, scores, nets.state, sequences.targets, lane, sequences.judge[clock, lane])
+            join(scores, record, sequences, lane, clock, tick)
         if learns >> lane & 1:
             output_errors(nets, lane, sequences.targets, sequences.learn[clock, lane])
             if learning:
@@ -129,7 +131,7 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
         _learn_hidden(nets, learn, now, learning, recording != 0)
     record.tick[0] = tick
     _write(nets, sequences, scores, record, recording, clock, then, learning)
-    stop = False
+    stop, ended = False, lane_bits((load(nets.width, sequences.event, clock) & END) != 0)
     while ended:
         lane = lowest(ended)
         ended &= ended - 1

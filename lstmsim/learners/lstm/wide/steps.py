@@ -7,6 +7,7 @@ from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.recording import finish_sequence
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load, load_one, splat, store
 from lstmsim.learners.lstm.outputs import output_errors
 from lstmsim.learners.lstm.recording import write_step
@@ -154,11 +155,13 @@ def advance_wide(nets, sequences, scores, record, clock, until, learning, tracki
         place = (state.ring[0] + 1) % RING
         then, event = place * shape.rows, sequences.event[clock, 0]
         activate(nets, state.ring[0], then)
-        noted, ended = record.on[0], (event & END) != 0
+        noted = record.on[0]
         if event & (LEARN | JUDGE) or noted:
             output_activations(nets, now, then)
         if event & JUDGE:
             judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+            join(scores, record, sequences, 0, clock, to_tick + clock)
+        ended = (sequences.event[clock, 0] & END) != 0
         if event & LEARN:
             output_errors(nets, 0, sequences.targets, sequences.learn[clock, 0])
             hidden_errors(nets)
