@@ -12,6 +12,7 @@ from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.logistic import exponential, logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.rules.structs import LOGISTIC, SOFTMAX
 
@@ -31,6 +32,7 @@ def predict(core, sequences, scores, record, clock):
         outputs(shape, net, state)
     if event & JUDGE:
         judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+        join(scores, record, sequences, 0, clock, record.tick[0])
     if event & LEARN:
         errors(shape, net, state, sequences.targets, sequences.learn[clock, 0])
     return event
