@@ -3,7 +3,11 @@
 import itertools
 import os
 import re
+import sys
 import tempfile
+from pathlib import Path
+
+from docutils import nodes
 
 import lstmsim
 
@@ -15,6 +19,8 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
+    "sphinx-mathjax-offline",
+    "sphinx_design",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
 ]
@@ -24,14 +30,15 @@ html_show_sphinx = False
 
 # Links within a page, such as performance.md#where-the-time-goes.
 myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_dmath_allow_labels = False
+
+sys.path.insert(0, str(Path(__file__).parent))  # drawings.py
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings have types with shapes
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False
-
-# The notes are part of replication.md, which is generated from finished campaigns.
-exclude_patterns = ["replication-notes.md"]
 
 # Code of these pages is run, all blocks of a page one after another in one folder, and what they draw stands below them.
 RUN = ("tutorial", "gallery")
@@ -68,7 +75,37 @@ def keep_bars(app, what, name, object, options, lines):
     ]
 
 
+EQUATIONS = {  # where the page "The idea" has them
+    "the-problem": (1, 2),
+    "a-memory-cell": (3, 4, 5, 7, 8, 9),
+    "how-it-learns": (*range(19, 24), *range(25, 30)),
+    "where-the-error-goes": (34, 35, 36, 37, 41),
+}
+
+
+def link_equations(app, doctree, name):
+    """Let an equation's number, in running text, lead to the equation."""
+    places = {str(number): place for place, numbers in EQUATIONS.items() for number in numbers}
+    no_links = (nodes.literal, nodes.literal_block, nodes.reference, nodes.title, nodes.math, nodes.math_block)
+    for text in list(doctree.findall(nodes.Text)):
+        parts = re.split(r"(?<=\()(\d+)(?=\))", text)
+        above, inside = text.parent, False
+        while above is not None and not inside:
+            above, inside = above.parent, isinstance(above, no_links)
+        if name == "idea" or inside or len(parts) == 1:
+            continue
+        new = []
+        for part in parts:
+            if part in places:
+                uri = f"{app.builder.get_relative_uri(name, 'idea')}#{places[part]}"
+                new.append(nodes.reference("", part, internal=True, refuri=uri))
+            else:
+                new.append(nodes.Text(part))
+        text.parent.replace(text, new)
+
+
 def setup(app):
-    """Connect the two."""
+    """Connect these."""
+    app.connect("doctree-resolved", link_equations)
     app.connect("source-read", run_code)
     app.connect("autodoc-process-docstring", keep_bars, priority=900)  # after numpydoc

@@ -87,7 +87,7 @@ def test_a_row_run_twice_alike_counts_once():
 
 def test_literal_rows_stand_before_readings_and_both_in_the_papers_order():
     results = [result(reading="other", T=20), result("4-1"), result(max_sequences=10**6)]
-    lines = replication(results, "", "command").splitlines()
+    lines = replication(results, "command").splitlines()
     assert [line[:5] for line in lines if line.startswith("| ") and line[2].isdigit()] == ["| 4-1", "| 5 |", "| 5 |"]
     assert [line.split(" | ")[2] for line in lines if line.startswith("| 5 |")] == ["literal", "other: `T=20`"]
 
@@ -112,7 +112,7 @@ def test_figures_are_those_of_the_solved_trials():
 
 def test_methods_are_compared_with_those_that_were_not_run():
     rival = result("1-elman", (None,) * 3)
-    text = replication([result("1-5"), rival], "", "command")
+    text = replication([result("1-5"), rival], "command")
     part = text.split("## Table 1: embedded Reber grammar\n\n")[1].split("\n\n")[1]
     lines = {line[2:-2].split(" | ")[0]: line[2:-2].split(" | ") for line in part.splitlines()}
     assert lines["row"][:6] == ["row", "method", "hidden units", "weights", "alpha", "reading"]

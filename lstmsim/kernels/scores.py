@@ -154,6 +154,12 @@ def progress_of(scores: Scores, lane: int) -> Progress:
     return Progress(int(scores.steps[lane]), seen, *(float(scores.sums[lane, q] / window) for q in (0, 2)))
 
 
+def window_means(scores: Scores, lane: int) -> Array:
+    """Return a row of progress as it stands now: sequences seen, then the means over the window; shape (1, 4)."""
+    seen = int(scores.index[lane])
+    return np.array([[seen, *(scores.sums[lane] / min(seen, scores.ring.shape[1]))]])
+
+
 def milestones(scores: Scores, lane: int) -> dict[str, int | None]:
     """Sequences after which a lane's trial first met each milestone; None where it has not."""
     return {name: int(n) if n >= 0 else None for name, n in zip(MILESTONES, scores.milestones[lane], strict=True)}

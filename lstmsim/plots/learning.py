@@ -22,6 +22,7 @@ def learning_curve(
     bound: float | None = None,
     paper: float | None = None,
     ended: float | None = None,
+    test: tuple[float, float] | None = None,
 ) -> Axes:
     """Draw the mean absolute error and the fraction of correct sequences over the sequences seen.
 
@@ -36,7 +37,10 @@ def learning_curve(
     paper : float, optional
         The paper's mean number of sequences, drawn as a vertical line.
     ended : float, optional
-        Sequences after which the trial ended, drawn as a vertical line: the last window may have ended a little before.
+        Sequences after which the trial ended, drawn as a vertical line.
+    test : tuple of float, optional
+        Mean absolute error and fraction correct of the final test, drawn as points at `ended`: the curves are means over the
+        latest sequences, and what was learned at the very end hardly shows in them.
 
     Returns
     -------
@@ -71,7 +75,11 @@ def learning_curve(
         for trial in trials:
             right.plot(trial["sequences"], trial["fraction_correct"], color=PALETTE[1], **looks)
         right.set_ylim(-0.03, 1.03)
+        if ended is not None and test is not None:
+            right.plot([ended], [test[1]], "s", color=PALETTE[1], markersize=6, clip_on=False)
         right.set_ylabel(axis_label(progress["fraction_correct"], "fraction correct"), color=PALETTE[1])
+    if ended is not None and test is not None and test[0] > 0:
+        ax.plot([ended], [test[0]], "o", color=PALETTE[0], markersize=6, label="final test: error, fraction correct")
     if ended is not None:
         ax.axvline(ended, color="0.35", linestyle=DASHES[2], linewidth=1.3, label=f"ended at {ended:,.0f}")
     _mark_paper(ax, paper)

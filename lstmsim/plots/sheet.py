@@ -18,6 +18,7 @@ def overview(
     title: str | None = None,
     paper: float | None = None,
     ended: float | None = None,
+    test: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw a run on one sheet: cell states and gates in a test sequence, and the learning curve.
 
@@ -33,6 +34,8 @@ def overview(
         The paper's mean number of sequences.
     ended : float, optional
         Sequences after which the trial ended.
+    test : tuple of float, optional
+        Mean absolute error and fraction correct of the final test.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def overview(
     gates(test_trace, ax=below)
     above.set_xlabel("")
     above.tick_params(labelbottom=False)
-    right = learning_curve(progress, ax=figure.add_subplot(grid[:, 1]), paper=paper, ended=ended)
+    right = learning_curve(progress, ax=figure.add_subplot(grid[:, 1]), paper=paper, ended=ended, test=test)
     figure.align_ylabels([above, below])
     for ax, heading in ((above, _outcome(test_trace)), (right, "Training")):
         legend = ax.get_legend() or ax.legend([], [], loc="lower left", bbox_to_anchor=(0.0, 1.0), borderpad=0.0)

@@ -33,15 +33,13 @@ def comparison_tables(*folders: Path) -> str:
     return "\n\n".join(_compared(comparison) for comparison in tables.comparisons(results))
 
 
-def replication(results: Sequence[RowResult], notes: str, command: str, scaling: tuple[str, str] | None = None) -> str:
-    """Tables of all results, one per table of the paper, and the notes below them; with rivals a table compares methods.
+def replication(results: Sequence[RowResult], command: str, scaling: tuple[str, str] | None = None) -> str:
+    """Tables of all results, one per table of the paper; with rivals a table compares methods.
 
     Parameters
     ----------
     results : sequence of RowResult
         Rows of finished campaigns; literal rows and readings of the same row come to stand beside each other.
-    notes : str
-        Text that follows the tables as it is.
     command : str
         How the file is made.
     scaling : tuple of str, optional
@@ -56,11 +54,11 @@ def replication(results: Sequence[RowResult], notes: str, command: str, scaling:
         parts += [f"## {table.heading}", markdown(tables.against_paper(group))]
         if scaling is not None and any(isinstance(result.request.config.task, Distractors) for result in group):
             parts.append(f"![{scaling[1]}]({scaling[0]})")
-    return "\n\n".join(parts) + "\n" + (f"\n{notes}" if notes else "")
+    return "\n\n".join(parts) + "\n"
 
 
 def write_replication(folders: Sequence[Path], path: Path) -> None:
-    """Write the tables of finished campaigns, with the notes that lie beside them, and the picture of the growing lags.
+    """Write the tables of finished campaigns, and the picture of the growing lags.
 
     Raises
     ------
@@ -68,7 +66,6 @@ def write_replication(folders: Sequence[Path], path: Path) -> None:
         As `comparison_tables`.
     """
     results = [result for folder in folders for result in read_run(folder)]
-    notes = path.with_name(f"{path.stem}-notes.md")
     command = f"python -m lstmsim.report {' '.join(f.as_posix() for f in folders)} --markdown {path.as_posix()}"
     scaling = None
     if (picture := pictures.scaling_picture(tables.best(results))) is not None:
@@ -76,9 +73,8 @@ def write_replication(folders: Sequence[Path], path: Path) -> None:
         with whole_or_absent(file) as part:
             part.write_bytes(picture.content)
         scaling = file.name, picture.alt
-    text = replication(results, notes.read_text(encoding="utf-8") if notes.exists() else "", command, scaling)
     with whole_or_absent(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(replication(results, command, scaling), encoding="utf-8")
 
 
 def markdown(sheet: Sheet) -> str:
@@ -111,8 +107,7 @@ def _introduction(results: Sequence[RowResult], command: str) -> str:
     made = {key: [str(v) for result in results for v in result.trials[key].values] for key in ("version", "seed")}
     versions, seeds = (", ".join(dict.fromkeys(values)) for values in made.values())
     return (
-        f"Made from the trial files by `{command}` (lstmsim {versions}, seed {seeds}; {len(made['seed']):,} trials); "
-        "edit the notes, not the tables.\n\n"
+        f"Made from the trial files by `{command}` (lstmsim {versions}, seed {seeds}; {len(made['seed']):,} trials).\n\n"
         "*Solved*: trials that met the row's whole stopping rule before the cap, with Wilson's 95 % interval. *Sequences*: "
         "mean (range) over the trials that got there, until the whole rule (strict) and until 95 % of the latest sequences "
         "were correct; n/N where not all trials did. *Ratio*: our strict mean divided by the paper's. *Test*: wrong "

@@ -260,7 +260,9 @@ def write_overview(out: Path, result: RowResult) -> Path | None:
     title = f"row {request.row.id}: {request.row.title}, trial {trial} ({_status(result, trial)})"
     paper = request.row.published.sequences
     title = title.replace("$", r"\$")
-    figure = plots.overview(trace, progress, title=title, paper=paper, ended=one["sequences"].item())
+    tested, ended = one["test_sequences"].item(), one["sequences"].item()
+    test = (one["test_error"].item(), 1 - one["test_wrong"].item() / tested) if tested else None
+    figure = plots.overview(trace, progress, title=title, paper=paper, ended=ended, test=test)
     path = out / request.name / "overview.png"
     with whole_or_absent(path) as part:
         figure.savefig(part, format="png")

@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmsim.kernels.random import trial_keys
 from lstmsim.kernels.recording import new_record
-from lstmsim.kernels.scores import DIVERGED, REACHED, RUNNING, Progress, milestones, progress_of
+from lstmsim.kernels.scores import DIVERGED, REACHED, RUNNING, Progress, milestones, progress_of, window_means
 from lstmsim.learners import learner
 from lstmsim.learners.base import Status, StepLearner
 from lstmsim.learners.weights import Floats, Weights
@@ -258,6 +258,8 @@ class Simulation:
         result.sequences, result.steps = int(scores.index[lane]), int(scores.steps[lane])
         result.milestones = milestones(scores, lane)
         result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])
+        if result.sequences > (result.progress[-1, 0] if len(result.progress) else 0):
+            result.progress = np.concatenate([result.progress, window_means(scores, lane)])
         result.final = self.learner.weights(lane)
         result.status = status if _finite(result.final) else Status.DIVERGED
         carried = self.learner.carried(lane)
