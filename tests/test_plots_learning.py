@@ -158,3 +158,19 @@ def test_lag_scaling_joins_means_of_solved_trials():
         plots.lag_scaling([1, 2], [1, 2, 3], paper_lags, paper, ax=new_axes())
     with pytest.raises(ValueError, match=r"paper_sequences must have the shape of paper_lags \(3,\), got \(2,\)"):
         plots.lag_scaling([1], [1], paper_lags, paper[:2], ax=new_axes())
+
+
+def test_the_final_test_stands_where_the_trial_ended():
+    progress = xr.Dataset(
+        {
+            "sequences": ("window", [100.0, 200.0]),
+            "mean_absolute_error": ("window", [0.5, 0.4]),
+            "fraction_correct": ("window", [0.0, 0.3]),
+        }
+    )
+    ax = plots.learning_curve(progress, ended=200.0, test=(0.04, 1.0))
+    right = next(other for other in ax.figure.axes if other is not ax)
+    points = [line.get_xydata()[0].tolist() for axes in (ax, right) for line in axes.lines if line.get_marker() in ("o", "s")]
+    assert points == [[200.0, 0.04], [200.0, 1.0]]
+    labels = [text.get_text() for text in ax.yaxis.get_ticklabels() if text.get_text()]
+    assert len(labels) <= 8, "labels stand apart although the test lies far below the curve"

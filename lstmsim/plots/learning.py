@@ -65,6 +65,8 @@ def learning_curve(
         ax.plot(trial["sequences"], trial["mean_absolute_error"], color=PALETTE[0], **looks)
     if bound is not None:
         ax.axhline(bound, color=PALETTE[0], linestyle=DASHES[2], linewidth=1.2, label=f"bound {bound:g}")
+    if ended is not None and test is not None and test[0] > 0:
+        ax.plot([ended], [test[0]], "o", color=PALETTE[0], markersize=6, label="final test")
     ax.set_yscale("log", nonpositive="mask")
     _plain_log(ax.yaxis)
     ax.set_ylabel(axis_label(progress["mean_absolute_error"], "mean absolute error"), color=PALETTE[0])
@@ -78,8 +80,6 @@ def learning_curve(
         if ended is not None and test is not None:
             right.plot([ended], [test[1]], "s", color=PALETTE[1], markersize=6, clip_on=False)
         right.set_ylabel(axis_label(progress["fraction_correct"], "fraction correct"), color=PALETTE[1])
-    if ended is not None and test is not None and test[0] > 0:
-        ax.plot([ended], [test[0]], "o", color=PALETTE[0], markersize=6, label="final test: error, fraction correct")
     if ended is not None:
         ax.axvline(ended, color="0.35", linestyle=DASHES[2], linewidth=1.3, label=f"ended at {ended:,.0f}")
     _mark_paper(ax, paper)
