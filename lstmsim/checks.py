@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import errno
 import functools
 import importlib
 import math
@@ -22,6 +23,7 @@ import pydantic
 from pydantic import BeforeValidator, Field
 
 __all__ = [
+    "WHOLE",
     "Field",
     "Flag",
     "Real",
@@ -31,6 +33,7 @@ __all__ = [
     "array",
     "check",
     "describe",
+    "exact",
     "floats",
     "numbers",
     "refusal",
@@ -98,9 +101,23 @@ def _flag(value: Any) -> bool:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]  # int or NumPy's; no truth value, no float
+WHOLE = BeforeValidator(_whole)  # before a Literal of whole numbers, which takes True for 1
+Whole = Annotated[int, WHOLE]  # int or NumPy's; no truth value, no float
 Real = Annotated[float, BeforeValidator(_real)]  # finite
 Flag = Annotated[bool, BeforeValidator(_flag)]
+_EXACT = {int: Whole, float: Real, bool: Flag}
+
+
+def exact(hint: Any) -> Any:
+    """Return a type hint of Python's own types that no longer takes what pydantic makes fit: True for 1, "2" for 2."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return functools.reduce(lambda made, item: Annotated[made, item], args[1:], exact(args[0]))
+    if origin in (types.UnionType, typing.Union):
+        return typing.Union[tuple(map(exact, args))]  # noqa: UP007
+    if origin is Literal and all(type(value) is int for value in args):
+        return Annotated[hint, WHOLE]
+    return _EXACT.get(hint, hint)
 
 
 def describe(hint: Any) -> str:
@@ -263,13 +280,19 @@ def absolute(name: str, value: Any) -> Path:
         If the value is no name that a file can have.
     """
     encoding = sys.getfilesystemencoding()
+    allowed = f"a name of a file or folder, a str or a Path, as long as can be, in the system's encoding {encoding}"
     try:
         if not isinstance(value, str | os.PathLike) or b"\0" in os.fspath(value).encode(encoding):
             raise ValueError("no text")
-        return Path(os.path.abspath(Path(value).expanduser()))
+        path = Path(os.path.abspath(Path(value).expanduser()))
     except (TypeError, ValueError, AttributeError, RuntimeError):  # RuntimeError: nobody knows the home
-        allowed = f"a name of a file or folder, a str or a Path, in the system's encoding {encoding}"
         raise refusal(name, value, allowed) from None
+    try:
+        path.lstat()
+    except OSError as error:  # most names are of nothing yet
+        if error.errno == errno.ENAMETOOLONG:
+            raise refusal(name, value, allowed) from None
+    return path
 
 
 def floats(value: Any) -> npt.NDArray[np.float64]:

@@ -171,3 +171,15 @@ def test_a_name_in_another_encoding_is_refused_before_anything_runs(name, encodi
         for call in (lstmsim.open_run, lstmsim.load_net, lstmsim.LSTM.load, lstmsim.LSTM(1, 1).save, lstmsim.Recorder):
             with pytest.raises(ValueError, match=r"path is .*; allowed"):
                 call(out)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 5000], ids=["a name", "a path"])
+def test_a_name_longer_than_the_system_takes_is_refused_before_anything_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for call in (lstmsim.open_run, lstmsim.load_net, lstmsim.LSTM.load, lstmsim.LSTM(1, 1).save, lstmsim.Recorder):
+        with pytest.raises(ValueError, match=r"path is .*; allowed"):
+            call(name)
+    for argument in ("out", "reuse"):
+        with pytest.raises(ValueError, match=f"{argument} is .*; allowed"):
+            lstmsim.simulate("4-1", trials=1, **{argument: name})
+    assert list(tmp_path.iterdir()) == []

@@ -3,16 +3,20 @@
 import dataclasses
 import json
 import re
+import typing
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lstmsim.learners import learners
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import rows
 from lstmsim.run import parse_assignment
 from lstmsim.simulation.config import Experiment, Stage, StoppingRule, parse_value
 from lstmsim.tasks import task as named
+from lstmsim.tasks import tasks
 
 RULE = StoppingRule(stages=(Stage("ST1", test=256),), window=100)
 CONFIG = Experiment(named("two_sequence")(50, 3), LSTMSettings(1, 1, n_blocks=3, bias="b1"), RULE)
@@ -228,3 +232,19 @@ def test_keys_name_one_thing_each():
 def test_the_name_of_a_learner_is_a_text():
     with pytest.raises(ValueError, match=r"unknown learner .*; allowed: bptt"):
         Experiment(named("adding")(20), (["lstm"], LSTMSettings(2, 1)))
+
+
+SETTINGS = {cls.__name__: cls for cls in (*tasks().values(), StoppingRule, Stage)}
+SETTINGS |= {name: found.Settings for name, found in learners().items()}
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, np.array(False)], ids=repr)
+@pytest.mark.parametrize("cls", SETTINGS.values(), ids=SETTINGS)
+def test_truth_values_are_no_numbers(cls, value):
+    """Nor words, nor one of several numbers: every setting of every task, learner and rule that is no truth value."""
+    hints, needed = typing.get_type_hints(cls, include_extras=True), {"inputs": np.zeros((1, 2, 1)), "name": "a"}
+    fields = [f.name for f in dataclasses.fields(cls) if f.init and not f.metadata.get("data")]
+    given = {f.name: needed[f.name] for f in dataclasses.fields(cls) if f.name in needed}
+    for name in (name for name in fields if "bool" not in str(hints[name])):
+        with pytest.raises(ValueError, match=rf"^{name} is .*(True|False).*; allowed: "):
+            cls(**given | {name: value})

@@ -209,7 +209,7 @@ def selected(traces, selection):
                 trace = trace.transpose()
             else:
                 trace = getattr(trace, what)({one: other} if what in ("isel", "rename") else one)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeWarning):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, Warning):
         return None
     return trace
 
@@ -292,7 +292,7 @@ def test_names_of_files(cases, tmp_path, monkeypatch):
 
     def check(example):
         call, path = example
-        return answer(lambda: call(path), "path", repr(path)[1:-1], errors=(ValueError, FileNotFoundError))
+        return answer(lambda: call(path), "path", errors=(ValueError, FileNotFoundError))
 
     known = st.sampled_from(["file", "folder", "missing", "~", Path("file"), "x" * 300, "file/x", "~nobody/x"])
     fuzz(st.tuples(st.sampled_from(calls), anything | known), cases, check)

@@ -260,6 +260,15 @@ def test_gate_histogram_counts_all_sequences(stream):
     assert ax.get_xlim() == (0, 1)
 
 
+def test_gate_histogram_counts_all_trials(stream):
+    both = xr.concat([stream, 1 - stream], "trial", coords="minimal", compat="override")
+    for trace, count in ((both, 420), (both.isel(step=0), 2)):
+        heights, _, _ = plots.gate_histogram(trace, ax=new_axes()).patches[1].get_data()
+        gate = trace["input_gate"].isel(block=1).values
+        assert gate.size == count
+        np.testing.assert_allclose(heights, np.histogram(gate, 50, (0, 1))[0] / count)
+
+
 @pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors, plots.outputs])
 def test_a_selection_of_one_unit_or_of_no_step_is_drawn(draw, trace):
     one = trace.isel(cell=2, block=1, output_unit=0)

@@ -110,7 +110,10 @@ def usage(trace: xr.Dataset | xr.DataTree, net: LSTM | None = None) -> xr.Datase
         "contribution": (contribution, "share of the cell in what the outputs hear"),
     }
     per_block = {
-        "block_contribution": (contribution.reshape(n_blocks, -1).sum(axis=1), "share of the block in the same"),
+        "block_contribution": (
+            np.where(_cells_of_blocks(data), contribution, 0.0).sum(axis=1),
+            "share of the block in the same",
+        ),
         "input_gate_mean": (_values(data, "input_gate", "block").mean(axis=0), "mean openness of the input gate"),
         "output_gate_mean": (_values(data, "output_gate", "block").mean(axis=0), "mean openness of the output gate"),
     }
@@ -137,11 +140,18 @@ def _trace(trace: xr.Dataset | xr.DataTree, needed: tuple[str, ...]) -> xr.Datas
         if set(trace[name].dims) != set(dims) or trace[name].dtype.kind not in "fiub":
             found = f"{trace[name].dtype} with the dimensions {dict(trace[name].sizes)}"
             raise ValueError(f"{name} of trace is {found}; allowed: numbers along {' and '.join(dims)}")
-    if "cell_state" in trace and trace.sizes.get("block") and trace.sizes["cell"] % trace.sizes["block"]:
-        raise ValueError(
-            f"trace has {trace.sizes['cell']} cells; allowed: as many for each of {trace.sizes['block']} blocks"
-        )
     return trace
+
+
+def _cells_of_blocks(trace: xr.Dataset) -> NDArray[np.bool_]:
+    """Which cells (block, cell) are of which block: by their labels or, without, in equal shares."""
+    cells, blocks = trace.sizes["cell"], trace.sizes["block"]
+    if all(name in trace and trace[name].dims == (dim,) for name, dim in (("block", "block"), ("cell_block", "cell"))):
+        return trace["block"].values[:, None] == trace["cell_block"].values
+    share = cells // max(1, blocks)
+    if cells != share * blocks:
+        raise ValueError(f"trace has {cells} cells; allowed: as many for each of {blocks} blocks")
+    return np.arange(blocks)[:, None] == np.arange(cells) // max(1, share)
 
 
 def _values(trace: xr.Dataset, name: str, dim: str) -> Array:

@@ -37,12 +37,12 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
         joined the net by then (sequential construction).
     """
     from lstmsim.trace.open import saved_weights
-    from lstmsim.trace.summary import read_trial
+    from lstmsim.trace.summary import trial_at
 
     path = absolute("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
-    attrs = read_trial(path)
+    attrs = trial_at(path)
     stored: dict[str, Any] = json.loads(attrs["config"])["learner"]
     if (learner := stored.pop("name")) != "lstm":
         raise ValueError(f"path is {str(path)!r}, a trial of the learner {learner!r}; allowed: a trial of 'lstm'")

@@ -247,7 +247,8 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     trace = need("trace", trace, "input_gate")
     if "trial" in trace.dims:
-        trace = trace[[name for name in GATES if name in trace]].stack(step_=("trial", "step"))
+        dims = [dim for dim in ("trial", "step") if dim in trace.dims]  # a selection of one step has none
+        trace = trace[[name for name in GATES if name in trace]].stack(step_=dims)
         trace = trace.reset_index("step_", drop=True).rename(step_="step")
     ax = axes_or_new(ax)
     edges = np.linspace(0.0, 1.0, 51)

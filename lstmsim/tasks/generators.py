@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from lstmsim.checks import Field, Flag, Real, Whole, check, refusal, settings
+from lstmsim.checks import Field, Flag, Real, Whole, check, exact, refusal, settings
 from lstmsim.kernels.guard import RANDOM, explained
 from lstmsim.kernels.random import subkey
 from lstmsim.kernels.sequences import Sequences, begin_sequence, unfilled
@@ -23,7 +23,6 @@ from lstmsim.tasks.one_sequence import Sequence, blank, enter, sequence_type, wi
 Size = int | Callable[..., int]
 
 _COUNT = Annotated[Whole, Field(ge=1, le=10_000_000)]
-_HINTS = {bool: Flag, int: Whole, float: Real}
 _RANDOM = ("numpy.random", "random")
 
 
@@ -86,6 +85,8 @@ def generator(
         raise refusal("symbols", symbols, "either n_inputs or symbols")
     if tolerance is not None:
         check("tolerance", tolerance, Annotated[Real, Field(gt=0)])
+    check("ranking", ranking, Flag)
+    check("compiled", compiled, Flag)
     sizes = {"n_inputs": symbols if n_inputs is None else n_inputs}
     sizes |= {"n_outputs": n_outputs, "max_length": max_length, "min_length": min_length}
     for name, size in sizes.items():
@@ -140,7 +141,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str,
         hint = given.get(name, None if default is parameter.empty else type(default))
         if hint is None:
             raise ValueError(f"{name} of {function.__name__} has no type; allowed: a default value or an annotation")
-        hints[name] = _HINTS.get(hint, hint)
+        hints[name] = exact(hint)
         if default is not parameter.empty:
             defaults[name] = default
     return hints, defaults

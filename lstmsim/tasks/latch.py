@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from lstmsim.checks import Field, Real, Whole, settings
+from lstmsim.checks import WHOLE, Field, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal, uniform
 from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
@@ -76,7 +76,7 @@ class Latch(Task):
     """
 
     T: Annotated[Whole, Field(ge=2, le=1_000_000)] = 500
-    variant: Literal[1, 2] = 2
+    variant: Annotated[Literal[1, 2], WHOLE] = 2
     deviation: Annotated[Real, Field(ge=0, le=100)] = INPUT_DEVIATION
 
     n_outputs: ClassVar[int] = 1

@@ -15,7 +15,7 @@ from lstmsim.checks import absolute
 from lstmsim.trace.failures import readable
 from lstmsim.trace.lazy import Part, contents, group_of
 from lstmsim.trace.store import library
-from lstmsim.trace.summary import UNREADABLE, BrokenFile, of_trials, read_trial
+from lstmsim.trace.summary import UNREADABLE, BrokenFile, of_trials, read_trial, trial_at
 
 
 def open_run(path: str | Path) -> xr.DataTree:
@@ -47,7 +47,7 @@ def open_run(path: str | Path) -> xr.DataTree:
     path = absolute("path", path)
     if path.is_file():
         readable(path)
-        name = str(read_trial(path)["row"]).replace("/", " ").strip() or "row"
+        name = str(trial_at(path)["row"]).replace("/", " ").strip() or "row"
         return xr.DataTree(children={name: _open_row([path])})
     if not path.is_dir():
         raise FileNotFoundError(f"path is {str(path)!r}, where nothing is; allowed: a run's folder or a trial file")

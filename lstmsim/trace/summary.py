@@ -81,6 +81,20 @@ def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
     return attrs
 
 
+def trial_at(path: Path) -> dict[str, Any]:
+    """`read_trial` of the one file that somebody has named as `path`.
+
+    Raises
+    ------
+    BrokenFile
+        If the file cannot be read as a trial file.
+    """
+    try:
+        return read_trial(path)
+    except BrokenFile as error:
+        raise BrokenFile(f"path: {error}; allowed: a file that a run or a Recorder has written") from None
+
+
 def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
     """What the trials of one row amount to.
 

@@ -3,7 +3,7 @@
 import random
 import re
 from dataclasses import FrozenInstanceError
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numba
 import numpy as np
@@ -273,6 +273,21 @@ def test_parameters_are_settings():
         COMPILED(twice=1)
 
 
+@generator(n_inputs=1, n_outputs=1, max_length=3, compiled=False)
+def hinted(seq, key, one: Literal[1, 2] = 1, some: int | None = None, few: Annotated[int, Field(le=3)] = 3):
+    """One output to learn at the last of three steps."""
+    seq.learn(2, 0, 1.0)
+    return 3
+
+
+@pytest.mark.parametrize("name", ["one", "some", "few"])
+@pytest.mark.parametrize("value", [True, np.True_, 1.0, "2"])
+def test_parameters_are_what_their_types_say(name, value):
+    assert getattr(hinted(**{name: np.int64(2)}), name) == 2
+    with pytest.raises(ValueError, match=f"{name} is .*; allowed: "):
+        hinted(**{name: value})
+
+
 @pytest.mark.parametrize(
     ("sizes", "told"),
     [
@@ -286,6 +301,8 @@ def test_parameters_are_settings():
             {"n_inputs": 1, "n_outputs": 1, "max_length": 3, "tolerance": 0},
             "tolerance is 0; allowed: a finite number above 0",
         ),
+        ({"n_inputs": 1, "n_outputs": 1, "max_length": 3, "ranking": 1}, "ranking is 1; allowed: True, False"),
+        ({"n_inputs": 1, "n_outputs": 1, "max_length": 3, "compiled": 1}, "compiled is 1; allowed: True, False"),
     ],
 )
 def test_sizes_are_checked(sizes, told):

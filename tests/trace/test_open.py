@@ -65,8 +65,9 @@ def test_what_is_no_trial_of_an_lstm_is_refused(trial, tmp_path):
         lstmsim.load_net(trial.parent)
     broken = tmp_path / "trial-0000.nc"
     broken.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no whole trial file"):
-        lstmsim.load_net(broken)
+    for call in (lstmsim.load_net, lstmsim.open_run):
+        with pytest.raises(ValueError, match=r"path: .*trial-0000\.nc is no whole trial file .*; allowed"):
+            call(broken)
     other = tmp_path / "trial-0001.nc"
     shutil.copy(trial, other)
     with netCDF4.Dataset(other, "a") as file:
