@@ -94,6 +94,17 @@ def test_cells_are_of_the_blocks_that_their_labels_name() -> None:
             usage(bare.isel(selection))
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+def test_measures_of_a_trial_that_diverged_say_so(value: float) -> None:
+    trace = hand_made_trace()
+    trace["cell_state"][3, 0] = trace["cell_output"][3, 0] = value
+    assert float(drift(trace).peak_state[0]) == abs(value)
+    np.testing.assert_array_equal(drift(trace).peak_state[1:], drift(hand_made_trace()).peak_state[1:])
+    used = usage(trace)
+    assert not np.isfinite(used.output_variance[0])
+    np.testing.assert_array_equal(used.output_variance[1:], usage(hand_made_trace()).output_variance[1:])
+
+
 def test_traces_may_come_as_tree_nodes_or_with_one_trial() -> None:
     trace = hand_made_trace()
     tree = xr.DataTree.from_dict({"/trace": trace.expand_dims("trial")})

@@ -7,13 +7,17 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+import lstmsim
+from lstmsim.campaign import progress
 from lstmsim.campaign.forecast import Cost, Forecast, duration, expected_sequences, measure
 from lstmsim.campaign.preview import Line
 from lstmsim.campaign.progress import Bars, Display, Lines, Notebook, view_of
 from lstmsim.campaign.requests import requested
-from lstmsim.campaign.threads import Standing
+from lstmsim.campaign.threads import Broken, RowProgress
+from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import row
-from lstmsim.simulation.config import Experiment
+from lstmsim.simulation.config import Experiment, StoppingRule
+from lstmsim.tasks import generator
 
 COLOUR = re.compile(r"\x1b\[[\d;]*\b(3[0-7]|4[0-7]|9[0-7]|38|48)[\d;]*m")
 
@@ -24,7 +28,7 @@ def request(trials=4, **changes):
 
 def standing(name, sequences, steps):
     """One trial under way."""
-    return Standing(name, steps, [sequences], [0.25], [0.5])
+    return RowProgress(name, steps, [sequences], [0.25], [0.5])
 
 
 @pytest.mark.parametrize(
@@ -86,17 +90,25 @@ def test_what_is_left_follows_the_trials_that_have_ended():
     assert forecast.left(1e6, late) == pytest.approx((10_000 * 100 + 20_000 * 100) / 1e6)
 
 
+def test_a_trial_that_failed_is_not_waited_for():
+    forecast = Forecast([request(trials=3)], {})
+    forecast.end("4-1", 20_000, 2_000_000)
+    forecast.fail("4-1")
+    assert forecast.left(1e6, []) == pytest.approx(20_000 * 100 / 1e6)
+
+
 def shown(view, **trials):
-    """Show two rows under way, one of whose trials diverges."""
+    """Show two rows under way, one of whose trials diverges and another fails."""
     finished = {"6a": [{"sequences": 900, "steps": 94_500, "status": "solved"}]}
     campaign = SimpleNamespace(
         requests=requested(["4-1", "6a"], 2, {}),
         left=SimpleNamespace(finished=finished),
         finished=finished["6a"],
         trials=SimpleNamespace(
-            compiling="", standings=lambda: [standing("4-1", 500, 50_000), standing("6a", 70, 7000)], **trials
+            compiling="", progress=lambda: [standing("4-1", 500, 50_000), standing("6a", 70, 7000)], **trials
         ),
     )
+    campaign.trials.broken = []
     with Display(campaign, view) as display:
         view.latest = -100.0
         campaign.trials.compiling = "4-1"
@@ -107,7 +119,14 @@ def shown(view, **trials):
         if isinstance(view, Bars):
             view.bars.refresh()
         display.ended("4-1", SimpleNamespace(trial=1, status="diverged", sequences=600, steps=60_000))
-        assert (display.done, display.total, display.solved) == (2, 4, 1)
+        assert (display.done, display.total) == (2, 4)
+        campaign.trials.broken.append(Broken("6a", 1, KeyError("[/] mine")))
+        view.latest = -100.0
+        display.tick()
+        display.tick()
+        if isinstance(view, Bars):
+            view.bars.refresh()
+        assert (display.done, display.total) == (3, 4)
 
 
 def on_console(view, **settings):
@@ -121,13 +140,22 @@ def test_lines_where_there_is_no_terminal():
     assert lines[0] == "1/4 ended, 1 solved, 0.0 M steps/s"
     assert lines[1] == "compiling kernels for 4-1 (once, about half a minute for a method)"
     assert lines[2].startswith("4-1: 500 sequences, error 0.2500, 50.0% correct | 6a: 70 sequences")
-    assert lines[3:] == ["row 4-1, trial 1: diverged at sequence 600"]
+    assert lines[3:5] == ["row 4-1, trial 1: diverged at sequence 600", "row 6a, trial 1: failed (KeyError: '[/] mine')"]
+    assert "correct, 1 diverged | 6a: 70 sequences" in lines[5]
+    assert "correct, 1 failed; 3/4 ended, 1 solved, 1 diverged, 1 failed, " in lines[5]
+    assert len(lines) == 6
 
 
 def test_bars_on_a_terminal(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     written = on_console(Bars, force_terminal=True, color_system="standard")
-    for words in ("4-1: 500 sequences", "6a: 70 sequences", "compiling kernels", "diverged at sequence 600"):
+    for words in (
+        "4-1: 500 sequences",
+        "6a: 70 sequences",
+        "compiling kernels",
+        "diverged at sequence 600",
+        "1 diverged, 1 failed,",
+    ):
         assert words in written
     assert COLOUR.search(written)
 
@@ -145,10 +173,32 @@ def test_a_bar_below_a_cell_of_a_notebook(monkeypatch):
     shown(Notebook())
     assert 'max="4"' in drawn[0]["text/html"]
     assert any("4-1: 500 sequences" in content["text/plain"] for content in drawn)
-    assert drawn[-1]["text/plain"].splitlines()[-1] == "row 4-1, trial 1: diverged at sequence 600"
+    assert any("1 solved, 1 diverged, 1 failed," in content["text/plain"] for content in drawn)
+    assert drawn[-1]["text/plain"].splitlines()[-1] == "row 6a, trial 1: failed (KeyError: '[/] mine')"
     assert "progress" not in drawn[-1]["text/html"]
 
 
-@pytest.mark.parametrize(("progress", "kind"), [(False, type(None)), (None, type(None)), (True, Lines)])
-def test_no_bar_where_there_is_neither_terminal_nor_notebook(progress, kind):
-    assert type(view_of(progress)) is kind
+@generator(n_inputs=1, n_outputs=1, max_length=2, compiled=False)
+def breaking(seq, key):
+    """Two steps; one sequence of 5,000 is none, of some thousand that are written before the first is read."""
+    if key % 5000 == 0:
+        raise ZeroDivisionError("my own mistake")
+    seq.learn(1, 0, 1.0)
+    return 2
+
+
+def test_a_run_in_which_a_task_raises_shows_so(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LINE_EVERY", 0.0)
+    own = Experiment(breaking(), LSTMSettings(), StoppingRule(max_sequences=15, final_test=5), "own")
+    with pytest.raises(lstmsim.TrialsFailed) as caught:
+        lstmsim.simulate(own, trials=6, lanes=1, workers=1, progress=True)
+    lines, failed = capsys.readouterr().err.splitlines(), [one.trial for one in caught.value.broken]
+    assert 0 < len(failed) < 6
+    for trial in failed:
+        assert lines.count(f"row own, trial {trial}: failed (ZeroDivisionError: my own mistake)") == 1
+    assert any(f"6/6 ended, 0 solved, {len(failed)} failed, " in line for line in lines)
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [(False, type(None)), (None, type(None)), (True, Lines)])
+def test_no_bar_where_there_is_neither_terminal_nor_notebook(wanted, kind):
+    assert type(view_of(wanted)) is kind

@@ -236,6 +236,14 @@ def test_streams_without_sequence_numbers_and_trials_are_refused(stream, trace):
         plots.cell_states(xr.concat([trace, trace], "trial"), ax=new_axes())
 
 
+@pytest.mark.parametrize(
+    ("draw", "unit"), [(plots.cell_states, "cell"), (plots.gates, "block"), (plots.gate_histogram, "block")]
+)
+def test_dimensions_of_other_names_are_refused(draw, unit, trace):
+    with pytest.raises(ValueError, match=f"must have the dimension 'step' and at most one {unit} more, got .*'other'"):
+        draw(trace.rename({unit: "other"}), ax=new_axes())
+
+
 def test_missing_variables_are_named(trace):
     with pytest.raises(ValueError, match=r"trace must hold cell_state; it has .*cell_error"):
         plots.cell_states(trace.drop_vars("cell_state"), ax=new_axes())

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import lstmsim
-from lstmsim.campaign.threads import LANES, Broken, Ensemble, Job, Standing, TrialsFailed, same_task
+from lstmsim.campaign.threads import LANES, Broken, Ensemble, Job, RowProgress, TrialsFailed, same_task
 from lstmsim.campaign.trials import trial_path
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.policy import Policy
@@ -117,8 +117,8 @@ class _News:
     def tick(self, *, last: bool = False) -> None:
         now = time.monotonic()
         if self.worker is not None and (last or now - self.at >= _NEWS_EVERY):
-            standings = [] if last else [asdict(standing) for standing in self.ensemble.standings()]
-            self.worker.log_event(self.topic, {"block": self.block.number, "standings": standings})
+            parts = [] if last else [asdict(part) for part in self.ensemble.progress()]
+            self.worker.log_event(self.topic, {"block": self.block.number, "progress": parts})
             self.at = now
 
 
@@ -157,7 +157,8 @@ class Cluster:
         self.jobs, self.out, self.seed, self.policy = jobs, out, seed, policy
         self.scheduler, self.lanes = scheduler, lanes
         self.compiling = ""  # each worker compiles for itself
-        self._standings: dict[int, list[Standing]] = {}
+        self.broken: list[Broken] = []  # so far
+        self._progress: dict[int, list[RowProgress]] = {}
         self._topic = f"lstmsim-{uuid4()}"  # other runs may use the same scheduler
 
     def blocks(self, threads: int) -> list[Block]:
@@ -171,9 +172,9 @@ class Cluster:
                 blocks.append(Block(len(blocks), job.name, config, tuple(trials[start : start + size])))
         return blocks
 
-    def standings(self) -> list[Standing]:
-        """How the blocks under way stand, as far as the workers have said."""
-        return [standing for standings in list(self._standings.values()) for standing in standings]
+    def progress(self) -> list[RowProgress]:
+        """How far the blocks under way are, as far as the workers have said."""
+        return [part for parts in list(self._progress.values()) for part in parts]
 
     def run(self, on_tick: Callable[[], None], tick: float = 0.2) -> Generator[tuple[str, Result]]:
         """Run all jobs; yields (job's name, result) as trials end and their files are written here.
@@ -193,18 +194,17 @@ class Cluster:
             client.subscribe_topic(self._topic, self._hear)
             said = self.seed, self.policy, self.lanes, lstmsim.__version__, self._topic
             waiting = {client.submit(run_block, b, *said, pure=False): b for b in self.blocks(threads)}
-            broken: list[Broken] = []
             while waiting:
                 done = [future for future in waiting if future.done()]
                 for future in done:
-                    yield from self._take(future, waiting.pop(future), broken)
+                    yield from self._take(future, waiting.pop(future))
                 if client.status not in ("running", "connecting"):
                     raise TrialsFailed(f"the scheduler {self.scheduler} is gone")
                 on_tick()
                 if not done:
                     time.sleep(tick)
-        if broken:
-            raise TrialsFailed.of(broken)
+        if self.broken:
+            raise TrialsFailed.of(self.broken)
 
     def greet(self) -> None:
         """Ask the scheduler for a sign of life.
@@ -250,14 +250,14 @@ class Cluster:
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take note of a worker's report."""
         news = event[1]
-        self._standings[news["block"]] = [Standing(**standing) for standing in news["standings"]]
+        self._progress[news["block"]] = [RowProgress(**part) for part in news["progress"]]
 
-    def _take(self, future: Any, block: Block, broken: list[Broken]) -> Iterator[tuple[str, Result]]:
+    def _take(self, future: Any, block: Block) -> Iterator[tuple[str, Result]]:
         """Write the files of a block that has ended; trials that failed are added to `broken`."""
         from distributed import CancelledError
         from distributed.comm import CommClosedError
 
-        self._standings.pop(block.number, None)
+        self._progress.pop(block.number, None)
         try:
             error = future.exception()
             trials, failed = future.result() if error is None else ([], [])
@@ -265,7 +265,7 @@ class Cluster:
             raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone") from None
         if error is not None:
             raise TrialsFailed(f"row {block.name}: {type(error).__name__}: {error}") from error
-        broken += failed
+        self.broken += failed
         for ended in trials:
             with whole_or_absent(trial_path(self.out, block.name, ended.trial)) as part:
                 part.write_bytes(ended.content)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lstmsim.campaign.requests import Request
-from lstmsim.campaign.threads import Standing
+from lstmsim.campaign.threads import RowProgress
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.simulation.policy import Policy
@@ -118,6 +118,7 @@ class Forecast:
     def __init__(self, requests: Sequence[Request], ended: dict[str, list[dict[str, Any]]]) -> None:
         self.requests = {request.name: request for request in requests}
         self.ended = {name: [(int(a["sequences"]), int(a["steps"])) for a in ended.get(name, [])] for name in self.requests}
+        self.failed = dict.fromkeys(self.requests, 0)  # trials in which a task or a learner raised an error
         self.steps = 0  # of the trials that have ended in this run
         self._marks: list[tuple[float, int]] = []
 
@@ -126,11 +127,15 @@ class Forecast:
         self.ended[name].append((sequences, steps))
         self.steps += steps
 
-    def rate(self, now: float, standings: Sequence[Standing]) -> float:
+    def fail(self, name: str) -> None:
+        """Count a trial that goes no further."""
+        self.failed[name] += 1
+
+    def rate(self, now: float, parts: Sequence[RowProgress]) -> float:
         """Time steps per second of all trials together, over the latest half minute."""
-        if not self._marks and not any(standing.sequences for standing in standings):
+        if not self._marks and not any(part.sequences for part in parts):
             return 0.0  # a trial that goes on from a checkpoint comes with its steps
-        done = self.steps + sum(standing.steps for standing in standings)
+        done = self.steps + sum(part.steps for part in parts)
         if self._marks:
             done = max(done, self._marks[-1][1])  # a trial has ended and is not counted yet
         self._marks.append((now, done))
@@ -139,7 +144,7 @@ class Forecast:
         (first, before), (last, after) = self._marks[0], self._marks[-1]
         return (after - before) / (last - first) if last > first else 0.0
 
-    def left(self, rate: float, standings: Iterable[Standing]) -> float | None:
+    def left(self, rate: float, parts: Iterable[RowProgress]) -> float | None:
         """Seconds left, about; None as long as there is no rate.
 
         A trial is expected to take as many sequences as those of its row that have ended did on average, and before one has
@@ -148,15 +153,15 @@ class Forecast:
         if not rate > 0:
             return None
         steps, under_way = 0.0, dict.fromkeys(self.requests, 0)
-        for standing in standings:
-            name, seen = standing.name, sum(standing.sequences)
+        for part in parts:
+            name, seen = part.name, sum(part.sequences)
             cap = self.requests[name].config.stop.max_sequences
-            length = standing.steps / seen if seen else self._length(name)
-            for n in standing.sequences:
+            length = part.steps / seen if seen else self._length(name)
+            for n in part.sequences:
                 steps += (min(cap, max(self._sequences(name), 1.25 * n)) - n) * length
-            under_way[name] += len(standing.sequences)
+            under_way[name] += len(part.sequences)
         for name, request in self.requests.items():
-            waiting = request.trials - len(self.ended[name]) - under_way[name]
+            waiting = request.trials - len(self.ended[name]) - self.failed[name] - under_way[name]
             steps += max(waiting, 0) * self._sequences(name) * self._length(name)
         return steps / rate
 

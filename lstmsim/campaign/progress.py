@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import time
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from lstmsim.campaign.forecast import Forecast, duration
 from lstmsim.campaign.run import Campaign
-from lstmsim.campaign.threads import Standing
+from lstmsim.campaign.threads import RowProgress
 
 _LINE_EVERY = 5.0  # seconds between lines at first; a twentieth of the time passed later, at most the next
 _LINE_AT_MOST = 60.0
@@ -49,7 +51,8 @@ class Display:
         self.campaign, self.view = campaign, view
         self.forecast = Forecast(campaign.requests, campaign.left.finished)
         self.total = sum(request.trials for request in campaign.requests)
-        self.solved = sum(attrs["status"] == "solved" for attrs in campaign.finished)
+        finished = campaign.left.finished
+        self.outcomes = {r.name: Counter(a["status"] for a in finished.get(r.name, [])) for r in campaign.requests}
         self.told = False  # that kernels are being compiled
 
     def __enter__(self) -> Display:
@@ -69,8 +72,8 @@ class Display:
 
     @property
     def done(self) -> int:
-        """Trials that have ended, before and now."""
-        return sum(map(len, self.forecast.ended.values()))
+        """Trials that have ended, before and now, those that failed among them."""
+        return sum(map(Counter.total, self.outcomes.values()))
 
     def tick(self) -> None:
         """Show how things stand."""
@@ -84,34 +87,49 @@ class Display:
                 self.view.note(text)
             self.view.update(text, self.done, {})
             return
-        standings = trials.standings()
-        rate = self.forecast.rate(now, standings)
-        names = dict.fromkeys(standing.name for standing in standings)
+        failed = sum(outcomes["failed"] for outcomes in self.outcomes.values())
+        for one in trials.broken[failed:]:
+            self.forecast.fail(one.name)
+            self.outcomes[one.name]["failed"] += 1
+            self.view.note(f"row {one.name}, trial {one.trial}: failed ({type(one.error).__name__}: {one.error})")
+        parts = trials.progress()
+        rate = self.forecast.rate(now, parts)
+        names = dict.fromkeys(part.name for part in parts)
         rows = {
-            name: (_row(name, standings), len(self.forecast.ended[name]), self.forecast.requests[name].trials)
+            name: (
+                _row(name, parts) + _wrong(self.outcomes[name]),
+                self.outcomes[name].total(),
+                self.forecast.requests[name].trials,
+            )
             for name in names
         }
-        self.view.update(self._whole(rate, self.forecast.left(rate, standings)), self.done, rows)
+        self.view.update(self._whole(rate, self.forecast.left(rate, parts)), self.done, rows)
 
     def ended(self, name: str, result: Any) -> None:
         """Count a trial that has ended."""
         self.forecast.end(name, result.sequences, result.steps)
-        self.solved += result.status == "solved"
+        self.outcomes[name][str(result.status)] += 1
         if result.status == "diverged" and self.view is not None:
             self.view.note(f"row {name}, trial {result.trial}: diverged at sequence {result.sequences:,}")
 
     def _whole(self, rate: float, left: float | None) -> str:
         """The run in figures."""
-        text = f"{self.done}/{self.total} ended, {self.solved} solved, {rate / 1e6:.1f} M steps/s"
+        outcomes = sum(self.outcomes.values(), Counter())
+        text = f"{self.done}/{self.total} ended, {outcomes['solved']} solved{_wrong(outcomes)}, {rate / 1e6:.1f} M steps/s"
         return text if left is None else f"{text}, about {duration(left)} left"
 
 
-def _row(name: str, standings: list[Standing]) -> str:
+def _wrong(outcomes: Mapping[str, int]) -> str:
+    """Trials that did not go as they should, in figures; none where there are none."""
+    return "".join(f", {outcomes[what]} {what}" for what in ("diverged", "failed") if outcomes[what])
+
+
+def _row(name: str, parts: list[RowProgress]) -> str:
     """The trials of a row that are under way, in figures."""
-    ours = [standing for standing in standings if standing.name == name]
-    sequences = max((n for standing in ours for n in standing.sequences), default=0)
-    errors = [error for standing in ours for error in standing.errors]
-    correct = [fraction for standing in ours for fraction in standing.correct]
+    ours = [part for part in parts if part.name == name]
+    sequences = max((n for part in ours for n in part.sequences), default=0)
+    errors = [error for part in ours for error in part.errors]
+    correct = [fraction for part in ours for fraction in part.correct]
     means = f"error {np.mean(errors):.4f}, {np.mean(correct):.1%} correct" if errors else "error -, - correct"
     return f"{name}: {sequences:,} sequences, {means}"
 

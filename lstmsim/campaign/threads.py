@@ -53,8 +53,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How trials of a row stand: those that a thread advances together, or those that rest.
+class RowProgress:
+    """How far trials of a row are: those that a thread advances together, or those that rest.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Standing:
     correct: list[float]
 
     @classmethod
-    def of(cls, name: str, trials: list[Progress]) -> Standing:
+    def of(cls, name: str, trials: list[Progress]) -> RowProgress:
         """Put together what `progress` of a simulation tells of each trial."""
         begun = [trial for trial in trials if trial.sequences]
         steps, sequences = sum(trial.steps for trial in trials), [trial.sequences for trial in trials]
@@ -213,6 +213,7 @@ class Ensemble:
         self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation | OneByOne]] = {}
         self.results: SimpleQueue[tuple[str, Result | Broken | BaseException | None]] = SimpleQueue()
+        self.broken: list[Broken] = []  # so far
         self._preparing = ""  # the job whose kernels are being loaded or compiled
         self._stop = threading.Event()
         self._extra: dict[str, str] = {}
@@ -272,7 +273,6 @@ class Ensemble:
         self._compile(on_tick, tick)
         threads = [threading.Thread(target=self._work, args=(n, self.share), daemon=True) for n in range(self.workers)]
         failure: TrialsFailed | None = None
-        broken: list[Broken] = []
         self._extra = provenance()
         for thread in threads:
             thread.start()
@@ -285,7 +285,7 @@ class Ensemble:
                     if isinstance(result, Result):
                         yield name, result
                     elif isinstance(result, Broken):
-                        broken.append(result)
+                        self.broken.append(result)
                     elif result is None:
                         working -= 1
                     elif failure is None:
@@ -298,8 +298,8 @@ class Ensemble:
             for thread in threads:
                 while thread.is_alive() and not is_stuck(thread.ident):  # a task that never ends is left to itself
                     time.sleep(0.01)
-        if failure is None and broken:
-            failure = TrialsFailed.of(broken)
+        if failure is None and self.broken:
+            failure = TrialsFailed.of(self.broken)
         if failure is not None:
             raise failure
 
@@ -329,12 +329,12 @@ class Ensemble:
         while not compiled.wait(tick):
             on_tick()
 
-    def standings(self) -> list[Standing]:
-        """How the trials under way stand, for each thread."""
+    def progress(self) -> list[RowProgress]:
+        """How far the trials under way are, for each thread."""
         running = list(self.running.values())
         found = [(name, run.progress()) for name, run in running]
         found += [(group.job.name, group.waiting.paused()) for group in self.groups]
-        return [Standing.of(name, trials) for name, trials in found if trials]
+        return [RowProgress.of(name, trials) for name, trials in found if trials]
 
     def _take(self, number: int) -> _Group | None:
         """Return a group nobody has begun, else one in which trials still wait.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lstmsim import LSTM
 
 
+_DIVERGED = np.errstate(invalid="ignore", over="ignore")  # what is infinite has measures that are none
+
+
+@_DIVERGED
 def drift(trace: xr.Dataset | xr.DataTree, *, saturated_below: float = 0.1, cell_output: str = "h") -> xr.Dataset:
     """How far internal states drift, which closes the way of errors into the cells (paper, section 4, state drift).
 
@@ -36,7 +40,7 @@ def drift(trace: xr.Dataset | xr.DataTree, *, saturated_below: float = 0.1, cell
         Per cell: `state_growth`, least-squares slope of |s| against the step within sequences (per step; NaN where no
         sequence has two steps); `final_state`, mean |s| at the ends of sequences; `peak_state`, largest |s|;
         `saturation`, share of steps with h' saturated (4). Per block: `input_gate_open`, share of steps with
-        y_in > 0.5.
+        y_in > 0.5. Infinite or NaN where the trace is, as that of a trial that diverged.
 
     Raises
     ------
@@ -66,6 +70,7 @@ def drift(trace: xr.Dataset | xr.DataTree, *, saturated_below: float = 0.1, cell
     return _measures(data, per_cell, per_block)
 
 
+@_DIVERGED
 def usage(trace: xr.Dataset | xr.DataTree, net: LSTM | None = None) -> xr.Dataset:
     """Which memory cells and blocks a net really uses.
 
@@ -85,7 +90,7 @@ def usage(trace: xr.Dataset | xr.DataTree, net: LSTM | None = None) -> xr.Datase
         Per cell: `output_variance`, variance of y_c over all steps; `state_range`, largest minus smallest s;
         `contribution`, standard deviation of y_c times the Euclidean norm of the cell's weights to the outputs, as a
         share of the sum over all cells (0 for all where nothing varies). Per block: `block_contribution`, the sum over
-        its cells; `input_gate_mean` and `output_gate_mean`, mean openness of the gates.
+        its cells; `input_gate_mean` and `output_gate_mean`, mean openness of the gates. Infinite or NaN as with `drift`.
 
     Raises
     ------

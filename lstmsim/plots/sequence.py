@@ -47,10 +47,10 @@ def by_unit(trace: xr.Dataset, name: str) -> xr.DataArray:
     """A signal as (step, unit), also where one unit was selected."""
     array = trace[name].astype(np.float64)
     others = [dim for dim in array.dims if dim != "step"]
-    if len(others) > 1 or "step" not in array.dims:
-        raise ValueError(f"{name} must have the dimension 'step' and at most one more, got {array.dims}")
+    unit = {"cell_state": "cell", "input_gate": "block", "output_gate": "block"}.get(name, "unit")
+    if len(others) > 1 or "step" not in array.dims or (unit != "unit" and others not in ([], [unit])):
+        raise ValueError(f"{name} must have the dimension 'step' and at most one {unit} more, got {array.dims}")
     if not others:
-        unit = {"cell_state": "cell", "input_gate": "block", "output_gate": "block"}.get(name, "unit")
         array = array.expand_dims({unit: [array[unit].item() if unit in array.coords else 0]})
         others = [unit]
         if unit == "cell" and "cell_block" in array.coords:
