@@ -279,6 +279,7 @@ def test_gate_histogram_counts_all_trials(stream):
 
 @pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors, plots.outputs])
 def test_a_selection_of_one_unit_or_of_no_step_is_drawn(draw, trace):
+    trace = trace.assign(forget_gate=1.0 - trace.input_gate)
     one = trace.isel(cell=2, block=1, output_unit=0)
     expected = draw(trace, ax=new_axes())
     lines = shown(draw(one, ax=new_axes()))

@@ -47,7 +47,7 @@ def by_unit(trace: xr.Dataset, name: str) -> xr.DataArray:
     """A signal as (step, unit), also where one unit was selected."""
     array = trace[name].astype(np.float64)
     others = [dim for dim in array.dims if dim != "step"]
-    unit = {"cell_state": "cell", "input_gate": "block", "output_gate": "block"}.get(name, "unit")
+    unit = {"cell_state": "cell"}.get(name, "block" if name.endswith("_gate") else "unit")
     if len(others) > 1 or "step" not in array.dims or (unit != "unit" and others not in ([], [unit])):
         raise ValueError(f"{name} must have the dimension 'step' and at most one {unit} more, got {array.dims}")
     if not others:
