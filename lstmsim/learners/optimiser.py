@@ -72,12 +72,12 @@ class Optimiser(Struct):
     second: Array  # (weight,): running mean of g**2
 
 
-def new_optimiser(settings: OptimiserSettings, rate: float, size: int) -> Optimiser:
-    """Make the optimiser of a net with so many weights, padding included."""
+def new_optimiser(settings: OptimiserSettings, rate: float, size: int, *, at_once: bool = True) -> Optimiser:
+    """Make the optimiser of a net with so many weights, padding included; plain only if weights may change `at_once`."""
     kind = _KINDS.index(settings.optimiser)
     made = Optimiser(
         kind=kind,
-        plain=kind == SGD and settings.clip is None and settings.rate_decay == 1.0,
+        plain=at_once and kind == SGD and settings.clip is None and settings.rate_decay == 1.0,
         momentum=settings.momentum,
         second_moment=settings.second_moment,
         epsilon=settings.epsilon,

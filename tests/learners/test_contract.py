@@ -56,6 +56,9 @@ def cases() -> dict[str, Experiment]:
     for name, task, settings in (
         ("rules", adding, {"rule": "snap-1", "exactness": 2}),
         ("rules rflo", adding, {"rule": "rflo", "feedback": "random", "optimiser": "adam", "clip": 1.0}),
+        ("rules uoro", adding, {"rule": "uoro", "carry": "all", "connections": "ring"}),
+        ("rules kernl", adding, {"rule": "kernl", "feedback": "random", "exactness": 1}),
+        ("rules bptt", adding, {"rule": "bptt", "carry": "all", "interval": 3, "exactness": 1}),
         ("rules exact", order, {"rule": "exact", "carry": "all", "rate_decay": 0.9, "output": "softmax"}),
     ):
         found[name] = short(Experiment(task, RuleSettings(n_hidden=9, **settings)))

@@ -39,9 +39,9 @@ def predict(core, sequences, scores, record, clock):
 
 
 @inlined
-def net_inputs(shape, state, w, i):
-    """Net inputs h of the eight units from i on: sum_j w_ij z_j, one row of one-hot inputs alone."""
-    hidden, wide, z = shape.hidden, shape.wide, state.z
+def net_inputs(shape, state, w, z, i):
+    """Net inputs h of the eight units from i on: sum_j w_ij z_j, of one-hot inputs one row; z is `state.z` or like it."""
+    hidden, wide = shape.hidden, shape.wide
     total, other = splat(UNITS, 0.0), splat(UNITS, 0.0)
     even = hidden - hidden % 2
     for j in range(0, even, 2):  # two sums, so that one need not wait for the other
@@ -71,7 +71,7 @@ def forward(shape, net, state, sequences, clock):
             z[hidden + i] = sequences.inputs[clock, i, 0]
     leak = shape.leak
     for i in range(0, shape.wide, 8):
-        phi, slope = activation(shape, net_inputs(shape, state, net.w, i))
+        phi, slope = activation(shape, net_inputs(shape, state, net.w, z, i))
         mask = load_at(UNITS, state.unit_mask, i)
         store_at(state.slope, i, mask * leak * slope)
         before = load_at(UNITS, state.a, i)
@@ -146,14 +146,14 @@ def errors(shape, net, state, targets, row):
 
 @kernel
 def learn_outputs(core):
-    """dw_km = alpha e_k a_m, or the gradient of the output weights where an optimiser or a shadow waits for it.
+    """dw_km = alpha e_k a_m, or the sum of the gradient of the output weights where an optimiser waits for it.
 
     Changes `core.net` in place; begins the norm of this step's change.
     """
     shape, net, state, optimiser = core.shape, core.net, core.state, core.optimiser
     wide, alpha, squares = shape.output_wide, optimiser.now[0], splat(UNITS, 0.0)
     for k in range(shape.outputs):
-        e_k = state.e_k[0, k] if optimiser.plain else 1.0
+        e_k = state.e_k[0, k]
         for m in range(0, wide, 8):
             at = k * wide + m
             if optimiser.plain:
@@ -161,7 +161,7 @@ def learn_outputs(core):
                 store_at(net.w_output, at, load_at(UNITS, net.w_output, at) + change)
                 squares = fma(change, change, squares)
             else:
-                store_at(net.g_output, at, state.e_k[0, k] * load_at(UNITS, state.a, m))
+                store_at(net.g_output, at, fma(e_k, load_at(UNITS, state.a, m), load_at(UNITS, net.g_output, at)))
     state.norm[0] = lane_sum(squares)
 
 

@@ -49,7 +49,8 @@ class Rules(OneLaneLearner):
         self.settings, self.rule = settings, settings.differs
         self.shape = shape = settings.sizes(symbols=symbols)
         self.net, self.state = _new_net(shape), _new_state(shape)
-        self.optimiser = new_optimiser(settings, settings.learning_rate, self.net.w.size + self.net.w_output.size)
+        size, at_once = self.net.w.size + self.net.w_output.size, not self.rule.waits
+        self.optimiser = new_optimiser(settings, settings.learning_rate, size, at_once=at_once)
         self.shadow = _new_shadow(shape, settings.exactness)
         self.kept = self.rule.room(settings, shape)
         core = Core(shape, self.net, self.state, self.optimiser, self.shadow)
@@ -97,6 +98,7 @@ class Rules(OneLaneLearner):
         """Activations, and all that the rule keeps from step to step, to zero; the weights stay."""
         for array in self._kept():
             array[...] = 0.0
+        self.net.g_output[:] = 0.0
         self.state.a[self.shape.hidden] = self.shape.bias
         self.state.z[self.shape.sources - 1] = self.shape.bias
 
@@ -113,6 +115,8 @@ class Rules(OneLaneLearner):
         parts = [getattr(self.kept, name) for name in self.rule.lasting] + memory(self.optimiser)
         if self.shape.random_feedback:
             parts.append(self.net.feedback)
+        if self.rule.waits:
+            parts.append(self.net.g_output)
         return parts + (self._kept() if self.shape.keeps else [])
 
     def carried(self, lane: int) -> Floats:
@@ -169,7 +173,7 @@ def _new_state(shape: Shape) -> State:
     unit_mask, output_mask = aligned(wide), aligned(outputs)
     unit_mask[: shape.hidden] = output_mask[: shape.outputs] = 1.0
     return State(
-        z=aligned(shape.sources),
+        z=aligned(-(-shape.sources // 8) * 8),
         a=aligned(shape.output_wide),
         slope=aligned(wide),
         y_k=aligned(1, outputs),

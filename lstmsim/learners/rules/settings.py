@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lstmsim.learners.rules.step import Rule
 
 _LARGEST = 50_000_000  # entries of an influence matrix, in numbers
-_ALL_ENTRIES = ("exact", "snap-n")
 
 
 @settings
@@ -43,7 +42,13 @@ class RuleSettings(RecurrentSettings, OptimiserSettings):
         alpha.
     rule : str
         How the gradient is found, one file of `lstmsim.learners.rules` each: "exact", "snap-1", "snap-n", "rflo", "e-prop",
-        "bptt-1".
+        "uoro", "kf-rtrl", "kernl", "bptt-1", "bptt".
+    n : int
+        snap-n: entries are kept that an influence reaches within n steps.
+    horizon, interval : int
+        bptt: steps that a pass goes back, and steps between passes; BPTT(h; h') of Williams and Peng (1990).
+    kernel_decay, kernel_rate, kernel_noise : float
+        kernl: beta at first, learning rate of kernels and betas, size of the perturbation.
     feedback : {"exact", "random"}
         What carries errors back to the hidden units: the outputs' weights, or fixed random ones.
     feedback_range : float
@@ -75,7 +80,13 @@ class RuleSettings(RecurrentSettings, OptimiserSettings):
     topology: Literal["layered"] = "layered"
     bias: Flag = True
     learning_rate: Annotated[Real, Field(gt=0)] = 0.01
-    rule: Literal["exact", "snap-1", "rflo", "e-prop", "bptt-1"] = "snap-1"
+    rule: Literal["exact", "snap-1", "snap-n", "rflo", "e-prop", "uoro", "kf-rtrl", "kernl", "bptt-1", "bptt"] = "snap-1"
+    n: Annotated[Whole, Field(ge=1)] = 2
+    horizon: Annotated[Whole, Field(ge=1, le=100_000)] = 10
+    interval: Annotated[Whole, Field(ge=1)] = 1
+    kernel_decay: Annotated[Real, Field(ge=0, le=1)] = 0.8
+    kernel_rate: Annotated[Real, Field(ge=0)] = 0.001
+    kernel_noise: Annotated[Real, Field(gt=0)] = 1e-5
     feedback: Literal["exact", "random"] = "exact"
     feedback_range: Annotated[Real, Field(gt=0)] = 0.5
     activation: Literal["tanh", "logistic"] = "tanh"
@@ -92,8 +103,10 @@ class RuleSettings(RecurrentSettings, OptimiserSettings):
         super().__post_init__()
         if self.init == "orthogonal" and self.connections != "all":
             raise refusal("init", self.init, f"'uniform' with connections {self.connections!r}")
+        if self.horizon < self.interval:
+            raise refusal("horizon", self.horizon, f"a whole number of at least the interval, {self.interval}")
         size = self.n_hidden**2 * len(self.sources)
-        if (self.rule in _ALL_ENTRIES or self.exactness) and size > _LARGEST:
+        if (self.rule in ("exact", "snap-n") or self.exactness) and size > _LARGEST:
             raise refusal("entries of the influence", size, f"at most {_LARGEST:,}; fewer hidden units, or another rule")
 
     @property

@@ -52,6 +52,8 @@ class Rule(NamedTuple):
         Arrays of that struct that learning itself changes, which outlive a sequence.
     start : callable, optional
         ``start(kept, settings)``: sets those as before all learning.
+    waits : bool
+        Weights do not change at every step with a target.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Rule(NamedTuple):
     room: Callable[[Any, Shape], Any]
     lasting: tuple[str, ...] = ()
     start: Callable[[Any, Any], None] | None = None
+    waits: bool = False
 
 
 def _step(nets, sequences, scores, record, clock, learn, track):
@@ -116,6 +119,7 @@ def finish(core):
         begin_change(optimiser, squares_of(net.g) + squares_of(net.g_output))
         core.state.norm[0] = change_weights(optimiser, net.w, net.g, 0)
         core.state.norm[0] += change_weights(optimiser, net.w_output, net.g_output, net.w.size)
+        zero(net.g_output)
 
 
 @inlined

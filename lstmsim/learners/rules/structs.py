@@ -51,7 +51,7 @@ class Net(Struct):
 class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
-    z: Array  # (source,): a(t-1), x(t), 1
+    z: Array  # (source, padded): a(t-1), x(t), 1
     a: Array  # (output_wide,): a(t) and the outputs' bias, 1
     slope: Array  # (wide,): d = alpha phi'(h)
     y_k: Array  # (1, output)
