@@ -170,7 +170,9 @@ def test_the_final_test_stands_where_the_trial_ended():
     )
     ax = plots.learning_curve(progress, ended=200.0, test=(0.04, 1.0))
     right = next(other for other in ax.figure.axes if other is not ax)
-    points = [line.get_xydata()[0].tolist() for axes in (ax, right) for line in axes.lines if line.get_marker() in ("o", "s")]
+    points = [
+        line.get_xydata()[0].tolist() for axes in (ax, right) for line in axes.lines if line.get_marker() in ("o", "s")
+    ]
     assert points == [[200.0, 0.04], [200.0, 1.0]]
     labels = [text.get_text() for text in ax.yaxis.get_ticklabels() if text.get_text()]
     assert len(labels) <= 8, "labels stand apart although the test lies far below the curve"

@@ -25,6 +25,10 @@ EXTREMES = {
     "stream": [{"q": 1, "strings": 1}],
     "continual_reber": [{"stream_steps": 0}],
     "delayed_add": [{"t1": 0, "t2": 12, "steps": 7}],
+    "continual_temporal_order": [{"n_relevant": 2, "stream_sequences": 1}],
+    "tomita": [{"language": n, "longest": 2 + n, "share": 1.0} for n in range(1, 8)],
+    "gap": [{"gap": 0}, {"gap": 11}],
+    "uniform_latch": [{"T": 2, "strings": 0}, {"T": 9, "cues": 8, "strings": 3}],
     "mackey_glass": [{"tau": 1, "n": 1, "skipped": 2, "steps": 3}],
 }
 EVERYWHERE = {"parity", "delayed_add", "mackey_glass"}  # every step counts
