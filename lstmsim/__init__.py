@@ -9,7 +9,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submodules=["errorflow", "learners", "paper", "plots", "river", "tasks"],
     submod_attrs={
         "campaign.threads": ["TrialsFailed"],
-        "experiment": ["simulate"],
+        "experiment": ["scan", "simulate"],
         "learners.lstm.hand": ["DivergedError"],
         "net": ["LSTM", "load_net"],
         "simulation.config": ["Experiment", "Stage", "StoppingRule"],
@@ -33,6 +33,7 @@ __all__ = [
     "open_run",
     "paper",
     "plots",
+    "scan",
     "simulate",
     "tasks",
 ]

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import typing
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from lstmsim.campaign.manifest import Manifest
 from lstmsim.campaign.progress import Display, View, view_of
 from lstmsim.campaign.requests import requested
 from lstmsim.campaign.run import Campaign
+from lstmsim.campaign.scan import Scan
 from lstmsim.campaign.threads import TrialsFailed
 from lstmsim.checks import Flag, check, describe
 from lstmsim.report.html import write_report
@@ -26,7 +27,7 @@ from lstmsim.trace.open import open_run
 from lstmsim.trace.summary import summarise, write_summary
 from lstmsim.trace.temporary import TemporaryFolder
 
-__all__ = ["Experiment", "Stage", "StoppingRule", "TrialsFailed", "simulate"]
+__all__ = ["Experiment", "Stage", "StoppingRule", "TrialsFailed", "scan", "simulate"]
 
 
 def simulate(
@@ -118,6 +119,100 @@ def simulate(
             failure.run = open_run(campaign.folder.path)
         raise
     return open_run(campaign.folder.path)
+
+
+def scan(
+    experiment: str | Experiment,
+    over: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    *,
+    trials: int = 8,
+    seed: int = 0,
+    reading: str | None = None,
+    out: Path | str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    device: Literal["cpu"] = "cpu",
+    halving: int | None = None,
+    weights: bool = False,
+    progress: bool | None = None,
+    checkpoint_every: float = 60.0,
+    **settings: Any,
+) -> xr.Dataset:
+    """Run trials at many points: all combinations of some values of some settings, or points given one by one.
+
+    Trials of points whose nets have the same shape go together, so that a thousand points of one trial are as fast as a
+    thousand trials of one point. Each trial has the bits that `simulate` gives it. Called again with the same `out` it goes
+    on where it stopped, also for more trials or more values: no trial that has ended is run again.
+
+    Parameters
+    ----------
+    experiment : str or Experiment
+        Id of one of the paper's rows, such as "4-1", or an experiment of one's own.
+    over : mapping of str to sequence, or sequence of mapping
+        Values of each key, such as ``{"learning_rate": [0.1, 0.5], "T": [50, 100]}``; or a list of points, each with a value
+        of the same keys. A million trials at most.
+    trials : int
+        Trials of each point; trial 3, say, has the same random numbers at all of them.
+    seed, reading, workers, scheduler, device, progress, checkpoint_every
+        As for `simulate`.
+    out : Path or str, optional
+        Folder for `scan.nc`, which holds what is returned, and for what has ended (`scan.sqlite`). Without one nothing is
+        kept beside what is returned.
+    halving : int, optional
+        Points that have learned least are given up early: after 1/halving**3, 1/halving**2 and 1/halving of `max_sequences`
+        one of so many goes on, by the fraction correct of its trials, then by their error. Their status is "stopped", and
+        the attribute `halving` says the rule. It depends on results alone, not on order or time.
+    weights : bool
+        Whether the final weights are kept.
+    **settings
+        Settings that differ from the experiment's at every point.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over the keys and `trial`, or over `point`, with the keys as coordinates, and `trial`: status ("solved", "gave_up",
+        "diverged", "failed" where a task or a learner raised an error, "not_run" where a folder was never asked for it),
+        sequences, steps, seconds, `sequences_to_success` and every other milestone (NaN: not reached), test figures,
+        ``final_...`` weights if wanted. All points that the folder was ever asked for are in it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not allowed; for an unknown key, no values, one that stands twice, more than a million trials, or a
+        point that cannot be built, which is named; or if the folder holds a scan of other keys or settings, another seed or
+        version, or is in use. Nothing has been written then.
+    TrialsFailed
+        If trials could not go on; what has ended is kept in `out`.
+    """
+    check("device", device, Literal["cpu"])
+    check("progress", progress, Flag | None)
+    temporary = TemporaryFolder() if out is None else None
+    folder: Any = out if temporary is None else temporary.path
+    how: dict[str, Any] = {"trials": trials, "seed": seed, "settings": settings, "reading": reading, "workers": workers}
+    how |= {"halving": halving, "weights": weights, "scheduler": scheduler, "checkpoint_every": checkpoint_every}
+    made = Scan(experiment, over, folder, **how)
+    return perform_scan(made, view_of(progress), lambda message: warnings.warn(message, stacklevel=4))
+
+
+def perform_scan(made: Scan, view: View | None, say: Callable[[str], None]) -> xr.Dataset:
+    """Run a scan to its end, and write its file.
+
+    Parameters
+    ----------
+    made : Scan
+        What is to be run.
+    view : View, optional
+        Where to show how far it has come.
+    say : callable
+        Takes what was found in the folder.
+    """
+    with made.begun():
+        for message in made.messages:
+            say(message)
+        with Display(made, view) as display:
+            for name, result in made.run(display.tick):
+                display.ended(name, result)
+        return made.result()
 
 
 def perform(

@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   python -m lstmsim runs/paper.toml --dry-run           what a campaign would run, and how long it takes here
   python -m lstmsim runs/quick.toml                     a campaign; the same command again goes on where it stopped
   python -m lstmsim 4-3 6a --trials 10 --set learning_rate=0.7 --out DIR
+  python -m lstmsim 4-1 --over T=50,100,200 --over learning_rate=0.05:5:9:log --trials 16 --out DIR
   python -m lstmsim 6a --json > outcome.json            for programs; progress goes to stderr
 """
 # Errors speak of the arguments of Python; these are options here.
@@ -65,6 +66,16 @@ def parser() -> argparse.ArgumentParser:
         "--reading", metavar="NAME", help="literal: the text alone; one: the reading that fits nearly all rows (docs)"
     )
     parse.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
+    parse.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="KEY=VALUES",
+        help="scan over a,b,c or low:high:count (low:high:count:log); may be repeated, for all combinations",
+    )
+    parse.add_argument(
+        "--halving", metavar="N", help="in a scan, give up points that learn least: one of N goes on, three times"
+    )
     parse.add_argument("--out", metavar="DIR", help="folder for the results (default: below runs/)")
     parse.add_argument("--reuse", metavar="DIR", help="take finished trials that are the same from another run's folder")
     parse.add_argument("--max-sequences", metavar="N", help="sequences after which a trial gives up")
@@ -182,6 +193,8 @@ def _main(options: argparse.Namespace) -> int:
         return _list(options.rows, as_json=options.json)
     if options.settings is not None:
         return _settings(options.settings, as_json=options.json)
+    if options.over or options.halving is not None:
+        return _scan(options)
     name, requests, changes = _requests(options)
     out, seed = options.out, _number(options.seed)
     if out is None:
@@ -206,6 +219,41 @@ def _main(options: argparse.Namespace) -> int:
         reuse=options.reuse,
     )
     return (_preview if options.dry_run else _run)(campaign, options)
+
+
+def _scan(options: argparse.Namespace) -> int:
+    """Run a scan, or say what it would run."""
+    from lstmsim.campaign.progress import Bars, Lines
+    from lstmsim.campaign.scan import Scan
+    from lstmsim.campaign.scan_points import over_of
+    from lstmsim.experiment import perform_scan
+    from lstmsim.report import scan as told
+
+    for name in ("lanes", "record", "reuse", "force", "json"):
+        if (given := getattr(options, name)) not in (None, "default", False):
+            raise ValueError(f"--{name} is {given!r}; allowed: not with --over")
+    if len(options.rows) > 1 or any(name.endswith(".toml") for name in options.rows):
+        raise ValueError(f"rows are {' '.join(options.rows)}; allowed: one row id with --over")
+    _, [request], changes = _requests(options)
+    over, seed = over_of(options.over), _number(options.seed)
+    if (out := options.out) is None:
+        mark = hashlib.sha256(repr((sorted(request.changes.items(), key=str), list(over), seed, options.halving)).encode())
+        out = f"runs/scan-{request.name}-{'-'.join(over)}-{mark.hexdigest()[:8]}"
+    how = {"workers": _number(options.workers), "checkpoint_every": _number(options.checkpoint_every)}
+    how |= {"halving": _number(options.halving), "reading": options.reading if options.rows else options.reading or "one"}
+    name = options.rows[0] if options.rows else request.name
+    made = Scan(name, over, out, trials=request.trials, seed=seed, settings=changes, scheduler=options.scheduler, **how)
+    console = _console(quiet=options.quiet)
+    say = functools.partial(console.print, markup=False, soft_wrap=True)
+    if options.dry_run:
+        print(told.preview_text(made))
+        return 0
+    say(told.begun_text(made))
+    found = perform_scan(made, None if options.quiet else Bars(console) if console.is_terminal else Lines(console), say)
+    console.print(told.scan_table(found))
+    told.write_scan_page(made.folder.path)
+    print(made.file)
+    return 0
 
 
 def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str, Any]]:

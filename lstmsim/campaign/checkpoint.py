@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -24,13 +25,25 @@ def write(path: Path, content: dict[str, Any]) -> None:
     content : dict
         Dicts with keys of text, lists, arrays, numbers, texts and None, in any depth.
     """
+    with whole_or_absent(path) as part:
+        part.write_bytes(packed(content))
+        seal(part)
+
+
+def packed(content: dict[str, Any]) -> bytes:
+    """Return a checkpoint's content as the bytes of an .npz file."""
     arrays: list[np.ndarray] = []
     text = json.dumps(_described(content, arrays))
-    with whole_or_absent(path) as part:
-        with part.open("wb") as file:
-            named: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
-            np.savez(file, **named, content=np.array(text))
-        seal(part)
+    named: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
+    file = io.BytesIO()
+    np.savez(file, **named, content=np.array(text))
+    return file.getvalue()
+
+
+def unpacked(file: bytes | Path) -> dict[str, Any]:
+    """Return the content of which `packed` made these bytes, or those of this file."""
+    with np.load(io.BytesIO(file) if isinstance(file, bytes) else file, allow_pickle=False) as arrays:
+        return dict(_restored(json.loads(str(arrays["content"])), arrays))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -44,8 +57,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if not intact(path):
             raise ValueError("its checksum is wrong")
-        with np.load(path, allow_pickle=False) as file:
-            return dict(_restored(json.loads(str(file["content"])), file))
+        return unpacked(path)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise BrokenFile(f"{path} is no whole checkpoint ({error})") from None
 

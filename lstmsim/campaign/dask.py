@@ -76,7 +76,7 @@ def run_block(
     with tempfile.TemporaryDirectory(prefix="lstmsim-") as folder:
         out, job = Path(folder), Job(block.name, block.config, list(block.trials))
         ensemble = Ensemble([job], out, seed, policy, 1, lanes)
-        news = _News(block, ensemble, topic)
+        news = News(block, ensemble, topic)
         results, broken = [], []
         try:
             for _, result in ensemble.run(news.tick):
@@ -84,13 +84,13 @@ def run_block(
         except TrialsFailed as failure:
             if not failure.broken:
                 raise
-            broken = [replace(one, error=_told(one.error)) for one in failure.broken]
+            broken = [replace(one, error=told(one.error)) for one in failure.broken]
         news.tick(last=True)
         files = [trial_path(out, block.name, r.trial).read_bytes() for r in results]
         return [Ended(r.trial, r.status, r.sequences, r.steps, file) for r, file in zip(results, files, strict=True)], broken
 
 
-def _told(error: Exception) -> Exception:
+def told(error: Exception) -> Exception:
     """Return an error that can be sent, with its traceback as a note."""
     text = "".join(traceback.format_exception(error))
     try:
@@ -101,10 +101,10 @@ def _told(error: Exception) -> Exception:
     return told
 
 
-class _News:
+class News:
     """What a worker lets the client know of a block under way."""
 
-    def __init__(self, block: Block, ensemble: Ensemble, topic: str) -> None:
+    def __init__(self, block: Any, ensemble: Ensemble, topic: str) -> None:
         from distributed import get_worker
 
         self.block, self.ensemble, self.topic = block, ensemble, topic
@@ -115,6 +115,7 @@ class _News:
         self.at = 0.0
 
     def tick(self, *, last: bool = False) -> None:
+        """Tell how far the block is, if it is time to; `last`: that it is over."""
         now = time.monotonic()
         if self.worker is not None and (last or now - self.at >= _NEWS_EVERY):
             parts = [] if last else [asdict(part) for part in self.ensemble.progress()]
@@ -159,7 +160,7 @@ class Cluster:
         self.compiling = ""  # each worker compiles for itself
         self.broken: list[Broken] = []  # so far
         self._progress: dict[int, list[RowProgress]] = {}
-        self._topic = f"lstmsim-{uuid4()}"  # other runs may use the same scheduler
+        self.topic = f"lstmsim-{uuid4()}"  # other runs may use the same scheduler
 
     def blocks(self, threads: int) -> list[Block]:
         """Split the jobs into blocks, so that `threads` threads have something to do where there are trials enough."""
@@ -191,9 +192,8 @@ class Cluster:
         """
         with self._client() as client:
             threads = sum(client.nthreads().values())
-            client.subscribe_topic(self._topic, self._hear)
-            said = self.seed, self.policy, self.lanes, lstmsim.__version__, self._topic
-            waiting = {client.submit(run_block, b, *said, pure=False): b for b in self.blocks(threads)}
+            client.subscribe_topic(self.topic, self._hear)
+            waiting = {self.submit(client, block): block for block in self.blocks(threads)}
             while waiting:
                 done = [future for future in waiting if future.done()]
                 for future in done:
@@ -205,6 +205,20 @@ class Cluster:
                     time.sleep(tick)
         if self.broken:
             raise TrialsFailed.of(self.broken)
+
+    def submit(self, client: Any, block: Any) -> Any:
+        """Give a block to the cluster; returns what will be its result."""
+        said = self.seed, self.policy, self.lanes, lstmsim.__version__, self.topic
+        return client.submit(run_block, block, *said, pure=False)
+
+    def enter(self, block: Any, content: Any) -> Iterator[tuple[str, Result]]:
+        """Write the files of a block that has ended; trials that failed are added to `broken`."""
+        trials, failed = content
+        self.broken += failed
+        for ended in trials:
+            with whole_or_absent(trial_path(self.out, block.name, ended.trial)) as part:
+                part.write_bytes(ended.content)
+            yield block.name, Result(ended.trial, self.seed, ended.status, ended.sequences, ended.steps)
 
     def greet(self) -> None:
         """Ask the scheduler for a sign of life.
@@ -253,20 +267,16 @@ class Cluster:
         self._progress[news["block"]] = [RowProgress(**part) for part in news["progress"]]
 
     def _take(self, future: Any, block: Block) -> Iterator[tuple[str, Result]]:
-        """Write the files of a block that has ended; trials that failed are added to `broken`."""
+        """Keep what a block that has ended amounts to."""
         from distributed import CancelledError
         from distributed.comm import CommClosedError
 
         self._progress.pop(block.number, None)
         try:
             error = future.exception()
-            trials, failed = future.result() if error is None else ([], [])
+            content = future.result() if error is None else None
         except (CommClosedError, CancelledError):
             raise TrialsFailed(f"row {block.name}: the scheduler {self.scheduler} is gone") from None
         if error is not None:
             raise TrialsFailed(f"row {block.name}: {type(error).__name__}: {error}") from error
-        self.broken += failed
-        for ended in trials:
-            with whole_or_absent(trial_path(self.out, block.name, ended.trial)) as part:
-                part.write_bytes(ended.content)
-            yield block.name, Result(ended.trial, self.seed, ended.status, ended.sequences, ended.steps)
+        yield from self.enter(block, content)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from lstmsim.campaign.forecast import Forecast, duration
 from lstmsim.campaign.run import Campaign
+from lstmsim.campaign.scan import Scan
 from lstmsim.campaign.threads import RowProgress
 
 _LINE_EVERY = 5.0  # seconds between lines at first; a twentieth of the time passed later, at most the next
@@ -41,13 +42,13 @@ class Display:
 
     Parameters
     ----------
-    campaign : Campaign
+    campaign : Campaign or Scan
         What runs.
     view : View, optional
         Where to show it; nowhere if not given.
     """
 
-    def __init__(self, campaign: Campaign, view: View | None) -> None:
+    def __init__(self, campaign: Campaign | Scan, view: View | None) -> None:
         self.campaign, self.view = campaign, view
         self.forecast = Forecast(campaign.requests, campaign.left.finished)
         self.total = sum(request.trials for request in campaign.requests)

@@ -22,6 +22,7 @@ from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result, TrialQueue
+from lstmsim.simulation.variants import Variants
 from lstmsim.trace.store import provenance
 from lstmsim.trace.summary import BrokenFile
 
@@ -44,12 +45,15 @@ class Job:
         Numbers of the trials.
     changed : str
         Settings that differ from the row's own, for messages.
+    variants : Variants, optional
+        Experiments that share the lanes, where the trials' numbers name them too.
     """
 
     name: str
     config: Experiment
     trials: list[int]
     changed: str = ""
+    variants: Variants | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class RowProgress:
 
 @dataclass
 class _Group:
-    """Trials of a job that share one task."""
+    """Trials of a job that share one task, or their lanes."""
 
     job: Job
     config: Experiment
@@ -112,8 +116,8 @@ def same_task(jobs: list[Job]) -> list[tuple[Job, Experiment, list[int]]]:
     """
     groups = []
     for job in jobs:
-        tasks: dict[Any, list[int]] = {}
-        for trial in job.trials:
+        tasks: dict[Any, list[int]] = {} if job.variants is None else {job.config.task: job.trials}
+        for trial in job.trials if job.variants is None else ():
             tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
         groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
     return sorted(groups, key=lambda group: -group[1].stop.max_sequences * group[1].task.max_length)
@@ -233,11 +237,11 @@ class Ensemble:
             If a configuration cannot be run, or does not fit into memory; the message names the row.
         """
         total = machine.memory()
-        for group in {group.job.name: group for group in self.groups}.values():
+        for group in {id(group.job): group for group in self.groups}.values():
             name, width = group.job.name, self.width(group, self.share)
             try:
                 with machine.at_most(total // self.workers):
-                    simulation_for(group.config, self.seed, width, self.policy)
+                    simulation_for(group.config, self.seed, width, self.policy, group.job.variants)
             except MemoryError as error:
                 sizes = f"{width} trials at once on each of {self.workers} threads"
                 raise ValueError(
@@ -317,7 +321,7 @@ class Ensemble:
 
         def work() -> None:
             try:
-                for group in {group.job.name: group for group in self.groups}.values():
+                for group in {id(group.job): group for group in self.groups}.values():
                     self._preparing = group.job.name
                     with contextlib.suppress(Exception):  # a trial meets the same, and is reported
                         warm_up(group.config, self.width(group, self.share))
@@ -357,7 +361,7 @@ class Ensemble:
             else:
                 group = self._take(number)
             while group is not None and not self._stop.is_set():
-                self._simulate(number, group, share)
+                self._run_trials(number, group, group.waiting, self.width(group, share))
                 group = self._take(number)
         except BaseException as error:  # announced to the main thread, which raises it
             self.results.put((group.job.name if group is not None else "", error))
@@ -365,23 +369,23 @@ class Ensemble:
             self.running.pop(number, None)
             self.results.put(("", None))
 
-    def _simulate(self, number: int, group: _Group, share: int) -> None:
-        """Run the trials of one group that this thread gets hold of."""
-        self._run_trials(number, group, group.waiting, self.width(group, share))
+    def _folder(self, group: _Group, learner: Any) -> Any:
+        """Return where one thread keeps the trials of a group."""
+        where = self.out, group.job.name, group.config, self.seed, learner
+        return RowFolder(*where, every=self.checkpoint_every, stop=self._stop)
 
     def _run_trials(self, number: int, group: _Group, waiting: TrialQueue, width: int) -> None:
         """Run trials that wait; one in which a task or a learner raises an error is announced, and the others go on."""
-        name, every = group.job.name, self.checkpoint_every
         while len(waiting) and not self._stop.is_set():
-            simulation = simulation_for(group.config, self.seed, width, self.policy)
-            self.running[number] = name, simulation
-            folder = RowFolder(self.out, name, group.config, self.seed, simulation.learner, every=every, stop=self._stop)
+            simulation = simulation_for(group.config, self.seed, width, self.policy, group.job.variants)
+            self.running[number] = group.job.name, simulation
+            folder = self._folder(group, simulation.learner)
             try:
                 with contextlib.closing(folder):
                     for result in simulation.run(waiting, on_rows=folder.append, checkpoints=folder):
                         folder.finish(result, self._extra)
                         waiting.ended(result.trial)
-                        self.results.put((name, result))
+                        self.results.put((group.job.name, result))
             except (OSError, MemoryError, BrokenFile):  # not a trial's fault: no other would fare better
                 raise
             except Exception as error:
@@ -389,7 +393,7 @@ class Ensemble:
                 for trial in lost:
                     waiting.ended(trial)
                 if len(lost) == 1:
-                    self.results.put((name, Broken(name, lost[0], error)))
+                    self.results.put((group.job.name, Broken(group.job.name, lost[0], error)))
                 for trial in lost if len(lost) > 1 else ():  # whose fault it was shows when each goes alone
                     self._run_trials(number, group, TrialQueue([trial]), 1)
                 if not lost:

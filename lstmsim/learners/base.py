@@ -131,6 +131,8 @@ class AnyLearner(ABC):
         Nets that are advanced together.
     many_lanes : bool
         The method takes as many as are wanted; otherwise one.
+    per_lane : frozenset of str
+        Settings that may differ from lane to lane: those that `settle` gives to a lane; none unless overridden.
     """
 
     name: ClassVar[str]
@@ -142,6 +144,7 @@ class AnyLearner(ABC):
     }
     lanes: int = 1
     many_lanes: ClassVar[bool] = False
+    per_lane: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def make(cls, settings: Any, lanes: int, *, symbols: bool = False) -> Any:
@@ -167,6 +170,9 @@ class AnyLearner(ABC):
 
 class StepLearner(AnyLearner):
     """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets."""
+
+    def settle(self, lane: int, settings: Any) -> None:
+        """Give one lane settings of its own, before `start`; they differ from the learner's in `per_lane` alone."""
 
     @abstractmethod
     def start(self, lane: int, seed: Sequence[int]) -> None:

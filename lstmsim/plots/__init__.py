@@ -6,6 +6,7 @@ With an Axes of a `matplotlib.figure.Figure` no global figure state is touched, 
 
 from lstmsim.plots.flow import backflow, credit_map, scaling, weights
 from lstmsim.plots.learning import lag_scaling, learning_curve, success_curve, success_curves
+from lstmsim.plots.scan import phase_diagram, scan_curve
 from lstmsim.plots.sheet import overview
 from lstmsim.plots.styles import PALETTE, STYLE, style
 from lstmsim.plots.traces import cell_states, errors, gate_histogram, gates, hidden, outputs
@@ -24,7 +25,9 @@ __all__ = [
     "learning_curve",
     "outputs",
     "overview",
+    "phase_diagram",
     "scaling",
+    "scan_curve",
     "style",
     "success_curve",
     "success_curves",

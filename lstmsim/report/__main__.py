@@ -9,13 +9,15 @@ from pathlib import Path
 
 from lstmsim.report.html import write_report
 from lstmsim.report.markdown import write_replication
+from lstmsim.report.scan import write_scan_page
+from lstmsim.trace.scan import FILE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     parse = argparse.ArgumentParser(
         prog="python -m lstmsim.report",
-        description="Write report.html into the folders of runs, or the tables of finished campaigns as Markdown.",
+        description="Write report.html into the folders of runs and scans, or the tables of finished campaigns as Markdown.",
     )
     parse.add_argument("folders", nargs="+", metavar="DIR", type=Path, help="folder of a run")
     parse.add_argument("--markdown", metavar="FILE", type=Path, help="write one Markdown file instead of the pages")
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.markdown is None:
             for folder in options.folders:
-                print(write_report(folder))
+                print(write_scan_page(folder) if (folder / FILE).exists() else write_report(folder))
         else:
             write_replication(options.folders, options.markdown)
             print(options.markdown)

@@ -66,11 +66,12 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
     }
     page = out / "report.html"
     with whole_or_absent(page) as part:
-        part.write_text(_environment().get_template("report.html.j2").render(content), encoding="utf-8")
+        part.write_text(environment().get_template("report.html.j2").render(content), encoding="utf-8")
     return page
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return what renders the pages."""
     # Not from the file system: the package may be imported from an archive.
     return jinja2.Environment(
         loader=jinja2.PackageLoader("lstmsim.report"),

@@ -100,7 +100,7 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderpad=0.0, handletextpad=0.3, fontsize=8)
     parts = [f"{result.label}: {_words(result)}" for result in shown]
-    return _picture(
+    return picture_of(
         figure,
         "Training sequences until solved by row. " + "; ".join(parts) + ".",
         "Training sequences until solved: single trials, their mean, and the mean the paper gives.",
@@ -125,7 +125,7 @@ def scaling_picture(results: Sequence[RowResult]) -> Picture | None:
         _scaling_panel(ax, key, group)
         ax.set_xlabel(label)
     parts = [f"{result.label}: {_words(result)}" for result in rows]
-    return _picture(
+    return picture_of(
         figure,
         "Training sequences against the minimal time lag, logarithmic axes. " + "; ".join(parts) + ".",
         "Sequences needed against the minimal time lag (Table 3). Pale dots are trials; crosses are the means until 95 % of "
@@ -163,7 +163,7 @@ def comparison_picture(comparison: Comparison) -> Picture | None:
     plots.success_curves({label: result.trials for label, result in results.items()}, methods, ax=ax)
     _legend(ax)
     parts = [f"{result.label} {result.n_solved} of {result.n} trials" for result in results.values()]
-    return _picture(
+    return picture_of(
         figure,
         f"Fraction of trials solved against sequences, {comparison.table.heading}: " + ", ".join(parts) + ".",
         "Fraction of trials solved against the sequences needed, all methods; one colour per method, crosses where trials "
@@ -186,7 +186,7 @@ def _learning(out: Path, result: RowResult) -> Picture | None:
     _legend(ax)
     last = [table[-1] for table in tables if len(table)]
     errors, correct = [row[1] for row in last], [row[3] for row in last]
-    return _picture(
+    return picture_of(
         figure,
         f"Learning curves of {len(tables)} trials: the mean absolute error ends between {min(errors):.2g} and "
         f"{max(errors):.2g}, the fraction of correct sequences between {min(correct):.0%} and {max(correct):.0%}.",
@@ -210,7 +210,7 @@ def _success(result: RowResult) -> Picture:
     figure, ax = _figure(3.4)
     plots.success_curve(result.trials, ax=ax, paper=result.request.row.published.sequences, cap=cap)
     _legend(ax)
-    return _picture(
+    return picture_of(
         figure,
         f"Success curve: {result.n_solved} of {result.n} trials solved, {_words(result)}.",
         "Fraction of trials solved against the training sequences needed"
@@ -280,7 +280,7 @@ def _cells(trace: xr.Dataset, which: str) -> Picture:
     above.set_xlabel("")
     figure.align_ylabels([above, below])
     states, gates = trace["cell_state"].values, trace["input_gate"].values
-    return _picture(
+    return picture_of(
         figure,
         f"A test sequence of {trace.sizes['step']:,} steps: cell states between {np.nanmin(states):.3g} and "
         f"{np.nanmax(states):.3g}, input gates of {trace.sizes['block']} blocks between {np.nanmin(gates):.2g} and "
@@ -294,7 +294,7 @@ def _hidden(trace: xr.Dataset, which: str) -> Picture:
     plots.hidden(trace, ax=ax)
     _legend(ax)
     values = trace["hidden"].values
-    return _picture(
+    return picture_of(
         figure,
         f"A test sequence of {trace.sizes['step']:,} steps: {trace.sizes['hidden_unit']} hidden units between "
         f"{np.nanmin(values):.3g} and {np.nanmax(values):.3g}.",
@@ -331,7 +331,8 @@ def _legend(ax: Axes) -> None:
     legend_above(ax, most=10**6, size=8.0)
 
 
-def _picture(figure: Figure, alt: str, caption: str) -> Picture:
+def picture_of(figure: Figure, alt: str, caption: str) -> Picture:
+    """A figure as a picture with its words."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     content = buffer.getvalue()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,37 +15,7 @@ from lstmsim.campaign.requests import Request
 from lstmsim.campaign.trials import trial_path
 from lstmsim.report.text import value_text
 from lstmsim.simulation.config import StoppingRule
-from lstmsim.trace.summary import STATUSES, BrokenFile, of_trials, read_trial
-
-
-def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a fraction (Wilson 1927).
-
-    Parameters
-    ----------
-    successes, trials : int
-        How many of how many; at least one trial.
-    level : float
-        Coverage of the interval.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If there are no trials, or more successes than trials.
-    """
-    if not 0 <= successes <= trials or trials == 0:
-        raise ValueError(f"successes is {successes} of {trials} trials; allowed: 0 to the number of trials, at least 1")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    p, share = successes / trials, z * z / trials
-    centre = (p + share / 2) / (1 + share)
-    half = z * np.sqrt(p * (1 - p) / trials + share / (4 * trials)) / (1 + share)
-    # At the ends the two terms are equal; rounding must not leave an end outside of [0, 1].
-    return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
+from lstmsim.trace.summary import STATUSES, BrokenFile, of_trials, read_trial, wilson
 
 
 class Reached(NamedTuple):

@@ -16,6 +16,7 @@ from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Test, Trial
 from lstmsim.tasks import Task
 
+_MOST_KEPT = 32  # lanes of different tasks or counts
 _TEST_BLOCK = 8, 1024  # steps written ahead in tests, which often end at the first sequence that is wrong: doubled each time
 
 
@@ -24,8 +25,6 @@ class SecondLanes:
 
     Parameters
     ----------
-    task : Task
-        The task in training.
     new_learner : callable
         Makes the learner.
     policy : Policy
@@ -34,8 +33,7 @@ class SecondLanes:
         Sequences that training has recorded.
     """
 
-    def __init__(self, task: Task, new_learner: Callable[[], StepLearner], policy: Policy, plan: Any) -> None:
-        self.task, self.test_sets = task, task.test_sets()
+    def __init__(self, new_learner: Callable[[], StepLearner], policy: Policy, plan: Any) -> None:
         self.policy, self.plan = policy, plan
         self._new_learner = new_learner
         self._learner: StepLearner | None = None
@@ -52,6 +50,8 @@ class SecondLanes:
         lanes = Lanes(task, self._learner, record, results=count, block=_TEST_BLOCK[1])
         if not rows:
             self._kept[task, count] = lanes
+            if len(self._kept) > _MOST_KEPT:  # the oldest goes
+                del self._kept[next(iter(self._kept))]
         return lanes
 
     def test(
@@ -74,8 +74,9 @@ class SecondLanes:
         """
         key = int(np.random.SeedSequence((trial.test_key, trial.tests)).generate_state(1, np.uint64)[0])
         trial.tests += 1
-        results, wrong, share = [], 0, max(1, count // len(self.test_sets))
-        for task in self.test_sets:
+        results, wrong, sets = [], 0, trial.task.test_sets()
+        share = max(1, count // len(sets))
+        for task in sets:
             rows = recorded_room(task) * (recorded + 1) if recorded else 0
             lanes = self._lanes(task, count=share, rows=rows, first=recorded)
             per = -(-share // lanes.learner.lanes)
@@ -100,7 +101,7 @@ class SecondLanes:
                 number = np.arange(share)
                 tested = lanes.scores.results[number // per, number]
                 kept = [lanes.take_rows(lane) for lane in range(lanes.learner.lanes)]
-            if recorded and task is self.test_sets[-1]:
+            if recorded and task is sets[-1]:
                 trial.result.test_rows = np.concatenate(kept)
             results.append(tested)
             if fewer_wrong and wrong >= fewer_wrong:
@@ -109,7 +110,7 @@ class SecondLanes:
 
     def replay(self, trial: Trial, end: int, keep: Callable[[Floats], None]) -> None:
         """Repeat a trial from a boundary and record its last sequences, up to number `end`: the bits are the same."""
-        policy, longest = self.policy, recorded_room(self.task)
+        policy, longest = self.policy, recorded_room(trial.task)
         last = np.arange(max(end - policy.last, 0), end)
         wanted = last[(last >= policy.first) & ~np.isin(last, self.plan)]
         if policy.every:
@@ -117,7 +118,7 @@ class SecondLanes:
         if not wanted.size:
             return
         rows = min(longest * (wanted.size + 1), max(2 * longest, BLOCK))
-        lanes = self._lanes(self.task, count=0, rows=rows, plan=wanted)
+        lanes = self._lanes(trial.task, count=0, rows=rows, plan=wanted)
         start = [boundary for boundary in trial.boundaries if boundary.sequences <= last[0]][-1]
         lanes.begin(0, trial.key, start.sequences, start.taken)
         lanes.learner.set_weights(0, start.weights)

@@ -19,6 +19,8 @@ from lstmsim.simulation.frozen import SecondLanes
 from lstmsim.simulation.lanes import BLOCK, RECORDED, Lanes, recorded_room
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Boundary, Checkpoints, Result, Trial, TrialQueue
+from lstmsim.simulation.variants import STRIDE, TaskOfLanes, Variants
+from lstmsim.tasks import Task
 
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
 _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
@@ -37,10 +39,13 @@ class Simulation:
         Trials advanced together; the results do not depend on it.
     policy : Policy
         What to record.
+    variants : Variants, optional
+        Experiments whose trials share the lanes, `config` among them; nothing is recorded then.
     """
 
-    def __init__(self, config: Experiment, seed: int, lanes: int, policy: Policy) -> None:
-        self.task, self.stop, self.seed, self.policy = config.task, config.stop, seed, policy
+    def __init__(self, config: Experiment, seed: int, lanes: int, policy: Policy, variants: Variants | None = None) -> None:
+        self.config, self.seed, self.policy, self.variants = config, seed, policy, variants
+        self.task, self.stop = config.task, config.stop
 
         def new_learner() -> StepLearner:
             return cast(StepLearner, learner(config.learner).make(config.settings, lanes, symbols=self.task.symbols))
@@ -48,14 +53,15 @@ class Simulation:
         self.learner = new_learner()
         self.learner.check(window=self.stop.window)
         self.plan = policy.plan(self.stop.max_sequences)
-        self.second = SecondLanes(self.task, new_learner, policy, self.plan)
+        self.second = SecondLanes(new_learner, policy, self.plan)
+        self.of_lanes = TaskOfLanes([self.task] if variants is None else variants.tasks)
         rows, room = 1, 0
         if self.plan.size or policy.first or policy.every:
             room = recorded_room(self.task)
             rows = max(2 * room, BLOCK if policy.every == 1 else 0)
         width, rule = self.learner.layout.width, {"first": policy.first, "every": policy.every, "longest": RECORDED}
         self.lanes = Lanes(
-            self.task,
+            self.task if variants is None else cast(Task, self.of_lanes),
             self.learner,
             new_record(self.learner.lanes, rows, width, room, self.plan, **rule),
             window=self.stop.window,
@@ -124,12 +130,16 @@ class Simulation:
         number = next(self.trials, None)
         if number is None:
             return
-        key, test_key, *_ = (int(key) for key in trial_keys(self.seed, number))
-        self.learner.start(lane, (self.seed, number))
+        config, of_config = (self.config, number) if self.variants is None else self.variants.of(number)
+        if self.variants is not None:
+            self.of_lanes.of_lane[lane] = config.task
+            self.learner.settle(lane, config.settings)
+        key, test_key, *_ = (int(key) for key in trial_keys(self.seed, of_config))
+        self.learner.start(lane, (self.seed, of_config))
         self.lanes.begin(lane, key)
         weights = self.learner.weights(lane)
         first = Boundary(0, weights, self.learner.carried(lane), 0)
-        trial = Trial(Result(number, self.seed, initial=weights), key, test_key, [first])
+        trial = Trial(Result(number, self.seed, initial=weights), config.task, config.stop, key, test_key, [first])
         if self.policy.spread:
             trial.result.snapshots.append((0, weights))
         state = self.checkpoints.load(number) if self.checkpoints is not None else None
@@ -138,19 +148,20 @@ class Simulation:
             done = trial.result.sequences
             self.lanes.restore(lane, key, done, state)
             trial.mark(Boundary(done, state["weights"], state["carried"], self.lanes.taken(lane)), self.policy.last)
-        eighth = self.stop.max_sequences * self.task.max_length // 8
+        eighth = config.stop.max_sequences * config.task.max_length // 8
         trial.turn = int(self.lanes.scores.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
+        trial.limit = 0 if self.variants is None else self.variants.limits.get(number // STRIDE, 0)
         self.running[lane] = trial
         self._arm(lane, trial)
 
     def _arm(self, lane: int, trial: Trial) -> None:
         """Set the lane's scores for the trial's next stage and the next number of sequences at which it pauses."""
-        scores, stop, index = self.lanes.scores, self.stop, int(self.lanes.scores.index[lane])
+        scores, stop, index = self.lanes.scores, trial.stop, int(self.lanes.scores.index[lane])
         stage = stop.conditions[trial.stage]
         judged_in_training = stage.test == 0
         scores.fewer_wrong[lane] = stage.wrong + 1 if judged_in_training else 0
         scores.error_limit[lane] = np.inf if stage.error is None else stage.error
-        boundary = max(50, _BOUNDARY // self.task.max_length)
+        boundary = max(50, _BOUNDARY // trial.task.max_length)
         pauses = [stop.max_sequences, index - index % boundary + boundary]
         if not judged_in_training:
             pauses.append(index - index % stop.test_every + stop.test_every)
@@ -158,7 +169,8 @@ class Simulation:
             pauses.append(index - index % n + n)
         trial.due = min(pauses)
         snapshots = self.plan[np.searchsorted(self.plan, index, side="right") :]
-        scores.pause_at[lane] = min([trial.due, *snapshots[:1]])
+        limit = [trial.limit] if trial.limit > index else []
+        scores.pause_at[lane] = min([trial.due, *snapshots[:1], *limit])
         scores.flag[lane] = RUNNING
 
     def _attend(self, lane: int) -> Result | None:
@@ -185,7 +197,7 @@ class Simulation:
     def _leave(self, lane: int, trial: Trial) -> bool:
         """Save the trial where that is due; whether it leaves its lane, for one that waits or because the run stops.
 
-        It makes room when its turn is over and trials wait, but too few to fill the lanes.
+        It makes room when its turn is over and trials wait, but too few to fill the lanes. It leaves for good at its limit.
         """
         if self.checkpoints is None:
             return False
@@ -193,18 +205,21 @@ class Simulation:
         makes_room = (
             queue is not None and self.lanes.scores.steps[lane] >= trial.turn and 0 < len(queue) < self.learner.lanes
         )
-        if not (trial.save or makes_room):
+        at_limit = 0 < trial.limit <= self.lanes.scores.index[lane]
+        if not (trial.save or makes_room or at_limit):
             return False
         trial.save = False
         trial.result.sequences = int(self.lanes.scores.index[lane])
         self._keep(trial, self.lanes.take_rows(lane))
         self.checkpoints.save(trial.result.trial, trial.state() | self.lanes.state(lane))
-        if not (makes_room or self.checkpoints.stopping):
+        if not (makes_room or at_limit or self.checkpoints.stopping):
             return False
         self.lanes.end(lane)
         del self.running[lane]
         self.checkpoints.leave(trial.result.trial)
-        if queue is not None:
+        if queue is not None and at_limit:
+            queue.ended(trial.result.trial)
+        elif queue is not None:
             queue.put_back(trial.result.trial, progress_of(self.lanes.scores, lane))
         return True
 
@@ -216,13 +231,13 @@ class Simulation:
 
     def _reach(self, trial: Trial, index: int) -> Status:
         """Note that the trial's stage is reached; it is solved if that was the last."""
-        trial.result.stages[self.stop.conditions[trial.stage].name] = index
+        trial.result.stages[trial.stop.conditions[trial.stage].name] = index
         trial.stage += 1
-        return Status.SOLVED if trial.stage == len(self.stop.conditions) else Status.RUNNING
+        return Status.SOLVED if trial.stage == len(trial.stop.conditions) else Status.RUNNING
 
     def _pause(self, lane: int, trial: Trial, index: int) -> Status:
         """Snapshot, growth and test, whatever is due at this number of sequences."""
-        stop, weights = self.stop, self.learner.weights(lane)
+        stop, weights = trial.stop, self.learner.weights(lane)
         # Only where every trial pauses: what is recorded and when checkpoints are taken must not decide.
         if index >= trial.due and not _finite(weights):
             return Status.DIVERGED
@@ -269,7 +284,7 @@ class Simulation:
         if result.status != Status.DIVERGED:
             if self.policy.last:
                 self.second.replay(trial, result.sequences, lambda rows: self._keep(trial, rows))
-            if n := self.stop.final_test:
+            if n := trial.stop.final_test:
                 test = self.second.test(trial, result.final, carried, n, recorded=self.policy.tests)
                 result.test = test.results
         return result

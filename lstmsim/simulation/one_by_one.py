@@ -17,6 +17,7 @@ from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Checkpoints, Result
+from lstmsim.simulation.variants import Variants
 
 
 class Stopped(Exception):
@@ -38,9 +39,9 @@ class TrialUnderWay:
 
     def __init__(self, simulation: OneByOne, number: int, seconds: float = 0.0) -> None:
         self._simulation, self._started = simulation, time.thread_time() - seconds
-        self.task, self.stop, self.policy = simulation.task, simulation.stop, simulation.policy
-        self.seed, self.number = simulation.seed, number
-        self.keys = [int(key) for key in trial_keys(self.seed, number)]
+        self.seed, self.number = simulation.seed, simulation.trial_of(number)
+        self.task, self.stop, self.policy = simulation.config.task, simulation.config.stop, simulation.policy
+        self.keys = [int(key) for key in trial_keys(self.seed, self.number)]
         self.result = Result(number, self.seed)
         self.progress = Progress(0, 0, 0.0, 0.0)
 
@@ -66,7 +67,7 @@ class TrialUnderWay:
         if checkpoints is None or not checkpoints.due():
             return
         self._simulation.keep(self.result)
-        checkpoints.save(self.number, {"result": self.result.state(), "seconds": self.seconds, "learner": state()})
+        checkpoints.save(self.result.trial, {"result": self.result.state(), "seconds": self.seconds, "learner": state()})
         if checkpoints.stopping:
             raise Stopped
 
@@ -82,17 +83,33 @@ class OneByOne:
         Seed of the run; a trial's random numbers come from (seed, trial).
     policy : Policy
         What to record.
+    variants : Variants, optional
+        Experiments whose trials are run, `config` among them.
     """
 
-    def __init__(self, config: Experiment, seed: int, policy: Policy) -> None:
-        self.task, self.stop, self.seed, self.policy = config.task, config.stop, seed, policy
-        self.learner: TrialLearner = learner(config.learner).make(config.settings, 1, symbols=self.task.symbols)
-        self.learner.check(self.task)
-        np.empty(self.learner.memory(self.task), np.uint8)  # too large a request fails here, before the first trial
+    def __init__(self, config: Experiment, seed: int, policy: Policy, variants: Variants | None = None) -> None:
+        self.seed, self.policy, self.variants = seed, policy, variants
+        self._take(config)
         self.running: dict[int, TrialUnderWay] = {}
         self.on_rows: Callable[[int, Floats], None] | None = None
         self.on_progress: Callable[[Any], None] = lambda _: None
         self.checkpoints: Checkpoints | None = None
+
+    def _take(self, config: Experiment) -> None:
+        """Make the learner of an experiment; too large a request fails here, before the first trial."""
+        self.config = config
+        self.learner: TrialLearner = learner(config.learner).make(config.settings, 1, symbols=config.task.symbols)
+        self.learner.check(config.task)
+        np.empty(self.learner.memory(config.task), np.uint8)
+
+    def trial_of(self, number: int) -> int:
+        """Return the trial that a number stands for, after making ready for its experiment."""
+        if self.variants is None:
+            return number
+        config, trial = self.variants.of(number)
+        if config != self.config:
+            self._take(config)
+        return trial
 
     def run(
         self,
@@ -127,7 +144,7 @@ class OneByOne:
         result = trial.result
         if result.status == Status.SOLVED:
             result.stages["solved"] = result.sequences
-        result.milestones = _milestones(result.progress, self.stop.error_bound)
+        result.milestones = _milestones(result.progress, self.config.stop.error_bound)
         result.seconds = trial.seconds
         self.keep(result)
         return result
@@ -153,7 +170,9 @@ def _milestones(progress: Floats, error_bound: float) -> dict[str, int | None]:
     }
 
 
-def simulation_for(config: Experiment, seed: int, lanes: int, policy: Policy) -> Simulation | OneByOne:
+def simulation_for(
+    config: Experiment, seed: int, lanes: int, policy: Policy, variants: Variants | None = None
+) -> Simulation | OneByOne:
     """Return what runs the trials of a configuration: many on lanes, or one by one, as its learner takes them.
 
     Parameters
@@ -166,7 +185,9 @@ def simulation_for(config: Experiment, seed: int, lanes: int, policy: Policy) ->
         Trials advanced together, where the learner takes many; the results do not depend on it.
     policy : Policy
         What to record.
+    variants : Variants, optional
+        Experiments whose trials are run together, `config` among them.
     """
     if issubclass(learner(config.learner), TrialLearner):
-        return OneByOne(config, seed, policy)
-    return Simulation(config, seed, lanes, policy)
+        return OneByOne(config, seed, policy, variants)
+    return Simulation(config, seed, lanes, policy, variants)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -12,7 +13,8 @@ import numpy as np
 from lstmsim.kernels.scores import Progress
 from lstmsim.learners.base import Status
 from lstmsim.learners.weights import Floats, Weights
-from lstmsim.simulation.config import Stage
+from lstmsim.simulation.config import Stage, StoppingRule
+from lstmsim.tasks import Task
 
 
 @dataclass
@@ -125,7 +127,7 @@ class TrialQueue:
     """
 
     def __init__(self, trials: Iterable[int]) -> None:
-        self._trials = list(trials)
+        self._trials = deque(trials)
         self._paused: dict[int, Progress] = {}
         self._taken: dict[int, int] = {}  # trials under way, and the threads that have them
         self._lock = threading.Lock()
@@ -143,7 +145,7 @@ class TrialQueue:
         with self._lock:
             if not self._trials:
                 raise StopIteration
-            trial = self._trials.pop(0)
+            trial = self._trials.popleft()
             self._paused.pop(trial, None)
             self._taken[trial] = threading.get_ident()
             return trial
@@ -191,6 +193,10 @@ class Trial:
 
     Attributes
     ----------
+    task : Task
+        The task as the trial meets it.
+    stop : StoppingRule
+        Its stopping rule.
     key, test_key : int
         Keys of its streams of sequences.
     boundaries : list of Boundary
@@ -201,6 +207,8 @@ class Trial:
         Next number of sequences at which every trial of this configuration pauses.
     turn : int
         Steps after which it makes room for a trial that waits.
+    limit : int
+        Sequences after which it is saved and left alone; 0: none.
     save : bool
         A checkpoint is to be taken at the end of the sequence.
     tests : int
@@ -210,12 +218,15 @@ class Trial:
     """
 
     result: Result
+    task: Task
+    stop: StoppingRule
     key: int
     test_key: int
     boundaries: list[Boundary]
     stage: int = 0
     due: int = 0
     turn: int = 0
+    limit: int = 0
     save: bool = False
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)

@@ -14,6 +14,8 @@ import xarray as xr
 from lstmsim.checks import absolute
 from lstmsim.trace.failures import readable
 from lstmsim.trace.lazy import Part, contents, group_of
+from lstmsim.trace.scan import FILE as SCAN
+from lstmsim.trace.scan import open_scan
 from lstmsim.trace.store import library
 from lstmsim.trace.summary import UNREADABLE, BrokenFile, of_trials, read_trial, trial_at
 
@@ -24,7 +26,7 @@ def open_run(path: str | Path) -> xr.DataTree:
     Parameters
     ----------
     path : str or Path
-        The folder or file; "~" is the user's home. The tree keeps its absolute name.
+        The folder or file; "~" is the user's home. The tree keeps its absolute name. Of a scan, its folder or `scan.nc`.
 
     Returns
     -------
@@ -45,6 +47,9 @@ def open_run(path: str | Path) -> xr.DataTree:
         If a file is no whole trial file, or the trials of a row are of different learners; the message names the file.
     """
     path = absolute("path", path)
+    if (scan := path / SCAN if path.is_dir() else path).name == SCAN and scan.is_file():
+        found = open_scan(scan)
+        return xr.DataTree(children={str(found.attrs["row"]): xr.DataTree(found)})
     if path.is_file():
         readable(path)
         name = str(trial_at(path)["row"]).replace("/", " ").strip() or "row"

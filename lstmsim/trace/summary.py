@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import netCDF4
@@ -159,3 +160,33 @@ def write_summary(path: Path, summary: xr.Dataset) -> None:
     encoding = {name: {"dtype": "S1"} for name, variable in summary.variables.items() if variable.dtype.kind in "OU"}
     with whole_or_absent(path) as part:
         summary.to_netcdf(part, engine="netcdf4", encoding=encoding)
+
+
+def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a fraction (Wilson 1927).
+
+    Parameters
+    ----------
+    successes, trials : int
+        How many of how many; at least one trial.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end, within [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, or more successes than trials.
+    """
+    if not 0 <= successes <= trials or trials == 0:
+        raise ValueError(f"successes is {successes} of {trials} trials; allowed: 0 to the number of trials, at least 1")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    p, share = successes / trials, z * z / trials
+    centre = (p + share / 2) / (1 + share)
+    half = z * np.sqrt(p * (1 - p) / trials + share / (4 * trials)) / (1 + share)
+    # At the ends the two terms are equal; rounding must not leave an end outside of [0, 1].
+    return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,11 +15,12 @@ from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
 from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.recording import VARIABLES, layout
-from lstmsim.learners.lstm.settings import PEEPHOLES, LSTMSettings
+from lstmsim.learners.lstm.settings import PEEPHOLES, InitialWeights, LSTMSettings
 from lstmsim.learners.lstm.steps import advance, learn_last
 from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets
 
 Floats = npt.NDArray[np.float64]
+PER_LANE = frozenset(("learning_rate", "learning_rate_decay", *dataclasses.asdict(InitialWeights())))
 
 
 @register("lstm", LSTMSettings, label="LSTM")
@@ -46,6 +48,7 @@ class LaneNets(StepLearner):
     }
 
     many_lanes: ClassVar[bool] = True
+    per_lane: ClassVar[frozenset[str]] = PER_LANE
     learn_last: ClassVar[Any] = staticmethod(learn_last)
     kernel: ClassVar[Any] = staticmethod(advance)
 
@@ -62,7 +65,7 @@ class LaneNets(StepLearner):
         return VARIABLES
 
     def __init__(self, settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) -> None:
-        self.settings, self.lanes = settings, lanes
+        self.settings, self.lanes, self._of_lane = settings, lanes, dict[int, LSTMSettings]()
         self.nets = new_nets(settings, lanes, symbols=symbols)
         self._columns = self._column_order()
 
@@ -211,9 +214,14 @@ class LaneNets(StepLearner):
                     parts.append((array[lane] if name in LANE_FIRST else array[..., lane], name == "z"))
         return parts
 
+    def settle(self, lane: int, settings: LSTMSettings) -> None:
+        """Give one lane learning rate and initial weights of its own."""
+        self._of_lane[lane] = settings
+        self.nets.weights.rate[:, lane] = settings.learning_rate, settings.learning_rate_decay
+
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give one lane the initial weights that belong to a seed; with sequential construction no block is present."""
-        self.set_weights(lane, self.settings.initial_weights(seed))
+        self.set_weights(lane, self._of_lane.get(lane, self.settings).initial_weights(seed))
         self.nets.weights.present[:, lane] = not self.settings.sequential
 
     def carried(self, lane: int) -> Floats:

@@ -178,14 +178,14 @@ def end_lane(nets, scores, record, lane, tick, learning):
         apply_changes(nets.shape, nets.weights, lane)
     reset_lane(nets, lane, not (learning and rule.keep_states), not (learning and rule.keep_partials))
     attention = finish_sequence(scores, record, lane, tick)
-    nets.weights.alpha[lane] = learning_rate(nets.weights, scores.index[lane])
+    nets.weights.alpha[lane] = learning_rate(nets.weights, lane, scores.index[lane])
     return attention
 
 
 @inlined
-def learning_rate(weights, index):
-    """Return alpha in sequence number `index`; the paper's is constant."""
-    return weights.rate[0] / (1.0 + weights.rate[1] * index)
+def learning_rate(weights, lane, index):
+    """Return a lane's alpha in sequence number `index`; the paper's is constant."""
+    return weights.rate[0, lane] / (1.0 + weights.rate[1, lane] * index)
 
 
 @inlined

@@ -87,7 +87,7 @@ class Weights(Struct):
     u_output_symbol: Floats
     peephole: Floats  # (3 * cell, lane): from cell states to input gates, to forget gates, to output gates
     u_peephole: Floats
-    rate: Floats  # (2,) learning rate and its decay
+    rate: Floats  # (2, lane) learning rate and its decay
     alpha: Floats  # (lane,) learning rate in the running sequence
     present: Floats  # (block, lane) 1.0, or 0.0 while a block has not joined the net
     error_factor: Floats  # (output,) factor of e_k, 0.0 for padding
@@ -127,7 +127,7 @@ class State(Struct):
     first_partial: Ints  # (lane,) where a lane's rows of p_symbol begin
 
 
-OF_ALL_LANES = {"rate", "error_factor", "ring", "first_weight", "first_partial"}  # arrays that lanes have in common
+OF_ALL_LANES = {"rate", "error_factor", "ring", "first_weight", "first_partial"}  # in common, or changed by no step
 LANE_FIRST = {
     *("w_symbol", "w_output", "w_output_symbol", "u_symbol", "u_output", "u_output_symbol"),
     *("p_symbol", "source", "y_k", "e_k"),
@@ -216,7 +216,8 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
     )
     w = [aligned(*group) for group in groups]
     u = [aligned(*group) for group in groups] if rule.update_at_end else w
-    rate = np.array([a.learning_rate, a.learning_rate_decay])
+    rate = aligned(2, lanes)
+    rate[0], rate[1] = a.learning_rate, a.learning_rate_decay
     weights = Weights(
         w=w[0],
         w_symbol=w[1],

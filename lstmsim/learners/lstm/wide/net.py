@@ -32,7 +32,7 @@ class WideNets(LaneNets):
     nets: WideNet  # type: ignore[assignment]
 
     def __init__(self, settings: LSTMSettings) -> None:
-        self.settings, self.lanes = settings, 1
+        self.settings, self.lanes, self._of_lane = settings, 1, {}
         self.nets = new_wide(settings)
         self._columns = self._column_order()
 

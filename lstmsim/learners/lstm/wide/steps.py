@@ -188,7 +188,7 @@ def _close(nets, scores, record, tick, learning):
         apply_wide_changes(nets)
     reset_wide(nets)
     attention = finish_sequence(scores, record, 0, tick)
-    nets.weights.alpha[0] = learning_rate(nets.weights, scores.index[0])
+    nets.weights.alpha[0] = learning_rate(nets.weights, 0, scores.index[0])
     return attention
 
 

@@ -127,7 +127,7 @@ def new_wide(a: LSTMSettings) -> WideNet:
     groups = ((tiles.rows, shape.sources, 8), (1, shape.output_sources, wide), (1, 0, wide))
     w = [aligned(*group) for group in groups]
     u = [aligned(*group) for group in groups] if rule.update_at_end else w
-    rate = np.array([a.learning_rate, a.learning_rate_decay])
+    rate = np.array([[a.learning_rate], [a.learning_rate_decay]])
     weights = WideWeights(
         w=w[0],
         w_output=w[1],
