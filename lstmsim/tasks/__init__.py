@@ -4,5 +4,6 @@ from lstmsim.tasks.arrays import ArrayTask
 from lstmsim.tasks.base import Task, register, task, tasks
 from lstmsim.tasks.contract import check
 from lstmsim.tasks.generators import generator
+from lstmsim.tasks.series import series
 
-__all__ = ["ArrayTask", "Task", "check", "generator", "register", "task", "tasks"]
+__all__ = ["ArrayTask", "Task", "check", "generator", "register", "series", "task", "tasks"]
