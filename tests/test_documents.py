@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot
 
+from lstmsim import tasks
 from lstmsim.campaign.requests import from_file, requested
 from lstmsim.learners.base import _TABLE
 from lstmsim.run import parse_assignment, parser
@@ -37,6 +38,12 @@ def commands(page):
 
 PYTHON = [page for page in PAGES if blocks(page, "python")]
 COMMANDS = [(page.name, command.strip()) for page in PAGES for command in commands(page)]
+
+
+def test_every_task_is_in_the_reference():
+    page = (ROOT / "docs" / "api-tasks.md").read_text(encoding="utf-8")
+    for made in tasks.tasks().values():
+        assert f".. autoclass:: {made.__module__}.{made.__qualname__}\n" in page
 
 
 def test_there_are_blocks():
