@@ -5,6 +5,7 @@ With an Axes of a `matplotlib.figure.Figure` no global figure state is touched, 
 """
 
 from lstmsim.plots.flow import backflow, credit_map, scaling, weights
+from lstmsim.plots.interactive import interactive
 from lstmsim.plots.learning import lag_scaling, learning_curve, success_curve, success_curves
 from lstmsim.plots.scan import phase_diagram, scan_curve
 from lstmsim.plots.sheet import overview
@@ -21,6 +22,7 @@ __all__ = [
     "gate_histogram",
     "gates",
     "hidden",
+    "interactive",
     "lag_scaling",
     "learning_curve",
     "outputs",

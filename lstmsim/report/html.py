@@ -29,7 +29,8 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
     Returns
     -------
     Path
-        The page; it needs no other file and no network.
+        The page; it needs no other file and no network. Where plotly is installed, it leads to a page for each row, beside
+        the trials, with a test sequence to zoom into.
 
     Raises
     ------
@@ -44,6 +45,7 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
             "facts": _facts(result),
             "trials": tables.trials(result),
             "pictures": pictures.row_pictures(out, result),
+            "interactive": _relative(pictures.write_interactive(out, result), out),
             "settings": _settings(result),
         }
         for result in results
@@ -68,6 +70,10 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
     with whole_or_absent(page) as part:
         part.write_text(environment().get_template("report.html.j2").render(content), encoding="utf-8")
     return page
+
+
+def _relative(page: Path | None, out: Path) -> str | None:
+    return None if page is None else page.relative_to(out).as_posix()
 
 
 def environment() -> jinja2.Environment:

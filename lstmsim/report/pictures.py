@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import struct
 import textwrap
@@ -267,6 +268,27 @@ def write_overview(out: Path, result: RowResult) -> Path | None:
     with whole_or_absent(path) as part:
         figure.savefig(part, format="png")
     return path
+
+
+def write_interactive(out: Path, result: RowResult) -> Path | None:
+    """Write `<row>/trace.html`, the same test sequence to zoom into; None without a trace, or without plotly.
+
+    The library that draws it lies beside the rows, once.
+    """
+    found = _first_test_sequence(out, result)
+    if found is None or importlib.util.find_spec("plotly") is None:
+        return None
+    from plotly.offline import get_plotlyjs
+
+    library_file, page = out / "plotly.min.js", out / result.request.name / "trace.html"
+    if not library_file.exists():
+        with whole_or_absent(library_file) as part:
+            part.write_text(get_plotlyjs(), encoding="utf-8")
+    figure = plots.interactive(found[1])
+    figure.update_layout(title=f"row {result.label}: {result.request.row.title}, trial {found[0]}, a test sequence")
+    with whole_or_absent(page) as part:
+        part.write_text(figure.to_html(include_plotlyjs="../plotly.min.js"), encoding="utf-8")
+    return page
 
 
 def _cells(trace: xr.Dataset, which: str) -> Picture:
