@@ -107,3 +107,27 @@ def square_root(_typing: Any, x: Any) -> Any:
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return x(x), codegen
+
+
+_PI_PARTS = 1.5707963267948966, 6.123233995736766e-17  # pi / 2, and what that leaves
+_QUARTERS = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to whole numbers
+
+
+@inlined
+def cosine_sine(x):
+    """Cosine and sine of |x| up to some thousands: Taylor's series around quarter turns."""
+    n = fma(x, 1.0 / _PI_PARTS[0], _QUARTERS) - _QUARTERS
+    r = fma(-n, _PI_PARTS[1], fma(-n, _PI_PARTS[0], x))
+    r2 = r * r
+    even = fma(r2, fma(r2, 1.0 / 20922789888000.0, -1.0 / 87178291200.0), 1.0 / 479001600.0)
+    even = fma(r2, even, -1.0 / 3628800.0)
+    even = fma(r2, fma(r2, fma(r2, even, 1.0 / 40320.0), -1.0 / 720.0), 1.0 / 24.0)
+    even = fma(r2, fma(r2, even, -0.5), 1.0)
+    odd = fma(r2, fma(r2, -1.0 / 1307674368000.0, 1.0 / 6227020800.0), -1.0 / 39916800.0)
+    odd = fma(r2, fma(r2, fma(r2, odd, 1.0 / 362880.0), -1.0 / 5040.0), 1.0 / 120.0)
+    odd = r * fma(r2, fma(r2, odd, -1.0 / 6.0), 1.0)
+    quarter = n - 4.0 * (fma(n, 0.25, _QUARTERS) - _QUARTERS)  # -2, -1, 0, 1 or 2
+    turned = quarter * quarter
+    cosine = select(turned > 0.5, select(turned > 2.0, -even, -quarter * odd), even)
+    sine = select(turned > 0.5, select(turned > 2.0, -odd, quarter * even), odd)
+    return cosine, sine

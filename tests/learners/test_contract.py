@@ -10,7 +10,9 @@ from lstmsim import tasks
 from lstmsim.kernels.recording import HEAD
 from lstmsim.learners import learner, learners
 from lstmsim.learners.base import LearnerSettings, TrialLearner
+from lstmsim.learners.columnar import ColumnarSettings
 from lstmsim.learners.contract import CHECKS, settings_can_be_pickled
+from lstmsim.learners.diagonal import DiagonalSettings
 from lstmsim.learners.rules.settings import RuleSettings
 from lstmsim.paper import rows
 from lstmsim.simulation.config import Experiment
@@ -62,6 +64,8 @@ def cases() -> dict[str, Experiment]:
         ("rules exact", order, {"rule": "exact", "carry": "all", "rate_decay": 0.9, "output": "softmax"}),
     ):
         found[name] = short(Experiment(task, RuleSettings(n_hidden=9, **settings)))
+    found["diagonal"] = short(Experiment(adding, DiagonalSettings(n_hidden=9, optimiser="rmsprop", feedback="random")))
+    found["columnar"] = short(Experiment(order, ColumnarSettings(n_hidden=9, carry="all", output="softmax")))
     found["lstm on-line, 2 blocks"] = short(table["6a"].config)
     found["exact_lstm at ends"] = short(table["4-1-exact"].config, update="sequence")
     return found

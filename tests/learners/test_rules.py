@@ -47,7 +47,7 @@ def test_every_step_is_that_of_the_literal_twin(rule, changes):
             np.testing.assert_allclose(trace["hidden"][0], expected["hidden"], rtol=1e-11, atol=1e-14)
             np.testing.assert_allclose(trace["output"][0], expected["output"], rtol=1e-11)
             if not np.isnan(d).any():
-                np.testing.assert_allclose(net.gradient["hidden"], expected["gradient"], rtol=1e-9, atol=1e-14)
+                np.testing.assert_allclose(net.gradient, expected["gradient"], rtol=1e-9, atol=1e-14)
             np.testing.assert_allclose(net.weights(0)["hidden"], twin.w, rtol=1e-11, atol=1e-13)
             np.testing.assert_allclose(net.weights(0)["output"], twin.w_output, rtol=1e-11, atol=1e-13)
 

@@ -23,8 +23,17 @@ def predict(core, sequences, scores, record, clock):
 
     Changes `core.state` and `scores` in place.
     """
+    forward(core.shape, core.net, core.state, sequences, clock)
+    return respond(core, sequences, scores, record, clock)
+
+
+@kernel
+def respond(core, sequences, scores, record, clock):
+    """What follows from the activations, whatever the cell: outputs, judgement, errors. Returns the step's events.
+
+    Changes `core.state` and `scores` in place.
+    """
     shape, net, state, event = core.shape, core.net, core.state, sequences.event[clock, 0]
-    forward(shape, net, state, sequences, clock)
     state.norm[0] = 0.0
     if core.shadow.every:
         core.shadow.found[:] = np.nan
@@ -222,11 +231,13 @@ def reset_activations(core):
 @kernel
 def write_row(core, row, at, event, learn):
     """Fill a recorded row from column `at` on: hidden units, their errors or 0, norm of the change, comparison."""
-    shape, state, shadow = core.shape, core.state, core.shadow
-    for r in range(shape.hidden):
-        row[at + r] = state.a[r]
-        row[at + shape.hidden + r] = state.slope[r] * state.q[r] if event & LEARN else 0.0
-    at += 2 * shape.hidden
+    state, shadow = core.state, core.shadow
+    shown = state.shown.size
+    for r in range(shown):
+        unit = state.shown[r]
+        row[at + r] = state.a[unit]
+        row[at + shown + r] = state.slope[unit] * state.q[unit] if event & LEARN else 0.0
+    at += 2 * shown
     row[at] = state.norm[0] ** 0.5 if learn else 0.0
     if shadow.every:
         for n in range(shadow.found.size):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,27 +39,34 @@ class Rules(OneLaneLearner):
         Inputs are one-hot and come as symbol numbers.
     """
 
+    group: ClassVar[str] = "hidden"  # name of the weights of the hidden units
+
     @classmethod
     def variables(cls) -> dict[str, Variable]:
         """Everything that the net can be recorded by, in the order of a recorded row."""
         return RecurrentNet.variables() | COMPARED
 
-    def __init__(self, settings: RuleSettings, lanes: int = 1, *, symbols: bool = False) -> None:
+    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False) -> None:
         settings.check_sizes()
         self.settings, self.rule = settings, settings.differs
         self.shape = shape = settings.sizes(symbols=symbols)
-        self.net, self.state = _new_net(shape), _new_state(shape)
+        self._place()
+        self.net, self.state = _new_net(shape), _new_state(shape, self._seen[:-1])
         size, at_once = self.net.w.size + self.net.w_output.size, not self.rule.waits
         self.optimiser = new_optimiser(settings, settings.learning_rate, size, at_once=at_once)
-        self.shadow = _new_shadow(shape, settings.exactness)
+        self.shadow = _new_shadow(shape, vars(settings).get("exactness", 0))
         self.kept = self.rule.room(settings, shape)
         core = Core(shape, self.net, self.state, self.optimiser, self.shadow)
         self.nets = Nets(shape, self.state, core, self.kept)
         self.loop = self.rule.advance  # type: ignore[misc]
-        hidden, inputs = np.arange(shape.hidden), shape.hidden + np.arange(shape.inputs)
-        self._rows = np.concatenate([inputs, hidden, [shape.sources - 1]])
-        self.net.mask[self._rows, : shape.hidden] = settings.exists["hidden"].T
+        self.net.mask[self._rows, : self._units] = settings.exists[self.group].T
         self._begin()
+
+    def _place(self) -> None:
+        """Where named weights stand: rows of the sources, number of units, places of the sources of the outputs."""
+        hidden, inputs = np.arange(self.shape.hidden), self.shape.hidden + np.arange(self.shape.inputs)
+        self._rows = np.concatenate([inputs, hidden, [self.shape.sources - 1]])
+        self._units, self._seen = self.shape.hidden, np.arange(self.shape.hidden + 1)
 
     def _begin(self) -> None:
         """As before all learning."""
@@ -76,22 +83,22 @@ class Rules(OneLaneLearner):
         ValueError
             If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
         """
-        weights, hidden = checked_weights(weights, self.settings.exists), self.shape.hidden
-        self.net.w[self._rows, :hidden] = weights["hidden"].T
-        self.net.w_output[:, : hidden + 1] = weights["output"]
+        weights = checked_weights(weights, self.settings.exists)
+        self.net.w[self._rows, : self._units] = weights[self.group].T
+        self.net.w_output[:, self._seen] = weights["output"]
 
     def weights(self, lane: int) -> Weights:
         """Copies of the weights."""
-        hidden = self.shape.hidden
-        return {"hidden": self.net.w[self._rows, :hidden].T.copy(), "output": self.net.w_output[:, : hidden + 1].copy()}
+        own = self.net.w[self._rows, : self._units].T.copy()
+        return {self.group: own, "output": self.net.w_output[:, self._seen].copy()}
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give the net the initial weights that belong to a seed, its random signs and its random feedback."""
         self.set_weights(lane, self.settings.initial_weights(seed))
         keys = np.random.SeedSequence(seed).generate_state(4, np.uint64)  # those of `trial_keys`
         self.state.key[0] = keys[2]
-        size, shape = self.settings.feedback_range, (self.shape.outputs, self.shape.hidden)
-        self.net.feedback[:, : self.shape.hidden] = generator(int(keys[3])).uniform(-size, size, shape)
+        size, shape = self.settings.feedback_range, (self.shape.outputs, len(self._seen) - 1)
+        self.net.feedback[:, self._seen[:-1]] = generator(int(keys[3])).uniform(-size, size, shape)
         self._begin()
 
     def reset(self, lane: int | slice = 0) -> None:
@@ -140,9 +147,9 @@ class Rules(OneLaneLearner):
     def layout(self) -> Layout:
         """What a recorded step holds, in the order of a recorded row."""
         shape = self.shape
-        sizes = {"hidden_unit": shape.hidden, "input_unit": shape.inputs, "output_unit": shape.outputs}
+        sizes = {"hidden_unit": self.state.shown.size, "input_unit": shape.inputs, "output_unit": shape.outputs}
         shown = self.variables()
-        if self.settings.exactness:
+        if self.shadow.every:
             sizes["weight_group"] = len(GROUPS)
         else:
             shown = {name: variable for name, variable in shown.items() if name not in COMPARED}
@@ -154,10 +161,9 @@ class Rules(OneLaneLearner):
         return {"source": self.settings.sources, "output_source": self.settings.output_sources}
 
     @property
-    def gradient(self) -> Weights:
-        """Copies of the last gradient, with the sign of an error, where an optimiser or a comparison needs it."""
-        hidden = self.shape.hidden
-        return {"hidden": self.net.g[self._rows, :hidden].T.copy(), "output": self.net.g_output[:, : hidden + 1].copy()}
+    def gradient(self) -> Floats:
+        """Copy of the hidden weights' last gradient, with the sign of an error, where it is stored."""
+        return self.net.g[self._rows, : self._units].T.copy()
 
 
 def _new_net(shape: Shape) -> Net:
@@ -167,11 +173,11 @@ def _new_net(shape: Shape) -> Net:
     return Net(**{name: aligned(*size) for name, size in sizes.items()})
 
 
-def _new_state(shape: Shape) -> State:
+def _new_state(shape: Shape, shown: Any) -> State:
     """Activations of an empty net."""
     wide, outputs = shape.wide, -(-shape.outputs // 8) * 8
     unit_mask, output_mask = aligned(wide), aligned(outputs)
-    unit_mask[: shape.hidden] = output_mask[: shape.outputs] = 1.0
+    unit_mask[shown] = output_mask[: shape.outputs] = 1.0
     return State(
         z=aligned(-(-shape.sources // 8) * 8),
         a=aligned(shape.output_wide),
@@ -186,6 +192,7 @@ def _new_state(shape: Shape) -> State:
         columns=aligned(shape.hidden, 8),
         norm=aligned(1),
         symbol=aligned(1, dtype=np.int64),
+        shown=np.array(shown, np.int64),
         unit_mask=unit_mask,
         output_mask=output_mask,
         key=aligned(1, dtype=np.uint64),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,7 +24,30 @@ _LARGEST = 50_000_000  # entries of an influence matrix, in numbers
 
 
 @settings
-class RuleSettings(RecurrentSettings, OptimiserSettings):
+class OnlineSettings(OptimiserSettings):
+    """What nets that learn on-line have in common, whatever their cells.
+
+    Parameters
+    ----------
+    feedback : {"exact", "random"}
+        What carries errors back to the hidden units: the outputs' weights, or fixed random ones.
+    feedback_range : float
+        Random feedback weights are uniform in [-feedback_range, feedback_range].
+    output : {"logistic", "softmax", "identity"}
+        Output units; with softmax the error is the cross-entropy, else half the squared error.
+    carry : {"none", "all"}
+        all: activations and what the rule keeps outlive the end of a sequence; a stream without resets.
+    """
+
+    _: KW_ONLY
+    feedback: Literal["exact", "random"] = "exact"
+    feedback_range: Annotated[Real, Field(gt=0)] = 0.5
+    output: Literal["logistic", "softmax", "identity"] = "logistic"
+    carry: Literal["none", "all"] = "none"
+
+
+@settings
+class RuleSettings(RecurrentSettings, OnlineSettings):
     """A net of leaky units, a(t) = (1 - leak) a(t-1) + leak phi(W [a(t-1), x(t), 1]), whose outputs see a(t), and its rule.
 
     Parameters
@@ -49,24 +73,16 @@ class RuleSettings(RecurrentSettings, OptimiserSettings):
         bptt: steps that a pass goes back, and steps between passes; BPTT(h; h') of Williams and Peng (1990).
     kernel_decay, kernel_rate, kernel_noise : float
         kernl: beta at first, learning rate of kernels and betas, size of the perturbation.
-    feedback : {"exact", "random"}
-        What carries errors back to the hidden units: the outputs' weights, or fixed random ones.
-    feedback_range : float
-        Random feedback weights are uniform in [-feedback_range, feedback_range].
     activation : {"tanh", "logistic"}
         phi.
     leak : float
         Share of the new in an activation; 1: no leaky memory.
-    output : {"logistic", "softmax", "identity"}
-        Output units; with softmax the error is the cross-entropy, else half the squared error.
     connections : {"all", "random", "ring", "diagonal", "none"}
         Which recurrent weights exist: a share `density` of them, those from the unit before, each unit's own.
     density : float
         Share of the recurrent weights that exist, with connections "random"; which ones is the same in every trial.
     init : {"uniform", "orthogonal"}
         Initial recurrent weights: uniform as the others, or a random orthogonal matrix.
-    carry : {"none", "all"}
-        all: activations and what the rule keeps outlive the end of a sequence; a stream without resets.
     exactness : int
         Compare the gradient with the exact one every so many steps, in the trace; 0: never.
 
@@ -87,15 +103,11 @@ class RuleSettings(RecurrentSettings, OptimiserSettings):
     kernel_decay: Annotated[Real, Field(ge=0, le=1)] = 0.8
     kernel_rate: Annotated[Real, Field(ge=0)] = 0.001
     kernel_noise: Annotated[Real, Field(gt=0)] = 1e-5
-    feedback: Literal["exact", "random"] = "exact"
-    feedback_range: Annotated[Real, Field(gt=0)] = 0.5
     activation: Literal["tanh", "logistic"] = "tanh"
     leak: Annotated[Real, Field(gt=0, le=1)] = 1.0
-    output: Literal["logistic", "softmax", "identity"] = "logistic"
     connections: Literal["all", "random", "ring", "diagonal", "none"] = "all"
     density: Annotated[Real, Field(gt=0, le=1)] = 0.25
     init: Literal["uniform", "orthogonal"] = "uniform"
-    carry: Literal["none", "all"] = "none"
     exactness: Annotated[Whole, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:

@@ -64,6 +64,7 @@ class State(Struct):
     columns: Array  # (hidden, 8): room to work in
     norm: Array  # (1,): squared norm of the last change of the weights
     symbol: Array  # (1,) int
+    shown: Array  # (hidden unit,) int: where the units stand that are recorded
     unit_mask: Array  # (wide,)
     output_mask: Array  # (output,)
     key: Array  # (1,) uint64: of the trial's random signs
