@@ -51,6 +51,23 @@ def test_there_are_blocks():
     assert len(COMMANDS) > 10
 
 
+def test_every_test_that_is_named_exists():
+    """In the pages `tests/file.py` and `tests/file.py::name`, in that of reliability shortened names too."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    defined = {
+        path: re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M) for path in ROOT.glob("tests/**/*.py")
+    }
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert sum(bool(name) for _, name in named) > 60
+    for path, name in named:
+        assert ROOT / path in defined, path
+        assert not name or name in defined[ROOT / path], f"{path}::{name}"
+    every = {name for names in defined.values() for name in names}
+    reliability = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    parts = re.findall(r"`(test_\w+|\.\.\.\w+)(?:\.\.\.)?`", reliability)
+    assert [part for part in parts if not any(part.strip("._") in name for name in every)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_are_of_a_kind_that_is_tested(page):
     assert {language for language, _ in FENCE.findall(page.read_text(encoding="utf-8"))} <= LANGUAGES

@@ -1,6 +1,5 @@
 """What a machine may do to a run: kills, full and read-only disks, damaged files, Ctrl-C; nothing finished is lost."""
 
-import json
 import os
 import pty
 import random
@@ -14,11 +13,8 @@ import numpy as np
 import pytest
 
 from lstmsim.campaign.checkpoint import read
-from lstmsim.campaign.folder import LOCK
-from lstmsim.campaign.trials import RowFolder, checkpoint_path, rows_path
-from lstmsim.kernels.scores import DIVERGED, Scores
+from lstmsim.campaign.trials import RowFolder, rows_path
 from lstmsim.run import main
-from lstmsim.simulation.loop import Simulation
 from lstmsim.trace.seal import intact
 from tests.faults import (
     TRIALS,
@@ -346,36 +342,6 @@ def test_a_thread_that_raises_ends_the_run_and_keeps_what_is_finished(error, tmp
     assert len(trials(tmp_path / "out")) == TRIALS
 
 
-# One run at a time.
-
-
-@slow
-def test_a_second_run_into_a_folder_is_refused_while_the_first_lives(tmp_path):
-    first = start(endless(tmp_path))
-    until(first, r"\d sequences")
-    holder = json.loads((tmp_path / LOCK).read_text())
-    assert holder["pid"] == first.pid
-    second = complete(endless(tmp_path))
-    assert second.returncode == 2
-    assert second.stderr.count("\n") == 1
-    assert f"process {first.pid}" in second.stderr
-    first.kill()
-    first.communicate()
-    third = start(endless(tmp_path))
-    assert f"process {first.pid}" in until(third, "was ended while it ran into")
-    third.send_signal(signal.SIGINT)
-    third.communicate(timeout=200)
-    assert third.returncode == 130
-    assert not hidden(tmp_path)
-
-
-def test_a_lock_that_names_a_living_process_but_is_not_held_is_taken_over(tmp_path, capsys):
-    """The number of a killed process may belong to another by now, here to this one."""
-    (tmp_path / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": "here", "since": "1997"}))
-    assert main(command(tmp_path)[3:]) == 0
-    assert f"process {os.getpid()} on here" in capsys.readouterr().out
-
-
 # Another configuration.
 
 
@@ -400,20 +366,6 @@ def test_a_folder_of_another_configuration_is_refused_and_force_starts_over(undi
     assert {path: path.read_bytes() for path in before} == before
 
 
-@slow
-def test_an_unfinished_trial_of_another_version_is_refused(tmp_path, capsys, monkeypatch):
-    process = start(endless(tmp_path, "--checkpoint-every", "0"))
-    wait_for(lambda: list(tmp_path.glob("4-1/*.checkpoint.npz")))
-    process.kill()
-    process.communicate()
-    monkeypatch.setattr("lstmsim.__version__", "9.9.9")
-    assert main(endless(tmp_path)[3:]) == 2
-    message = capsys.readouterr().err
-    assert "checkpoint.npz was run with version=" in message
-    assert "9.9.9" in message
-    assert message.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     "same", [("--lanes", "8", "--workers", "1", "--checkpoint-every", "1", "--record", "none", "--quiet")], ids=["all"]
 )
@@ -421,15 +373,3 @@ def test_what_cannot_change_a_result_is_not_refused(same, undisturbed, tmp_path)
     out = copy(undisturbed, tmp_path / "out")
     assert main(command(out, *same)[3:]) == 0
     assert_equal_runs(out, undisturbed)
-
-
-def test_the_state_of_a_lane_is_all_that_a_checkpoint_must_hold():
-    """A field that joins the scores must be decided about here and in `lstmsim.kernels.scores.lane_state`."""
-    kept = {"steps", "ring", "sums", "milestones", "index"}
-    between_sequences = {"current", "ranked", "progress", "progress_rows", "results"}  # empty, or handed over
-    armed = {"pause_at", "flag", "fewer_wrong", "error_limit"}  # set for the stage
-    constant = {"tolerance", "error_bound", "squared_error", "ranking"}
-    assert set(Scores.fields) == kept | between_sequences | armed | constant
-    assert DIVERGED
-    assert checkpoint_path(Path("trial-0000.nc")).name == "trial-0000.checkpoint.npz"
-    assert callable(Simulation.run)

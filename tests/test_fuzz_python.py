@@ -209,7 +209,8 @@ def selected(traces, selection):
                 trace = trace.transpose()
             else:
                 trace = getattr(trace, what)({one: other} if what in ("isel", "rename") else one)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, Warning):
+        trace.compute()  # a lazy trace is refused when it is read
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeError, Warning):
         return None
     return trace
 
