@@ -60,10 +60,10 @@ def test_an_unfinished_trial_of_another_version_is_refused(tmp_path, capsys, mon
 
 def test_the_state_of_a_lane_is_all_that_a_checkpoint_must_hold():
     """A field that joins the scores must be decided about here and in `lstmsim.kernels.scores.lane_state`."""
-    kept = {"steps", "ring", "sums", "milestones", "index", "idle"}
-    between_sequences = {"current", "ranked", "progress", "progress_rows", "results"}  # empty, or handed over
+    kept = {"steps", "ring", "sums", "milestones", "index", "taken"}
+    between_sequences = {"current", "ranked", "progress", "progress_rows", "results", "right", "idle"}  # empty, handed over
     armed = {"pause_at", "flag", "fewer_wrong", "error_limit"}  # set for the stage
-    constant = {"tolerance", "error_bound", "squared_error", "ranking"}
+    constant = {"tolerance", "error_bound", "squared_error", "ranking", "streams", "stream_steps", "stream_sequences"}
     assert set(Scores.fields) == kept | between_sequences | armed | constant
     assert DIVERGED
     assert checkpoint_path(Path("trial-0000.nc")).name == "trial-0000.checkpoint.npz"

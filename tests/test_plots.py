@@ -275,6 +275,7 @@ def test_gate_histogram_counts_all_trials(stream):
         gate = trace["input_gate"].isel(block=1).values
         assert gate.size == count
         np.testing.assert_allclose(heights, np.histogram(gate, 50, (0, 1))[0] / count)
+    assert not plots.gate_histogram(both.isel(block=slice(0)), ax=new_axes()).patches
 
 
 @pytest.mark.parametrize("draw", [plots.cell_states, plots.gates, plots.errors, plots.outputs])

@@ -248,8 +248,11 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     trace = need("trace", trace, "input_gate")
     if "trial" in trace.dims:
         dims = [dim for dim in ("trial", "step") if dim in trace.dims]  # a selection of one step has none
-        trace = trace[[name for name in GATES if name in trace]].stack(step_=dims)
-        trace = trace.reset_index("step_", drop=True).rename(step_="step")
+        trace = trace[[name for name in GATES if name in trace]]
+        if trace.sizes.get("block") == 0:  # xarray stacks no empty arrays
+            trace = trace.sum("trial")
+        else:
+            trace = trace.stack(step_=dims).reset_index("step_", drop=True).rename(step_="step")
     ax = axes_or_new(ax)
     edges = np.linspace(0.0, 1.0, 51)
     for values, shown in _gate_lines(trace):
