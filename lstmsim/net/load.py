@@ -52,4 +52,5 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     if settings.sequential and joined < n_blocks:
         raise ValueError(f"which is {which!r}, when {joined} of {n_blocks} blocks had joined; allowed: after all have")
     alpha = float(settings.learning_rate_at(int(sequences)))
-    return LSTM.from_weights(replace(settings, learning_rate=alpha, learning_rate_decay=0.0), weights)
+    constant: dict[str, Any] = {"learning_rate": alpha, "learning_rate_decay": 0.0, "learning_rate_factor": 1.0}
+    return LSTM.from_weights(replace(settings, **constant), weights)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _Trials = Annotated[Whole, Field(ge=1, le=10_000)] | None
-_OF_TRIALS = ("learning_rate_decay", "carry", "sequential", "join_window", "join_ratio")
+_OF_TRIALS = (
+    *("learning_rate_decay", "learning_rate_factor", "learning_rate_interval"),
+    *("carry", "sequential", "join_window", "join_ratio"),
+)
 
 
 class LSTM(HeldNets):

@@ -17,6 +17,7 @@ CHANGES = {
     "nothing reset": {"carry": "all"},
     "nothing reset, at sequence ends": {"carry": "all", "update": "sequence"},
     "direct weights, decay": {"shortcuts": True, "learning_rate_decay": 0.01},
+    "exponential decay": {"learning_rate_factor": 0.9, "learning_rate_interval": 3},
 }
 
 
@@ -34,9 +35,9 @@ def test_symbols_and_dense_inputs_learn_the_same(name, changes):
         inputs, targets = task.sequence(0, 0, index)
         seen.add(bool((inputs.sum(axis=0) > 1).any()))
         alpha = settings.learning_rate_at(index)
-        if settings.learning_rate_decay:
-            weights, plain = net.weights, dataclasses.replace(settings, learning_rate=float(alpha), learning_rate_decay=0.0)
-            net = lstmsim.LSTM.from_weights(plain, weights)
+        if alpha != settings.learning_rate:
+            constant = {"learning_rate": float(alpha), "learning_rate_decay": 0.0, "learning_rate_factor": 1.0}
+            net = lstmsim.LSTM.from_weights(dataclasses.replace(settings, **constant), net.weights)
         net.run(inputs, targets, reset=settings.carry == "none")
     assert True in seen, "a symbol comes twice in a sequence"
     for group, values in net.weights.items():

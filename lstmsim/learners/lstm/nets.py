@@ -15,12 +15,12 @@ from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
 from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.recording import VARIABLES, layout
-from lstmsim.learners.lstm.settings import PEEPHOLES, InitialWeights, LSTMSettings
+from lstmsim.learners.lstm.settings import PEEPHOLES, RATE, InitialWeights, LSTMSettings, rate_at
 from lstmsim.learners.lstm.steps import advance, learn_last
 from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets
 
 Floats = npt.NDArray[np.float64]
-PER_LANE = frozenset(("learning_rate", "learning_rate_decay", *dataclasses.asdict(InitialWeights())))
+PER_LANE = frozenset((*RATE, *dataclasses.asdict(InitialWeights())))
 
 
 @register("lstm", LSTMSettings, label="LSTM")
@@ -217,7 +217,7 @@ class LaneNets(StepLearner):
     def settle(self, lane: int, settings: LSTMSettings) -> None:
         """Give one lane learning rate and initial weights of its own."""
         self._of_lane[lane] = settings
-        self.nets.weights.rate[:, lane] = settings.learning_rate, settings.learning_rate_decay
+        self.nets.weights.rate[:, lane] = settings.rate
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give one lane the initial weights that belong to a seed; with sequential construction no block is present."""
@@ -298,5 +298,4 @@ class LaneNets(StepLearner):
 
     def set_rates(self, index: npt.NDArray[np.int64]) -> None:
         """Give each lane the learning rate of its sequence number."""
-        rate, decay = self.nets.weights.rate
-        self.nets.weights.alpha[:] = rate / (1.0 + decay * index)
+        self.nets.weights.alpha[:] = rate_at(self.nets.weights.rate, index)

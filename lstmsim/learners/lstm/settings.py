@@ -33,6 +33,7 @@ NotNegative = Annotated[Real, Field(ge=0)]
 Partial = Literal["sum", "last"]
 
 PEEPHOLES = ["input gate", "forget gate", "output gate"]
+RATE = ("learning_rate", "learning_rate_decay", "learning_rate_factor", "learning_rate_interval")
 GATE_BIASES = ("input_gate_bias", "output_gate_bias", "forget_gate_bias")
 
 
@@ -131,6 +132,8 @@ class LearningRule:
     ----------
     learning_rate, learning_rate_decay : float
         alpha of (22), (26), (28); in sequence number n it is learning_rate / (1 + learning_rate_decay n).
+    learning_rate_factor, learning_rate_interval : float, int
+        And it is multiplied by the factor after every so many sequences.
     error_derivative : bool
         Whether (19) has the factor f'(net_k).
     error_factor : float
@@ -147,6 +150,8 @@ class LearningRule:
     _: KW_ONLY
     learning_rate: Positive = 0.1
     learning_rate_decay: NotNegative = 0.0
+    learning_rate_factor: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    learning_rate_interval: Size = 100
     error_derivative: Flag = True
     error_factor: Positive = 1.0
     update: Literal["step", "sequence"] = "step"
@@ -324,8 +329,13 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         return checked_weights(weights, self.exists)
 
     def learning_rate_at(self, index: int | npt.NDArray[np.int64]) -> Any:
-        """Learning rate alpha in sequence number `index`, or in several: learning_rate / (1 + learning_rate_decay index)."""
-        return self.learning_rate / (1.0 + self.learning_rate_decay * index)
+        """Learning rate alpha in sequence number `index`, or in several."""
+        return rate_at(self.rate, index)
+
+    @property
+    def rate(self) -> Floats:
+        """What `rate_at` takes: the values of `RATE`."""
+        return np.array([getattr(self, name) for name in RATE], float)
 
     def units_text(self, joined: Sequence[int] = ()) -> str:
         """Size of the net in words."""
@@ -343,3 +353,12 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         g = (1.0, 0.0) if self.cell_input == "f" else (self.g_range or (4.0, 2.0))
         h = None if self.cell_output == "identity" else (self.h_range or (2.0, 1.0))
         return g, h
+
+
+def rate_at(rate: Floats, index: int | npt.NDArray[np.int64]) -> Any:
+    """Learning rate in sequence number `index`, or in several; `lstmsim.learners.lstm.steps.learning_rate` has the bits."""
+    alpha, square, n = rate[0] / (1.0 + rate[1] * index), rate[2], index // rate[3].astype(int)
+    while np.any(n):
+        alpha = np.where(n % 2, alpha * square, alpha)
+        square, n = square * square, n // 2
+    return alpha

@@ -185,7 +185,13 @@ def end_lane(nets, scores, record, lane, tick, learning):
 @inlined
 def learning_rate(weights, lane, index):
     """Return a lane's alpha in sequence number `index`; the paper's is constant."""
-    return weights.rate[0, lane] / (1.0 + weights.rate[1, lane] * index)
+    rate, square, n = weights.rate, weights.rate[2, lane], index // int(weights.rate[3, lane])
+    alpha = rate[0, lane] / (1.0 + rate[1, lane] * index)
+    while square != 1.0 and n > 0:
+        if n % 2:
+            alpha *= square
+        square, n = square * square, n // 2
+    return alpha
 
 
 @inlined

@@ -87,7 +87,7 @@ class Weights(Struct):
     u_output_symbol: Floats
     peephole: Floats  # (3 * cell, lane): from cell states to input gates, to forget gates, to output gates
     u_peephole: Floats
-    rate: Floats  # (2, lane) learning rate and its decay
+    rate: Floats  # (4, lane) learning rate, and how it falls: see `lstmsim.learners.lstm.settings.rate_at`
     alpha: Floats  # (lane,) learning rate in the running sequence
     present: Floats  # (block, lane) 1.0, or 0.0 while a block has not joined the net
     error_factor: Floats  # (output,) factor of e_k, 0.0 for padding
@@ -216,8 +216,6 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
     )
     w = [aligned(*group) for group in groups]
     u = [aligned(*group) for group in groups] if rule.update_at_end else w
-    rate = aligned(2, lanes)
-    rate[0], rate[1] = a.learning_rate, a.learning_rate_decay
     weights = Weights(
         w=w[0],
         w_symbol=w[1],
@@ -229,7 +227,7 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         u_output_symbol=u[3],
         peephole=w[4],
         u_peephole=u[4],
-        rate=rate,
+        rate=np.tile(a.rate[:, None], lanes),
         alpha=aligned(lanes),
         present=aligned(shape.blocks, lanes),
         error_factor=aligned(wide),

@@ -43,7 +43,7 @@ class WideWeights(Struct):
     u: Floats
     u_output: Floats
     u_output_symbol: Floats
-    rate: Floats  # (2,) learning rate and its decay
+    rate: Floats  # (4, 1) learning rate, and how it falls: see `lstmsim.learners.lstm.settings.rate_at`
     alpha: Floats  # (1,) learning rate in the running sequence
     present: Floats  # (block, 1) 1.0, or 0.0 while a block has not joined the net
     error_factor: Floats  # (output,) factor of e_k, 0.0 for padding
@@ -127,7 +127,6 @@ def new_wide(a: LSTMSettings) -> WideNet:
     groups = ((tiles.rows, shape.sources, 8), (1, shape.output_sources, wide), (1, 0, wide))
     w = [aligned(*group) for group in groups]
     u = [aligned(*group) for group in groups] if rule.update_at_end else w
-    rate = np.array([[a.learning_rate], [a.learning_rate_decay]])
     weights = WideWeights(
         w=w[0],
         w_output=w[1],
@@ -135,7 +134,7 @@ def new_wide(a: LSTMSettings) -> WideNet:
         u=u[0],
         u_output=u[1],
         u_output_symbol=u[2],
-        rate=rate,
+        rate=np.tile(a.rate[:, None], 1),
         alpha=aligned(1),
         present=aligned(shape.blocks, 1),
         error_factor=aligned(wide),
