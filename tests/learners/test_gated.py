@@ -12,6 +12,7 @@ from lstmsim.learners.lstm.exact import ExactLSTM
 from lstmsim.learners.lstm.gated.net import GatedNets
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.paper import row
 from tests.learners.driving import (
     change,
     descent,
@@ -168,9 +169,9 @@ def test_without_recurrence_the_truncated_rule_is_exact():
 
 def test_weights_of_the_published_net():
     """Gers, Schmidhuber and Cummins (2000): 424 weights with four blocks of two cells on seven symbols."""
-    how = {"n_blocks": 4, "block_size": 2, "recurrence": "cells", "bias": "ga", "output_bias": True, "shortcuts": True}
-    net = LSTMSettings(7, 7, **how, forget_gates=True, forget_gate_bias=[0.5, 1.0, 1.5, 2.0])
+    net = row("cerg").config.settings
     assert net.n_weights == 424
+    assert row("cerg-1997").config.settings.n_weights == 360
     assert net.initial_weights(0)["forget_gate"][:, -1].tolist() == [0.5, 1.0, 1.5, 2.0]
 
 
