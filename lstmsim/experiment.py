@@ -40,7 +40,7 @@ def simulate(
     record: str = "default",
     workers: int | None = None,
     scheduler: str | None = None,
-    device: Literal["cpu"] = "cpu",
+    device: Literal["cpu", "cuda"] = "cpu",
     progress: bool | None = None,
     lanes: int | None = None,
     checkpoint_every: float = 60.0,
@@ -73,8 +73,8 @@ def simulate(
         Threads; as many as this process may keep busy if not given.
     scheduler : str, optional
         Address of a Dask scheduler, such as "tcp://host:8786", whose workers run the trials.
-    device : {"cpu"}
-        Where the trials run.
+    device : {"cpu", "cuda"}
+        Where the trials run: on cores, or on the first GPU, thousands at once, with the same bits.
     progress : bool, optional
         Whether to show how far the run has come; by default on a terminal and in a notebook.
     lanes : int, optional
@@ -101,13 +101,12 @@ def simulate(
         of a task or a learner ends its own trial alone: it is the cause, and `run` of the exception has the trials that
         have ended.
     """
-    check("device", device, Literal["cpu"])
     check("progress", progress, Flag | None)
     requests = requested(experiment, trials, settings, reading)
     temporary = TemporaryFolder() if out is None else None
     folder: Any = out if temporary is None else temporary.path
     how: dict[str, Any] = {"record": record, "workers": workers, "lanes": lanes, "scheduler": scheduler, "reuse": reuse}
-    campaign = Campaign(requests, folder, seed, checkpoint_every=checkpoint_every, **how)
+    campaign = Campaign(requests, folder, seed, device=device, checkpoint_every=checkpoint_every, **how)
 
     def warn(message: str) -> None:
         warnings.warn(message, stacklevel=3)

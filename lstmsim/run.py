@@ -38,7 +38,7 @@ EXAMPLES = """examples:
   python -m lstmsim 6a --json > outcome.json            for programs; progress goes to stderr
 """
 # Errors speak of the arguments of Python; these are options here.
-_OPTIONS = re.compile(r"^(trials|seed|reading|out|record|workers|lanes|scheduler|reuse|checkpoint_every)(?= is )")
+_OPTIONS = re.compile(r"^(trials|seed|reading|out|record|workers|lanes|scheduler|device|reuse|checkpoint_every)(?= is )")
 _GOES_ON = "what was finished is kept, and the same command goes on from the last checkpoints"
 
 
@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
         help="time between checkpoints of unfinished trials (default 60)",
     )
     parse.add_argument("--scheduler", metavar="ADDRESS", help="run the trials on a Dask cluster, e.g. tcp://host:8786")
+    parse.add_argument("--device", metavar="NAME", default="cpu", help="cpu (default), or cuda: trials on a GPU, same bits")
     parse.add_argument("--force", action="store_true", help="start over in a new subfolder of a folder that is not empty")
     parse.add_argument("--dry-run", action="store_true", help="show what would be run and how long it takes here")
     parse.add_argument("--json", action="store_true", help="print the outcome, the list or the preview as JSON on stdout")
@@ -216,6 +217,7 @@ def _main(options: argparse.Namespace) -> int:
         lanes=_number(options.lanes),
         checkpoint_every=_number(options.checkpoint_every),
         scheduler=options.scheduler,
+        device=options.device,
         reuse=options.reuse,
     )
     return (_preview if options.dry_run else _run)(campaign, options)

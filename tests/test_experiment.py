@@ -155,7 +155,7 @@ def test_what_was_found_in_the_folder_is_warned_of(tmp_path):
         ({"workers": 0}, "workers is 0; allowed"),
         ({"lanes": 3}, "lanes is 3; allowed: 1, 2, 4, 8 or 16"),
         ({"checkpoint_every": -1}, "checkpoint_every is -1; allowed"),
-        ({"device": "cuda"}, "device is 'cuda'; allowed: 'cpu'"),
+        ({"device": "tpu"}, "device is 'tpu'; allowed: 'cpu', 'cuda'"),
         ({"progress": "yes"}, "progress is 'yes'; allowed"),
         ({"scheduler": "nonsense"}, "scheduler is 'nonsense'"),
         ({"scheduler": "http://127.0.0.1:1"}, "scheduler is 'http://127.0.0.1:1'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from lstmsim.campaign import machine
 from lstmsim.campaign.dask import Cluster
@@ -39,6 +39,8 @@ class Campaign:
         Seconds between checkpoints of unfinished trials; 0: at every chance.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the trials, instead of threads here.
+    device : {"cpu", "cuda"}
+        Where the trials run: on cores, or on the first GPU.
     reuse : Path or str, optional
         Folder of another run: its finished trials of the same experiment, seed and version are copied instead of run.
 
@@ -60,6 +62,7 @@ class Campaign:
         lanes: int | None = None,
         checkpoint_every: float = 60.0,
         scheduler: str | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
         reuse: Path | str | None = None,
     ) -> None:
         self.requests, self.policy, self.scheduler = list(requests), Policy.parse(record), scheduler
@@ -70,6 +73,10 @@ class Campaign:
         self.lanes = check("lanes", lanes, Whole | None)
         if self.lanes not in (None, 1, 2, 4, LANES, 16):
             raise refusal("lanes", lanes, "1, 2, 4, 8 or 16")
+        self.device: Literal["cpu", "cuda"] = check("device", device, Literal["cpu", "cuda"])
+        for name, value in (("lanes", lanes), ("scheduler", scheduler)) if device == "cuda" else ():
+            if value is not None:
+                raise refusal(name, value, "none with device='cuda'")
         self.checkpoint_every: float = check("checkpoint_every", checkpoint_every, Annotated[Real, Field(ge=0)])
         self.folder = RunFolder(out, self.seed, reuse)
         every = [Job(r.name, r.config, list(range(r.trials)), _changes(r)) for r in self.requests]
@@ -83,7 +90,7 @@ class Campaign:
 
     def _ensemble(self, jobs: list[Job]) -> Ensemble:
         how = self.folder.path, self.seed, self.policy, self.workers, self.lanes
-        return Ensemble(jobs, *how, checkpoint_every=self.checkpoint_every)
+        return Ensemble(jobs, *how, checkpoint_every=self.checkpoint_every, device=self.device)
 
     def _cluster(self, jobs: list[Job]) -> Cluster:
         return Cluster(jobs, self.folder.path, self.seed, self.policy, str(self.scheduler), self.lanes)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 from lstmsim.campaign import machine
 from lstmsim.campaign.trials import RowFolder
@@ -18,6 +18,7 @@ from lstmsim.kernels.guard import is_stuck
 from lstmsim.kernels.scores import Progress
 from lstmsim.learners import learner
 from lstmsim.simulation.config import Experiment
+from lstmsim.simulation.device import THREADS, simulation_on
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
@@ -198,6 +199,8 @@ class Ensemble:
         Trials per thread advanced together; chosen from the number of trials if not given.
     checkpoint_every : float
         Seconds between checkpoints of unfinished trials; 0: at every chance.
+    device : {"cpu", "cuda"}
+        Where the trials run.
     """
 
     def __init__(
@@ -210,11 +213,12 @@ class Ensemble:
         lanes: int | None = None,
         *,
         checkpoint_every: float = 60.0,
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> None:
         self.out, self.seed, self.policy, self.lanes = out, seed, policy, lanes
-        self.checkpoint_every = checkpoint_every
+        self.checkpoint_every, self.device = checkpoint_every, device
         self.groups = [_Group(*group) for group in same_task(jobs)]
-        self.workers = max(1, min(workers, sum(map(self._useful, self.groups))))
+        self.workers = 1 if device == "cuda" else max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation | OneByOne]] = {}
         self.results: SimpleQueue[tuple[str, Result | Broken | BaseException | None]] = SimpleQueue()
         self.broken: list[Broken] = []  # so far
@@ -240,8 +244,9 @@ class Ensemble:
         for group in {id(group.job): group for group in self.groups}.values():
             name, width = group.job.name, self.width(group, self.share)
             try:
-                with machine.at_most(total // self.workers):
-                    simulation_for(group.config, self.seed, width, self.policy, group.job.variants)
+                # A GPU's driver takes more addresses than there is memory.
+                with machine.at_most(total // self.workers) if self.device == "cpu" else contextlib.nullcontext():
+                    simulation_on(self.device, group.config, self.seed, width, self.policy, group.job.variants)
             except MemoryError as error:
                 sizes = f"{width} trials at once on each of {self.workers} threads"
                 raise ValueError(
@@ -255,7 +260,9 @@ class Ensemble:
         return max(1, self.workers // max(1, len(self.groups)))
 
     def width(self, group: _Group, share: int) -> int:
-        """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16 if they are used."""
+        """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16; a GPU has many."""
+        if self.device == "cuda":
+            return min(THREADS, len(group.trials))
         if group.alone:
             return 1
         if self.lanes is not None:
@@ -274,7 +281,8 @@ class Ensemble:
             If a task or a learner raised an error, the cause, and the other trials have ended by then; or if a thread
             could not go on, and the others have stopped.
         """
-        self._compile(on_tick, tick)
+        if self.device == "cpu":  # for a GPU each simulation compiles its own
+            self._compile(on_tick, tick)
         threads = [threading.Thread(target=self._work, args=(n, self.share), daemon=True) for n in range(self.workers)]
         failure: TrialsFailed | None = None
         self._extra = provenance()
@@ -377,7 +385,7 @@ class Ensemble:
     def _run_trials(self, number: int, group: _Group, waiting: TrialQueue, width: int) -> None:
         """Run trials that wait; one in which a task or a learner raises an error is announced, and the others go on."""
         while len(waiting) and not self._stop.is_set():
-            simulation = simulation_for(group.config, self.seed, width, self.policy, group.job.variants)
+            simulation = simulation_on(self.device, group.config, self.seed, width, self.policy, group.job.variants)
             self.running[number] = group.job.name, simulation
             folder = self._folder(group, simulation.learner)
             try:

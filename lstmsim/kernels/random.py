@@ -2,6 +2,7 @@
 
 SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): the key plus n times an
 odd constant, mixed. Normal deviates by a ziggurat of 256 layers (Marsaglia and Tsang, J. Stat. Software 5(8), 2000).
+Logarithm and exponential are our own: those of C libraries differ from one machine to the next, and a GPU has others again.
 """
 
 from __future__ import annotations
@@ -56,6 +57,35 @@ def trial_keys(seed: int, trial: int) -> Any:
     return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64)
 
 
+_LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # their sum is ln 2; whole multiples of the first are exact
+
+
+@shared
+def log(x):
+    """Natural logarithm of 0 < x <= 1, within two units in the last place; IEEE operations only."""
+    halvings = 0.0
+    while x < 0.7071067811865476:
+        x, halvings = 2.0 * x, halvings + 1.0
+    s = (x - 1.0) / (x + 1.0)
+    s2, total = s * s, 0.0
+    for n in range(23, 0, -2):
+        total = total * s2 + 1.0 / n
+    return 2.0 * s * total - halvings * _LN2_LOW - halvings * _LN2_HIGH
+
+
+@shared
+def exp_minus(x):
+    """exp(-x) for 0 <= x < 700, within two units in the last place; IEEE operations only."""
+    halvings = float(int(x * (1.0 / _LN2_HIGH) + 0.5))
+    rest = (halvings * _LN2_HIGH - x) + halvings * _LN2_LOW
+    total = 1.0
+    for n in range(14, 0, -1):
+        total = 1.0 + total * rest / n
+    for _ in range(int(halvings)):
+        total *= 0.5
+    return total
+
+
 @shared
 def bits(key, n):
     """Draw n of a key: 64 random bits."""
@@ -97,12 +127,12 @@ def normal(key, n):
         again = subkey(word, retry)
         if layer == 0:
             while True:
-                far = -math.log(1.0 - uniform(again, 0)) / _TAIL
-                if -2.0 * math.log(1.0 - uniform(again, 1)) > far * far:
+                far = -log(1.0 - uniform(again, 0)) / _TAIL
+                if -2.0 * log(1.0 - uniform(again, 1)) > far * far:
                     return side * (_TAIL + far)
                 again = subkey(again, 2)
         low, high = _DENSITY[layer], _DENSITY[layer + 1]
-        if low + uniform(again, 0) * (high - low) < math.exp(-0.5 * x * x):
+        if low + uniform(again, 0) * (high - low) < exp_minus(0.5 * x * x):
             return side * x
         word = bits(again, 1)
         retry += _ONE

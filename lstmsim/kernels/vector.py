@@ -17,6 +17,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
 
+from lstmsim.kernels.reductions import group_sum, lane_max, lane_sum
 from lstmsim.kernels.width import UNITS, Lanes, Width, WidthType, aligned
 
 __all__ = [
@@ -134,11 +135,44 @@ for _function, _sign in ((operator.lt, "<"), (operator.gt, ">"), (operator.ge, "
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, element: Any) -> Any:
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [element])
+    """Address of an element by its flat position; in an array with gaps the last stride leads from one to the next."""
+    made = context.make_array(array_type)(context, builder, array)
+    if array_type.layout == "C":
+        return builder.gep(made.data, [element])
+    offset = builder.mul(element, builder.extract_value(made.strides, array_type.ndim - 1))
+    first = builder.bitcast(made.data, ir.IntType(8).as_pointer())
+    return builder.bitcast(builder.gep(first, [offset], source_etype=ir.IntType(8)), made.data.type)
 
 
 def _is_array(array: Any) -> bool:
-    return isinstance(array, types.Array) and array.layout == "C" and array.dtype in (types.float64, types.int64)
+    """Whether kernels know the array: contiguous, or one thread's share of what many have (`lstmsim.kernels.thread`)."""
+    return isinstance(array, types.Array) and array.layout in "CA" and array.dtype in (types.float64, types.int64)
+
+
+def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], vector: Any) -> Any:
+    """The vector of what stands at so many flat positions."""
+    value = ir.Constant(vector, ir.Undefined)
+    for lane, element in enumerate(elements):
+        pointer = _pointer(context, builder, array_type, array, element)
+        value = builder.insert_element(value, builder.load(pointer, typ=vector.element), ir.Constant(_I32, lane))
+    return value
+
+
+def _scatter(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], value: Any) -> None:
+    """Write the vector to so many flat positions."""
+    for lane, element in enumerate(elements):
+        pointer = _pointer(context, builder, array_type, array, element)
+        builder.store(builder.extract_element(value, ir.Constant(_I32, lane)), pointer)
+
+
+def _from(builder: Any, element: Any, count: int) -> list[Any]:
+    """The flat positions from `element` on."""
+    return [builder.add(element, ir.Constant(_I64, n)) for n in range(count)]
+
+
+def _each(builder: Any, elements: Any) -> list[Any]:
+    """The lanes' values of a vector of ints."""
+    return [builder.extract_element(elements, ir.Constant(_I32, lane)) for lane in range(elements.type.count)]
 
 
 def _lanes_of(width: Any, array: Any) -> Lanes:
@@ -151,6 +185,9 @@ def _loading(width: Any, array: Any, rows_of: int) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         element = builder.mul(args[2], ir.Constant(_I64, rows_of))
+        if sig.args[1].layout != "C":
+            elements = _from(builder, element, vector.lanes)
+            return _gathered(context, builder, sig.args[1], args[1], elements, vector.llvm)
         pointer = _pointer(context, builder, sig.args[1], args[1], element)
         return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
 
@@ -162,6 +199,9 @@ def _storing(array: Any, value: Any, rows_of: int) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         element = builder.mul(args[1], ir.Constant(_I64, rows_of))
+        if sig.args[0].layout != "C":
+            _scatter(context, builder, sig.args[0], args[0], _from(builder, element, sig.args[2].lanes), args[2])
+            return context.get_dummy_value()
         pointer = _pointer(context, builder, sig.args[0], args[0], element)
         builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()), align=8)
         return context.get_dummy_value()
@@ -214,10 +254,13 @@ def store_where(_typing: Any, mask: Any, array: Any, row: Any, value: Any) -> An
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = sig.args[3].llvm
-        pointer = builder.bitcast(
-            _pointer(context, builder, sig.args[1], args[1], builder.mul(args[2], ir.Constant(_I64, vector.count))),
-            vector.as_pointer(),
-        )
+        element = builder.mul(args[2], ir.Constant(_I64, vector.count))
+        if sig.args[1].layout != "C":
+            elements = _from(builder, element, vector.count)
+            before = _gathered(context, builder, sig.args[1], args[1], elements, vector)
+            _scatter(context, builder, sig.args[1], args[1], elements, builder.select(args[0], args[3], before))
+            return context.get_dummy_value()
+        pointer = builder.bitcast(_pointer(context, builder, sig.args[1], args[1], element), vector.as_pointer())
         name = f"llvm.masked.store.v{vector.count}f64.p0"
         kind = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), _I32, sig.args[0].llvm])
         builder.call(
@@ -237,13 +280,7 @@ def gather(_typing: Any, array: Any, elements: Any) -> Any:
     vector = Lanes(elements.lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        value = ir.Constant(vector.llvm, ir.Undefined)
-        for lane in range(vector.lanes):
-            index = ir.Constant(_I32, lane)
-            element = builder.load(builder.gep(data, [builder.extract_element(args[1], index)]))
-            value = builder.insert_element(value, element, index)
-        return value
+        return _gathered(context, builder, sig.args[0], args[0], _each(builder, args[1]), vector.llvm)
 
     return vector(array, elements), codegen
 
@@ -255,11 +292,7 @@ def scatter(_typing: Any, array: Any, elements: Any, value: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        for lane in range(sig.args[1].lanes):
-            index = ir.Constant(_I32, lane)
-            pointer = builder.gep(data, [builder.extract_element(args[1], index)])
-            builder.store(builder.extract_element(args[2], index), pointer)
+        _scatter(context, builder, sig.args[0], args[0], _each(builder, args[1]), args[2])
         return context.get_dummy_value()
 
     return types.void(array, elements, value), codegen
@@ -340,58 +373,3 @@ def lowest(_typing: Any, bits: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.int64), codegen
-
-
-def _neighbours(builder: Any, value: Any, distance: int) -> Any:
-    """In each lane the value of the lane whose number differs in one bit."""
-    lanes = value.type.count
-    order = ir.Constant(ir.VectorType(_I32, lanes), [lane ^ distance for lane in range(lanes)])
-    return builder.shuffle_vector(value, value, order)
-
-
-def _tree(combine: Any, builder: Any, value: Any) -> Any:
-    """Combine all lanes as a balanced tree: neighbours first, then pairs, and so on."""
-    distance = 1
-    while distance < value.type.count:
-        value = combine(builder, value, _neighbours(builder, value, distance))
-        distance *= 2
-    return builder.extract_element(value, ir.Constant(_I32, 0))
-
-
-@intrinsic
-def lane_sum(_typing: Any, x: Any) -> Any:
-    """Sum over the lanes, as a balanced tree: the order is fixed by the number of lanes, so use it over `UNITS` only."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _tree(_instruction("fadd"), builder, args[0])
-
-    return types.float64(x), codegen
-
-
-@intrinsic
-def lane_max(_typing: Any, x: Any) -> Any:
-    """Largest value of the lanes; without meaning if one is NaN."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def larger(builder: Any, a: Any, b: Any) -> Any:
-            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-        return _tree(larger, builder, args[0])
-
-    return types.float64(x), codegen
-
-
-@intrinsic
-def group_sum(_typing: Any, x: Any, group: Any) -> Any:
-    """In each lane the sum over its `group` neighbours, 1, 2, 4 or 8; the order of the additions is fixed."""
-
-    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        distance, total = 1, args[0]
-        result = total
-        while distance < total.type.count:
-            total = builder.fadd(total, _neighbours(builder, total, distance))
-            distance *= 2
-            result = builder.select(builder.icmp_signed(">=", args[1], ir.Constant(args[1].type, distance)), total, result)
-        return result
-
-    return x(x, types.int64), codegen

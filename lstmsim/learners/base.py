@@ -169,7 +169,16 @@ class AnyLearner(ABC):
 
 
 class StepLearner(AnyLearner):
-    """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets."""
+    """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets.
+
+    Attributes
+    ----------
+    sound : compiled function or None
+        Whether all weights of one lane are numbers, from the learner's `nets`. Learners that have it, `set_rates` and a
+        compiled `kernel` that treats each lane by itself, with the arguments of `advance`, can run on a GPU.
+    """
+
+    sound: ClassVar[Any] = None
 
     def settle(self, lane: int, settings: Any) -> None:
         """Give one lane settings of its own, before `start`; they differ from the learner's in `per_lane` alone."""

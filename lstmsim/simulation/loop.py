@@ -26,6 +26,11 @@ _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for 
 _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
 
 
+def boundary(task: Task) -> int:
+    """Sequences of a task after which every trial pauses."""
+    return max(50, _BOUNDARY // task.max_length)
+
+
 class Simulation:
     """Trials of one configuration on the lanes of one core.
 
@@ -161,13 +166,13 @@ class Simulation:
         judged_in_training = stage.test == 0
         scores.fewer_wrong[lane] = stage.wrong + 1 if judged_in_training else 0
         scores.error_limit[lane] = np.inf if stage.error is None else stage.error
-        boundary = max(50, _BOUNDARY // trial.task.max_length)
-        pauses = [stop.max_sequences, index - index % boundary + boundary]
+        pauses = [stop.max_sequences]
         if not judged_in_training:
             pauses.append(index - index % stop.test_every + stop.test_every)
         if n := self.learner.growth_window(lane):
             pauses.append(index - index % n + n)
-        trial.due = min(pauses)
+        trial.busy, every = min(pauses), boundary(trial.task)
+        trial.due = min(trial.busy, index - index % every + every)
         snapshots = self.plan[np.searchsorted(self.plan, index, side="right") :]
         limit = [trial.limit] if trial.limit > index else []
         scores.pause_at[lane] = min([trial.due, *snapshots[:1], *limit])

@@ -205,6 +205,8 @@ class Trial:
         Number of the condition that is to be met next.
     due : int
         Next number of sequences at which every trial of this configuration pauses.
+    busy : int
+        Next one at which there is more to do than to see whether the weights are numbers.
     turn : int
         Steps after which it makes room for a trial that waits.
     limit : int
@@ -225,6 +227,7 @@ class Trial:
     boundaries: list[Boundary]
     stage: int = 0
     due: int = 0
+    busy: int = 0
     turn: int = 0
     limit: int = 0
     save: bool = False

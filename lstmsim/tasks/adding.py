@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lstmsim.checks import settings
 from lstmsim.kernels.compile import kernel
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import Filler, register
 from lstmsim.tasks.marked_pairs import MarkedPairs, write_pairs
 
 
@@ -32,6 +32,7 @@ class Adding(MarkedPairs):
         Shortest length of a sequence in steps, at least 20; lengths are uniform in T..T + T/10, the minimal lag is T/2.
     """
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.T)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.T,)

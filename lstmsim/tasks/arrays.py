@@ -15,8 +15,8 @@ import numpy.typing as npt
 from lstmsim.checks import Field, Flag, Real, floats, refusal, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Task
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Task
 
 _DATA = {"data": True}  # no setting of an experiment
 _WAYS_OUT = "leave these steps out, fill them in, or add an input that says what is missing"
@@ -80,7 +80,7 @@ class Recording:
 
 
 @settings
-class ArrayTask(Task):
+class ArrayTask(CompiledTask):
     """Recorded sequences, drawn at random anew for each trial and sequence, or taken in order.
 
     Parameters
@@ -146,9 +146,10 @@ class ArrayTask(Task):
         rows: Floats = self.targets.values[self.rows >= 0]
         return rows
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every active lane reaches the horizon."""
-        fill(sequences, horizon, self.inputs.values, self.inputs.begins, self.rows, self.in_order)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.inputs.values, self.inputs.begins, self.rows, self.in_order)
 
     def test_sets(self) -> list[Task]:
         """Return the test data in order, or the training data where there are none."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from lstmsim.kernels.sequences import END, JUDGE, LEARN, Examples, Sequences, ne
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.intp]
+Filler = tuple[Any, tuple[Any, ...]]
 
 
 class Task(ABC):
@@ -157,6 +158,20 @@ class Task(ABC):
         check("index", index, Annotated[Whole, Field(ge=0, lt=2**63 - 1)])
         examples = self.examples(int(trial_keys(seed, trial)[int(testing)]), 1, index)
         return examples.inputs, examples.learned
+
+
+class CompiledTask(Task):
+    """A task whose sequences a compiled function writes, on a CPU or a GPU."""
+
+    @property
+    @abstractmethod
+    def filler(self) -> Filler:
+        """The function, and its arguments after sequences and horizon."""
+
+    def fill(self, sequences: Sequences, horizon: int) -> None:
+        """Write sequences until every active lane reaches the horizon."""
+        function, arguments = self.filler
+        function(sequences, horizon, *arguments)
 
 
 T = TypeVar("T", bound=type[Task])

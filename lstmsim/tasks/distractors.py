@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, uniform
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 MORE = 0.9  # probability of each further distractor
 EXTRA = 263  # most of them; a sequence is cut there with probability 0.9**263 < 1e-12
@@ -39,7 +39,7 @@ def fill(sequences, horizon, q, p):
 
 @register("distractors")
 @settings
-class Distractors(Task):
+class Distractors(CompiledTask):
     """After b, x or y, at least q distractors and e, say whether it was x or y; correct within 0.2.
 
     The paper counts the sequence's last symbol, x or y again, which is predicted at e and which the net need not see:
@@ -83,6 +83,7 @@ class Distractors(Task):
         """Find the steps at which x or y, and at which e is seen."""
         return np.array([1, len(inputs) - 1])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.q, self.p)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.q, self.p)

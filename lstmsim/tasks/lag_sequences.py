@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import LEARN, Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import LEARN, begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 
 @kernel
@@ -50,7 +50,7 @@ def fill_random(sequences, horizon, p, every):
 
 
 @settings
-class LagSequences(Task):
+class LagSequences(CompiledTask):
     """Predict the next of p + 1 symbols, the last of which equals the first.
 
     The net sees the first p symbols: the last has no next one. Symbol numbers: a_1..a_{p-1} from 0, then x, then y.
@@ -101,9 +101,10 @@ class NoiseFree(LagSequences):
         Time lag in steps, and length of a sequence as the net sees it; at least 2.
     """
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill_fixed(sequences, horizon, self.p)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill_fixed, (self.p,)
 
 
 @register("local_regularities")
@@ -121,6 +122,7 @@ class LocalRegularities(LagSequences):
 
     targets: Literal["every", "end"] = "every"
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill_random(sequences, horizon, self.p, self.targets == "every")
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill_random, (self.p, self.targets == "every")

@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import WHOLE, Field, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal, uniform
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 from lstmsim.tasks.two_sequence import INPUT_DEVIATION
 
 
@@ -58,7 +58,7 @@ def fill_parity(sequences, horizon, lag_parameter, noise):
 
 @register("latch")
 @settings
-class Latch(Task):
+class Latch(CompiledTask):
     """Tell two classes apart by the first element, at the end; the others are Gaussian with mean 0.
 
     Bengio, Simard and Frasconi (1994), in the variants of Schmidhuber and Hochreiter (1996).
@@ -105,9 +105,10 @@ class Latch(Task):
         """Targets of the two classes."""
         return np.array([[0.8], [-0.8]]) if self.variant == 1 else np.array([[1.0], [-1.0]])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill_latch(sequences, horizon, self.T, self.n_inputs, self.deviation)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill_latch, (self.T, self.n_inputs, self.deviation)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the step at which the class is seen: the first."""
@@ -116,7 +117,7 @@ class Latch(Task):
 
 @register("parity")
 @settings
-class Parity(Task):
+class Parity(CompiledTask):
     """Say at the end whether the number of 1s among elements 1 and -1 is odd (target 1) or even (target 0).
 
     Parameters
@@ -148,6 +149,7 @@ class Parity(Task):
         """Targets for even and odd."""
         return np.array([[0.0], [1.0]])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill_parity(sequences, horizon, self.T, self.noise)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill_parity, (self.T, self.noise)

@@ -9,7 +9,7 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.random import below, uniform
-from lstmsim.tasks.base import Floats, Steps, Task
+from lstmsim.tasks.base import CompiledTask, Floats, Steps
 
 
 @inlined
@@ -37,7 +37,7 @@ def write_pairs(sequences, lane, key, start, lag_parameter, lowest, neutral):
 
 
 @settings
-class MarkedPairs(Task):
+class MarkedPairs(CompiledTask):
     """Sequences of T to T + T/10 pairs (value, marker) with one target at the end, correct within 0.04.
 
     Parameters

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from lstmsim.checks import Field, Flag, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, Task, register
 
 SYMBOLS = "BTPSXVE"
 _N_SYMBOLS = len(SYMBOLS)
@@ -110,7 +110,7 @@ def _strings(pair: int, n_train: int, n_test: int, embedded: bool, first_branch:
 
 @register("reber")
 @settings
-class Reber(Task):
+class Reber(CompiledTask):
     """Predict the next symbol of strings of the (embedded) Reber grammar.
 
     At every step the outputs of all possible next symbols must be more active than the others. Errors are those against
@@ -174,9 +174,10 @@ class Reber(Task):
                 row[SYMBOLS.index(symbol)] = probability
         return np.concatenate([np.eye(_N_SYMBOLS), rows])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, *self.strings, self.testing or self.in_order)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (*self.strings, self.testing or self.in_order)
 
     def for_trial(self, trial: int) -> Reber:
         """Return the task with the trial's pair of sets: three pairs, taken in turn."""

@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 
 @kernel
@@ -37,7 +37,7 @@ def fill(sequences, horizon, q, strings):
 
 @register("stream")
 @settings
-class Stream(Task):
+class Stream(CompiledTask):
     """Predict the next symbol in a stream of a b_1..b_q and x b_1..b_q; the last output is 1 at b_q after a, else 0.
 
     Schmidhuber (1992), with q = 20: correct when all errors are below 0.3 but for those of the unpredictable a or x. Those
@@ -85,9 +85,10 @@ class Stream(Task):
             rows[q + 2 * which : q + 2 * which + 2, -1] = rows[q + 4 + which, -1] = 1.0 - which
         return rows
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.q, self.strings)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.q, self.strings)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which a or x is seen."""

@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 SYMBOLS = "abcdXYEB"
 _X, _E, _B = (SYMBOLS.index(symbol) for symbol in "XEB")
@@ -41,7 +41,7 @@ def fill(sequences, horizon, places):
 
 @register("temporal_order")
 @settings
-class TemporalOrder(Task):
+class TemporalOrder(CompiledTask):
     """Name the order of the X and Y in a sequence of 100 to 110 symbols at its end; correct within 0.3.
 
     Positions count from 1, which gives the paper's minimal lags of 40 and 24 steps. Classes are numbered with X before
@@ -70,9 +70,10 @@ class TemporalOrder(Task):
         """One row per class."""
         return np.eye(self.n_outputs)
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, np.array(_PLACES[self.n_relevant]))
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (np.array(_PLACES[self.n_relevant]),)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which an X or Y is seen."""

@@ -10,8 +10,8 @@ import numpy as np
 from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, normal
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 INPUT_DEVIATION = math.sqrt(0.2)
 TARGET_DEVIATION = math.sqrt(0.1)
@@ -45,7 +45,7 @@ def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, tar
 
 @register("two_sequence")
 @settings
-class TwoSequence(Task):
+class TwoSequence(CompiledTask):
     """Tell two classes apart by their first N elements, at the end of T to T + T/10.
 
     Correct within 0.2, with `target_noise` within 0.1 of the clean target.
@@ -102,9 +102,10 @@ class TwoSequence(Task):
         """Clean targets of the two classes."""
         return np.array(self.targets)[:, None]
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.T, self.N, self.deviation, self.information_noise, self.target_noise)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.T, self.N, self.deviation, self.information_noise, self.target_noise)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which the class is seen: the first N."""

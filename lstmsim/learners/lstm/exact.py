@@ -66,7 +66,7 @@ class ExactLSTM(LaneNets):
         If the settings ask for what the exact gradient cannot do, or for too many sensitivities.
     """
 
-    many_lanes = False
+    many_lanes, sound = False, None
 
     def __init__(self, settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         if settings.sequential:

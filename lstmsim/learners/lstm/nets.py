@@ -16,7 +16,7 @@ from lstmsim.kernels.sequences import Sequences
 from lstmsim.learners.base import StepLearner, register
 from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import PEEPHOLES, RATE, InitialWeights, LSTMSettings, rate_at
-from lstmsim.learners.lstm.steps import advance, learn_last
+from lstmsim.learners.lstm.steps import advance, learn_last, weights_are_numbers
 from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets
 
 Floats = npt.NDArray[np.float64]
@@ -51,6 +51,7 @@ class LaneNets(StepLearner):
     per_lane: ClassVar[frozenset[str]] = PER_LANE
     learn_last: ClassVar[Any] = staticmethod(learn_last)
     kernel: ClassVar[Any] = staticmethod(advance)
+    sound: ClassVar[Any] = staticmethod(weights_are_numbers)
 
     @classmethod
     def make(cls, settings: LSTMSettings, lanes: int, *, symbols: bool = False) -> LaneNets:

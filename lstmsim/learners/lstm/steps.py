@@ -7,7 +7,7 @@ from lstmsim.kernels.recording import finish_sequence
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.streams import join
-from lstmsim.kernels.vector import lane_bits, load, lowest, store
+from lstmsim.kernels.vector import lane_bits, load, lowest, splat, store
 from lstmsim.learners.lstm.equations import (
     earlier,
     errors_at_net_inputs,
@@ -180,6 +180,26 @@ def end_lane(nets, scores, record, lane, tick, learning):
     attention = finish_sequence(scores, record, lane, tick)
     nets.weights.alpha[lane] = learning_rate(nets.weights, lane, scores.index[lane])
     return attention
+
+
+@inlined
+def weights_are_numbers(nets):
+    """Whether no weight of one lane is infinite or NaN, on one lane and with the padding."""
+    width, weights = nets.width, nets.weights
+    total = _zeros(width, weights.u) + _zeros(width, weights.u_symbol)
+    total = total + (_zeros(width, weights.u_output) + _zeros(width, weights.u_output_symbol))
+    total = total + _zeros(width, weights.u_peephole)
+    return not lane_bits(total != 0.0)
+
+
+@inlined
+def _zeros(width, array):
+    """Sum of x - x over one lane's array: 0 unless something in it is infinite or NaN."""
+    total = splat(width, 0.0)
+    for row in range(array.size):
+        x = load(width, array, row)
+        total = total + (x - x)
+    return total
 
 
 @inlined

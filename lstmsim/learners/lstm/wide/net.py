@@ -29,6 +29,7 @@ class WideNets(LaneNets):
 
     learn_last: ClassVar[Any] = staticmethod(learn_last_wide)
     kernel: ClassVar[Any] = staticmethod(advance_wide)
+    sound = None
     nets: WideNet  # type: ignore[assignment]
 
     def __init__(self, settings: LSTMSettings) -> None:

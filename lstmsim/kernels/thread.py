@@ -1,0 +1,332 @@
+"""One lane's share of structs that thousands of lanes have in common, as a kernel for one lane sees it.
+
+On a GPU every trial is one thread. What the threads work on stands in one piece of memory with the thread last: word n of
+thread t is number n * threads + t, so that neighbours read neighbouring words. `Layout` says where each array of some
+structs begins. Kernels get a thread's share of a struct, which has its fields, and are compiled from the same Python
+functions as for the lanes of a CPU. Numbers are constants in them. Small arrays are copied to memory of the thread's own
+while a kernel runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_constant
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+from numba.extending import intrinsic, lower_getattr_generic, models, register_model, typeof_impl
+from numba.np.arrayobj import populate_array
+
+from lstmsim.kernels.struct import Struct
+
+OWN = 512  # words of an array that is copied to memory of the thread's own
+_I8, _I64 = ir.IntType(8), ir.IntType(64)
+_GLOBAL = 1  # LLVM's number of the memory that all threads have
+_NUMBERS = {bool: types.boolean, int: types.int64, float: types.float64}
+
+
+class Place:
+    """Where an array stands: its first word in a thread's share, its number among all, whether it is copied."""
+
+    def __init__(self, array: npt.NDArray[Any], first: int, slot: int, *, own: bool) -> None:
+        self.array, self.first, self.slot, self.own = array, first, slot, own
+
+    @property
+    def words(self) -> int:
+        """Words that it takes, one for each element."""
+        return self.array.size
+
+    def __repr__(self) -> str:
+        """What kernels are compiled for."""
+        return f"{self.array.dtype}{self.array.shape}@{self.first}{'own' if self.own else ''}"
+
+
+class Layout:
+    """Where the arrays of structs for one lane stand in the memory of many threads.
+
+    Parameters
+    ----------
+    parts : mapping
+        Structs, tuples of them, or arrays, by the names that kernels have for them. Small arrays of tuples are copied.
+    table : ndarray
+        One of the arrays, which all threads have in common.
+    row : tuple of (Struct, str, int), optional
+        A whole number of a struct that differs between threads, and by how much from one thread to the next.
+    bulk : sequence of ndarray, optional
+        Arrays that only kernels work on: they come last, and `read` and `write` leave them out.
+
+    Attributes
+    ----------
+    words : int
+        Words of a thread.
+    kept : int
+        Words of them that `read` and `write` copy.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, Any],
+        table: npt.NDArray[Any],
+        row: tuple[Any, str, int] = (None, "", 0),
+        bulk: Sequence[npt.NDArray[Any]] = (),
+    ) -> None:
+        self.parts, self.table, self.row = dict(parts), table, row
+        self.places: dict[int, Place] = {}
+        self.words = 0
+        last = {id(array) for array in bulk}
+        for part in self.parts.values():
+            self._enter(part, last, own=isinstance(part, tuple))
+        self.kept = self.words
+        for array in bulk:
+            self._enter(array, set(), own=False)
+        self.slots = 3 + len(self.places)  # after the thread's number, the distance of its words and the table's address
+        self.type = ShareType("world", tuple((name, self._field(part)) for name, part in self.parts.items()))
+
+    def _enter(self, part: Any, without: Collection[int], *, own: bool) -> None:
+        if isinstance(part, np.ndarray):
+            if part is self.table or id(part) in self.places or id(part) in without:
+                return
+            own = own and part.dtype.itemsize == 8 and 0 < part.size <= OWN
+            self.places[id(part)] = Place(part, self.words, 3 + len(self.places), own=own)
+            self.words += part.size
+        elif isinstance(part, Struct | tuple):
+            for value in part:
+                self._enter(value, without, own=own)
+
+    def row_of(self, array: npt.NDArray[Any]) -> int:
+        """Number of an array's first word in a thread's share."""
+        return self.places[id(array)].first
+
+    def _kept(self) -> Iterator[Place]:
+        return (place for place in self.places.values() if place.first + place.words <= self.kept)
+
+    def _field(self, value: Any, name: str = "", of: Any = None) -> Any:
+        """A field's type in kernels, and what is needed to read it."""
+        if isinstance(value, np.ndarray):
+            of_table = value is self.table
+            kind = types.Array(types.boolean if value.dtype == bool else getattr(types, str(value.dtype)), value.ndim, "A")
+            place = None if of_table else self.places[id(value)]
+            if of_table or (place and place.own):
+                kind = kind.copy(layout="C")
+            return kind, (value.shape, place)
+        if isinstance(value, Struct):
+            fields = tuple((field, self._field(v, field, value)) for field, v in zip(value.fields, value, strict=True))
+            return ShareType(type(value).__name__, fields), None
+        if isinstance(value, tuple):
+            fields = tuple(self._field(v) for v in value)
+            return types.NamedTuple([kind for kind, _ in fields], type(value)), fields
+        if of is not None and of is self.row[0] and name == self.row[1]:
+            return types.int64, (value, self.row[2])
+        if type(value) in _NUMBERS:
+            return _NUMBERS[type(value)], value
+        return value.type, None
+
+    def read(self, column: npt.NDArray[np.uint64]) -> None:
+        """Copy one thread's words into the structs' arrays."""
+        for place in self._kept():
+            words = column[place.first : place.first + place.words]
+            place.array.reshape(-1)[:] = words.view(place.array.dtype) if place.array.dtype != bool else words != 0
+
+    def write(self, column: npt.NDArray[np.uint64]) -> None:
+        """Copy the structs' arrays into one thread's words."""
+        for place in self._kept():
+            values = place.array.reshape(-1)
+            words = values.view(np.uint64) if values.dtype != bool else values.astype(np.uint64)
+            column[place.first : place.first + place.words] = words
+
+
+class ShareType(types.Type):
+    """Numba's type of one thread's share of a struct."""
+
+    def __init__(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
+        self.fields = dict(fields)
+        digest = hashlib.sha256(repr(fields).encode()).hexdigest()[:12]
+        super().__init__(name=f"{name}@{digest}")
+
+
+@register_model(ShareType)
+class _ShareModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: ShareType) -> None:
+        super().__init__(dmm, fe_type, _I8.as_pointer())
+
+
+@typeof_impl.register(Layout)
+def _typeof(value: Layout, _context: Any) -> types.Type:
+    return LayoutType(value)
+
+
+class LayoutType(types.Type):
+    """Numba's type of a `Layout`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        super().__init__(name=f"layout of {layout.type.name}")
+
+
+@register_model(LayoutType)
+class _LayoutModel(models.OpaqueModel):
+    pass
+
+
+@lower_constant(LayoutType)
+def _constant(context: Any, _builder: Any, _type: Any, _value: Any) -> Any:
+    return context.get_dummy_value()
+
+
+@infer_getattr
+class _ShareAttributes(AttributeTemplate):
+    key = ShareType
+
+    def generic_resolve(self, share: ShareType, attribute: str) -> types.Type | None:
+        found = share.fields.get(attribute)
+        return None if found is None else found[0]
+
+
+@lower_getattr_generic(ShareType)
+def _getattr(context: Any, builder: Any, share: ShareType, block: Any, attribute: str) -> Any:
+    return _field(context, builder, block, *share.fields[attribute])
+
+
+def _slot(builder: Any, block: Any, slot: int, kind: Any) -> Any:
+    """Address of a slot of the block in which the addresses stand."""
+    return builder.bitcast(builder.gep(block, [ir.Constant(_I64, 8 * slot)], source_etype=_I8), kind.as_pointer())
+
+
+def _field(context: Any, builder: Any, block: Any, kind: types.Type, how: Any) -> Any:
+    """The value of a field."""
+    if isinstance(kind, types.NamedTuple):
+        return context.make_tuple(builder, kind, [_field(context, builder, block, *field) for field in how])
+    if isinstance(kind, types.Array):
+        return _array(context, builder, block, kind, *how)
+    if isinstance(kind, ShareType):
+        return block
+    if isinstance(how, tuple):
+        thread = builder.load(_slot(builder, block, 0, _I64), typ=_I64)
+        return builder.add(ir.Constant(_I64, how[0]), builder.mul(thread, ir.Constant(_I64, how[1])))
+    return context.get_dummy_value() if how is None else context.get_constant(kind, how)
+
+
+def _array(context: Any, builder: Any, block: Any, kind: types.Array, shape: tuple[int, ...], place: Place | None) -> Any:
+    array = context.make_array(kind)(context, builder)
+    slot = 2 if place is None else place.slot
+    data = builder.load(_slot(builder, block, slot, array.data.type), typ=array.data.type)
+    itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    unit = ir.Constant(_I64, itemsize) if kind.layout == "C" else builder.load(_slot(builder, block, 1, _I64), typ=_I64)
+    sizes = [1 << 40 if place is None and not axis else size for axis, size in enumerate(shape)]
+    strides: list[Any] = []
+    elements = 1
+    for size in reversed(sizes):
+        strides.insert(0, builder.mul(unit, ir.Constant(_I64, elements)))
+        elements *= size
+    populate_array(array, data, [ir.Constant(_I64, n) for n in sizes], strides, ir.Constant(_I64, itemsize), None)
+    return array._getvalue()
+
+
+def _own(layout: Layout) -> Iterable[Place]:
+    return (place for place in layout.places.values() if place.own)
+
+
+def _words(builder: Any, block: Any, place: Place, first: Any) -> Iterable[tuple[Any, Any]]:
+    """For each word of a copied array where the copy stands and where the original, as addresses."""
+    distance = builder.load(_slot(builder, block, 1, _I64), typ=_I64)
+    copy = builder.load(_slot(builder, block, place.slot, _I8.as_pointer()), typ=_I8.as_pointer())
+    for n in range(place.words):
+        offset = builder.mul(distance, ir.Constant(_I64, place.first + n))
+        original = builder.gep(first, [offset], source_etype=_I8)
+        yield _slot(builder, copy, n, _I64), builder.bitcast(original, _I64.as_pointer(_GLOBAL))
+
+
+@intrinsic
+def enter(_typing: Any, layout: Any, memory: Any, table: Any, thread: Any, threads: Any) -> Any:
+    """One thread's share of what stands at `memory`, with copies of the small arrays; `leave` writes them back."""
+    plan = layout.layout
+
+    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        memory, table, thread, threads = args[1:]
+        block = cgutils.alloca_once(builder, ir.ArrayType(_I64, plan.slots))
+        block = builder.bitcast(block, _I8.as_pointer())
+        distance = builder.mul(threads, ir.Constant(_I64, 8))
+        builder.store(thread, _slot(builder, block, 0, _I64))
+        builder.store(distance, _slot(builder, block, 1, _I64))
+
+        def cast(pointer: Any) -> Any:
+            return builder.addrspacecast(pointer, _I8.as_pointer())
+
+        builder.store(cast(builder.inttoptr(table, _I8.as_pointer(_GLOBAL))), _slot(builder, block, 2, _I8.as_pointer()))
+        first = _first(builder, memory, thread)
+        for place in plan.places.values():
+            offset = builder.mul(distance, ir.Constant(_I64, place.first))
+            pointer = cast(builder.gep(first, [offset], source_etype=_I8))
+            if place.own:
+                copy = cgutils.alloca_once(builder, ir.ArrayType(_I64, place.words))
+                pointer = builder.bitcast(copy, _I8.as_pointer())
+            builder.store(pointer, _slot(builder, block, place.slot, _I8.as_pointer()))
+        for place in _own(plan):
+            for copy, original in _words(builder, block, place, first):
+                builder.store(builder.load(original, typ=_I64), copy)
+        return block
+
+    return plan.type(layout, types.int64, types.int64, types.int64, types.int64), codegen
+
+
+def _first(builder: Any, memory: Any, thread: Any) -> Any:
+    offset = builder.mul(thread, ir.Constant(_I64, 8))
+    return builder.gep(builder.inttoptr(memory, _I8.as_pointer(_GLOBAL)), [offset], source_etype=_I8)
+
+
+@intrinsic
+def leave(_typing: Any, layout: Any, world: Any, memory: Any) -> Any:
+    """Write the copies back."""
+    plan = layout.layout
+
+    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        thread = builder.load(_slot(builder, args[1], 0, _I64), typ=_I64)
+        first = _first(builder, args[2], thread)
+        for place in _own(plan):
+            for copy, original in _words(builder, args[1], place, first):
+                builder.store(builder.load(copy, typ=_I64), original)
+        return context.get_dummy_value()
+
+    return types.void(layout, world, types.int64), codegen
+
+
+@intrinsic
+def word(_typing: Any, address: Any) -> Any:
+    """The word at an address."""
+
+    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], _I64.as_pointer(_GLOBAL)), typ=_I64)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def set_word(_typing: Any, address: Any, value: Any) -> Any:
+    """Write the word at an address."""
+
+    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer(_GLOBAL)))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+HEAD = 3  # words before the lanes' numbers: how many there are, the threads of the memory, whether to write
+
+
+def columns(memory, buffer, thread, threads):
+    """Copy words of some lanes from or to a buffer (word, lane), which stands after their numbers; one word per thread."""
+    count, lanes = word(buffer), word(buffer + 8)
+    numbers = buffer + 8 * HEAD
+    there = memory + 8 * (thread // count * lanes + word(numbers + 8 * (thread % count)))
+    here = numbers + 8 * (count + thread)
+    if word(buffer + 16):
+        set_word(there, word(here))
+    else:
+        set_word(here, word(there))

@@ -1,0 +1,45 @@
+"""A GPU that is none: what is compiled for one runs on this processor, one thread after another."""
+
+import ctypes
+
+import numba
+import numpy as np
+
+from lstmsim.kernels.compile import inlined
+
+
+class Emulator:
+    """Stands in for `lstmsim.kernels.cuda.Device`."""
+
+    name, capability = "emulator", (9, 0)
+
+    def __init__(self, free=2**30):
+        self.free, self._arrays, self.launches = free, {}, 0
+
+    def allocate(self, size):
+        array = np.zeros(size // 8 + 1, np.uint64)
+        self._arrays[array.ctypes.data] = array
+        return array.ctypes.data
+
+    def put(self, address, values):
+        values = np.ascontiguousarray(values)
+        ctypes.memmove(address, values.ctypes.data, values.nbytes)
+
+    def get(self, address, count):
+        words = np.empty(count, np.uint64)
+        ctypes.memmove(words.ctypes.data, address, words.nbytes)
+        return words
+
+    def load(self, name, function):
+        piece = inlined(function)
+
+        @numba.njit("void(int64, int64, int64)", error_model="numpy")
+        def every_thread(memory, other, threads):
+            for thread in range(threads):
+                piece(memory, other, thread, threads)
+
+        return every_thread
+
+    def launch(self, kernel, memory, other, threads):
+        self.launches += 1
+        kernel(memory, other, threads)
