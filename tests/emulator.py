@@ -6,15 +6,16 @@ import numba
 import numpy as np
 
 from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.ptx import ptx_of
 
 
 class Emulator:
-    """Stands in for `lstmsim.kernels.cuda.Device`."""
+    """Stands in for `lstmsim.kernels.cuda.Device`; with `texts`, a dict, it keeps the PTX of all kernels there."""
 
     name, capability = "emulator", (9, 0)
 
-    def __init__(self, free=2**30):
-        self.free, self._arrays, self.launches = free, {}, 0
+    def __init__(self, free=2**30, texts=None):
+        self.free, self.texts, self._arrays, self.launches = free, texts, {}, 0
 
     def allocate(self, size):
         array = np.zeros(size // 8 + 1, np.uint64)
@@ -38,6 +39,8 @@ class Emulator:
             for thread in range(threads):
                 piece(memory, other, thread, threads)
 
+        if self.texts is not None:
+            self.texts[name] = ptx_of(name, function, self.capability)
         return every_thread
 
     def launch(self, kernel, memory, other, threads):

@@ -108,9 +108,12 @@ class Device:
 
     def load(self, name: str, function: Callable[..., Any]) -> Any:
         """Compile a function of (memory, other, thread, threads) for the GPU: what `launch` takes."""
+        return self.load_text(name, ptx_of(name, function, self.capability))
+
+    def load_text(self, name: str, text: str) -> Any:
+        """Return the kernel `name` of a PTX text."""
         module, kernel = ctypes.c_void_p(), ctypes.c_void_p()
-        text = ptx_of(name, function, self.capability).encode()
-        self._call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(text))
+        self._call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(text.encode()))
         self._call("cuModuleGetFunction", ctypes.byref(kernel), module, name.encode())
         return kernel
 

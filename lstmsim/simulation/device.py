@@ -89,16 +89,16 @@ class DeviceSimulation(Simulation):
         self.threads = min(threads, room // each)
         self.trials_on: dict[int, Trial] = {}
         self._spent, self._begun = 0.0, np.zeros(self.threads)
-        self._memory = self._table = self._buffer = 0
+        self.memory = self._table = self._buffer = 0
         self._standing: list[Progress] = []
         self._looked = 0.0
 
     def _prepare(self) -> None:
         """Compile, and make room on the device."""
         device, sequences, count = self.device, self.lanes.sequences, min(self.threads, _AT_ONCE)
-        self._train = device.load("train", self._training())
+        self.train = device.load("train", self._training())
         self._copy = device.load("columns", columns)
-        self._memory = device.allocate(8 * self.layout.words * self.threads)
+        self.memory = device.allocate(8 * self.layout.words * self.threads)
         fixed = sequences.targets[: sequences.fixed_rows]
         self._table = device.allocate(8 * (fixed.size + self.threads * sequences.slots * self._columns))
         device.put(self._table, fixed)
@@ -148,7 +148,7 @@ class DeviceSimulation(Simulation):
         yield from self._attend_all(range(self.threads))
         while self.trials_on:
             began = time.perf_counter()
-            self.device.launch(self._train, self._memory, self._table, self.threads)
+            self.device.launch(self.train, self.memory, self._table, self.threads)
             self._spent += (time.perf_counter() - began) / len(self.trials_on)
             if time.monotonic() > self._looked + _LOOK:
                 self._standing, self._looked = self._standings(), time.monotonic()
@@ -164,7 +164,7 @@ class DeviceSimulation(Simulation):
 
     def _address(self, array: Any) -> int:
         """Address of the first word of an array, of all threads."""
-        return self._memory + 8 * self.threads * self.layout.row_of(array)
+        return self.memory + 8 * self.threads * self.layout.row_of(array)
 
     def _row(self, array: Any) -> Any:
         """First word of an array, of all threads."""
@@ -178,14 +178,14 @@ class DeviceSimulation(Simulation):
             head = np.array([len(some), self.threads, 0], np.uint64)
             self.device.put(self._buffer, np.concatenate([head, some]))
             words = len(some) * self.layout.kept
-            self.device.launch(self._copy, self._memory, self._buffer, words)
+            self.device.launch(self._copy, self.memory, self._buffer, words)
             there = self._buffer + 8 * (HEAD + len(some))
             content = self.device.get(there, words).reshape(self.layout.kept, len(some))
             ended = [self._attend_one(int(lane), content[:, n]) for n, lane in enumerate(some)]
             head[2] = 1
             self.device.put(self._buffer, head)
             self.device.put(there, content)
-            self.device.launch(self._copy, self._memory, self._buffer, words)
+            self.device.launch(self._copy, self.memory, self._buffer, words)
             yield from (result for result in ended if result is not None)
 
     def _attend_one(self, lane: int, column: Any) -> Result | None:
