@@ -91,7 +91,7 @@ def driver() -> Any:
     try:
         from lstmsim.kernels.cuda import Device
     except ImportError:
-        for name, missing in (("lstmsim.checks", "refusal"), ("lstmsim.kernels.ptx", "ptx_of")):
+        for name, missing in (("lstmsim.checks", "refusal"), ("lstmsim.kernels.ptx", "kept_ptx")):
             sys.modules[name] = types.ModuleType(name)
             setattr(sys.modules[name], missing, lambda *words: ValueError(words))
         place = Path(__file__).resolve().parents[1] / "lstmsim" / "kernels" / "cuda.py"

@@ -31,7 +31,7 @@ class Emulator:
         ctypes.memmove(words.ctypes.data, address, words.nbytes)
         return words
 
-    def load(self, name, function):
+    def load(self, name, function, key):
         piece = inlined(function)
 
         @numba.njit("void(int64, int64, int64)", error_model="numpy")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.checks import refusal
-from lstmsim.kernels.ptx import ptx_of
+from lstmsim.kernels.ptx import kept_ptx
 
 Words = npt.NDArray[np.uint64]
 
@@ -106,9 +106,9 @@ class Device:
         )
         return words
 
-    def load(self, name: str, function: Callable[..., Any]) -> Any:
-        """Compile a function of (memory, other, thread, threads) for the GPU: what `launch` takes."""
-        return self.load_text(name, ptx_of(name, function, self.capability))
+    def load(self, name: str, function: Callable[..., Any], key: str) -> Any:
+        """Compile a function of (memory, other, thread, threads) for the GPU; `key` as for `kept_ptx`."""
+        return self.load_text(name, kept_ptx(name, function, self.capability, key))
 
     def load_text(self, name: str, text: str) -> Any:
         """Return the kernel `name` of a PTX text."""

@@ -7,6 +7,9 @@ so that a GPU gives the same bits as a CPU.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +17,7 @@ import llvmlite.binding as llvm
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
-from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.compile import cache_folder, inlined
 
 _TRIPLE = "nvptx64-nvidia-cuda"
 # The thread's number, and the call of the compiled function, whose status is above 0 where it raised an error.
@@ -69,6 +72,22 @@ def ptx_of(name: str, function: Callable[..., Any], capability: tuple[int, int] 
     with global_compiler_lock:
         text: str = machine.emit_assembly(module)
         return text
+
+
+def kept_ptx(name: str, function: Callable[..., Any], capability: tuple[int, int], key: str) -> str:
+    """`ptx_of`, kept on disk with compiled kernels; `key` says all that the function depends on beside the sources."""
+    digest = hashlib.sha256(repr((name, capability, key)).encode()).hexdigest()[:24]
+    try:
+        path = cache_folder("all of the package") / f"{digest}.ptx"
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        text = ptx_of(name, function, capability)
+    with contextlib.suppress(OSError):  # then it is compiled for each run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    return text
 
 
 def optimised(name: str, function: Callable[..., Any], capability: tuple[int, int]) -> tuple[Any, Any]:

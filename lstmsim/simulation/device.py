@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -96,8 +97,8 @@ class DeviceSimulation(Simulation):
     def _prepare(self) -> None:
         """Compile, and make room on the device."""
         device, sequences, count = self.device, self.lanes.sequences, min(self.threads, _AT_ONCE)
-        self.train = device.load("train", self._training())
-        self._copy = device.load("columns", columns)
+        self.train = device.load("train", self._training(), self._key())
+        self._copy = device.load("columns", columns, "")
         self.memory = device.allocate(8 * self.layout.words * self.threads)
         fixed = sequences.targets[: sequences.fixed_rows]
         self._table = device.allocate(8 * (fixed.size + self.threads * sequences.slots * self._columns))
@@ -134,6 +135,15 @@ class DeviceSimulation(Simulation):
             leave(layout, world, memory)
 
         return train
+
+    def _key(self) -> str:
+        """All that `_training` depends on beside the sources."""
+        assert isinstance(self.task, CompiledTask)
+        function, arguments = self.task.filler
+        given = [hashlib.sha256(a.tobytes()).hexdigest() if isinstance(a, np.ndarray) else a for a in arguments]
+        functions = [f"{f.py_func.__module__}.{f.py_func.__qualname__}" for f in (function, self.learner.kernel)]
+        shapes = [a.shape if isinstance(a, np.ndarray) else () for a in arguments]
+        return repr((self.layout.type.name, functions, given, shapes, self.lanes.block, self.boundary))
 
     def run(
         self,

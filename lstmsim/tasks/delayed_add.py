@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, register
 
 
 @kernel
@@ -35,7 +35,7 @@ def _entropy(mean: float, known: Any) -> float:
 
 @register("delayed_add")
 @settings
-class DelayedAdd(Task):
+class DelayedAdd(CompiledTask):
     """Say y(t) = 1/2 + x(t - t1) / 2 - x(t - t2) / 4 of random bits x at every step, in a stream without resets.
 
     The input is (x, 1 - x), the target (y, 1 - y), for two outputs with softmax and cross-entropy. Pitis; Marschall, Cho and
@@ -69,9 +69,10 @@ class DelayedAdd(Task):
         y = np.array([0.5, 0.25, 1.0, 0.75])
         return np.stack([y, 1.0 - y], axis=1)
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.steps, self.t1, self.t2)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.steps, self.t1, self.t2)
 
     def floors(self) -> dict[str, tuple[float, float]]:
         """Least mean errors of a net that knows "nothing", the bit at "t2" alone, at "t1" alone, or "both".

@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 _LETTERS = 11  # A to K are symbols 2 to 12, after X and Y
 
@@ -35,7 +35,7 @@ def fill(sequences, horizon, gap):
 
 @register("gap")
 @settings
-class Gap(Task):
+class Gap(CompiledTask):
     """Predict the next symbol of X A B .. X .. K and Y A B .. Y .. K, with a gap before the second X or Y.
 
     Mozer (1992): 13 symbols in and out, two strings; an epoch is two sequences. A step is correct when the next symbol is
@@ -59,9 +59,10 @@ class Gap(Task):
         """One row for each symbol."""
         return np.eye(_LETTERS + 2)
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.gap)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.gap,)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the step at which X or Y is seen first, and that at which it is to be predicted."""

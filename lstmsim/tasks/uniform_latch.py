@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Real, Whole, refusal, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, subkey, uniform
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 
 @kernel
@@ -39,7 +39,7 @@ def fill(sequences, horizon, lag_parameter, cues, noise, strings):
 
 @register("uniform_latch")
 @settings
-class UniformLatch(Task):
+class UniformLatch(CompiledTask):
     """Tell two classes apart by cue lines at the start, at the end of T steps; the steps after the cues are uniform noise.
 
     The latch problem as NARX nets were tried on it: targets 0.8 and -0.8, correct where the output has the target's sign.
@@ -84,9 +84,10 @@ class UniformLatch(Task):
         """Targets of the two classes."""
         return np.array([[0.8], [-0.8]])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.T, self.cues, self.noise, self.strings)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.T, self.cues, self.noise, self.strings)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps with a cue."""

@@ -120,9 +120,11 @@ def test_memory_is_zero_goes_there_and_back_and_is_given_back(driver):
     assert device.free == before
 
 
-def test_a_launch_has_a_thread_for_each_and_the_four_arguments(driver):
+def test_a_launch_has_a_thread_for_each_and_the_four_arguments(driver, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     device = cuda.Device()
-    kernel = device.load("columns", columns)
+    kernel = device.load("columns", columns, "")
+    assert driver.text.decode() == next(tmp_path.rglob("*.ptx")).read_text()
     assert b".entry columns(" in driver.text
     assert b".target sm_90" in driver.text
     device.launch(kernel, 1000, 2000, 130)
@@ -130,6 +132,9 @@ def test_a_launch_has_a_thread_for_each_and_the_four_arguments(driver):
     assert (handle, sizes) == (6, [3, 1, 1, 64, 1, 1, 0])
     assert (memory, other, threads) == (1000, 2000, 130)
     assert failed in driver.held
+    next(tmp_path.rglob("*.ptx")).write_text("what was kept: columns")
+    device.load("columns", None, "")  # is not compiled again
+    assert driver.text == b"what was kept: columns"
 
 
 def test_an_error_in_a_thread_is_told_once(driver):
