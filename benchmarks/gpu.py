@@ -41,7 +41,7 @@ def prepare(path: Path) -> None:
     content: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _ in GOALS):
         config, texts = row(name).config, dict[str, str]()
-        of_device = DeviceSimulation(config, 0, CHECKED, Policy.parse("none"), Emulator(free=2**33, texts=texts))
+        of_device = DeviceSimulation(config, 0, CHECKED, Policy.parse("none"), device=Emulator(free=2**33, texts=texts))
         images: list[Any] = []
 
         def look(running: Any, images: list[Any] = images) -> None:

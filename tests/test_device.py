@@ -96,12 +96,13 @@ def _boundaries_come_often(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # kernels are compiled
 @pytest.mark.parametrize("case", CASES)
 def test_the_device_gives_the_bits_of_the_lanes(case):
     config, record = CASES[case]
     policy, texts, trials = Policy.parse(record), {}, range(7)
     wanted = run(Simulation(config, 3, 8, policy), trials)
-    assert_same(run(DeviceSimulation(config, 3, 4, policy, Emulator(texts=texts)), trials), wanted)
+    assert_same(run(DeviceSimulation(config, 3, 4, policy, device=Emulator(texts=texts)), trials), wanted)
     if case == "diverging":
         assert {result.status for result in wanted.values()} == {"diverged"}
     assert not re.search(r"\.extern|\bcall\b", texts["train"])
@@ -130,10 +131,11 @@ class Kept:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # kernels are compiled
 def test_a_trial_begun_on_the_device_ends_on_the_lanes():
     config, policy, kept = CASES["dense"][0], Policy.parse("none"), Kept()
     wanted = run(Simulation(config, 0, 4, policy), range(4))
-    first = run(DeviceSimulation(config, 0, 4, policy, Emulator()), range(4), checkpoints=kept)
+    first = run(DeviceSimulation(config, 0, 4, policy, device=Emulator()), range(4), checkpoints=kept)
     assert not first
     assert len(kept.states) == 4
     kept.asked, kept.stopping = -(10**9), False
@@ -150,11 +152,14 @@ def gpu():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # kernels are compiled
 @pytest.mark.parametrize("case", CASES)
 def test_a_gpu_gives_the_bits_of_the_lanes(gpu, case):
     config, record = CASES[case]
     policy, trials = Policy.parse(record), range(70)
-    assert_same(run(DeviceSimulation(config, 3, 64, policy, gpu), trials), run(Simulation(config, 3, 16, policy), trials))
+    assert_same(
+        run(DeviceSimulation(config, 3, 64, policy, device=gpu), trials), run(Simulation(config, 3, 16, policy), trials)
+    )
 
 
 def test_no_driver_or_no_gpu_is_named(monkeypatch):
@@ -195,13 +200,13 @@ def own(seq, key):
 )
 def test_what_cannot_run_on_a_gpu_is_refused(config, words):
     with pytest.raises(ValueError, match=re.escape(words)):
-        DeviceSimulation(config, 0, 4, Policy.parse("none"), Emulator())
+        DeviceSimulation(config, 0, 4, Policy.parse("none"), device=Emulator())
 
 
 def test_trials_that_do_not_fit_go_in_blocks_and_one_too_big_is_refused():
     config, policy = CASES["dense"][0], Policy.parse("none")
-    some = DeviceSimulation(config, 0, 10_000, policy, Emulator(free=2**24))
+    some = DeviceSimulation(config, 0, 10_000, policy, device=Emulator(free=2**24))
     assert 0 < some.threads < 100
     assert 8 * some.threads * some.layout.words < 2**24
     with pytest.raises(ValueError, match=r"a trial takes .* MiB of the GPU's memory; allowed: sizes that fit into"):
-        DeviceSimulation(config, 0, 10_000, policy, Emulator(free=2**16))
+        DeviceSimulation(config, 0, 10_000, policy, device=Emulator(free=2**16))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from lstmsim.campaign.forecast import Cost, duration, expected_sequences, measure
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.run import Campaign
-from lstmsim.campaign.threads import Ensemble, warm_up
+from lstmsim.campaign.threads import Ensemble
 from lstmsim.kernels.compile import COMPILER
+from lstmsim.simulation.one_by_one import warm_up
 
 _PATIENCE = 8.0  # seconds for all measurements together
 _MEASURED = 0.3  # seconds for one of them, long against a stretch of steps

@@ -10,8 +10,9 @@ from typing import Any
 
 from lstmsim.campaign.forecast import measure
 from lstmsim.campaign.scan_store import ScanStore
-from lstmsim.campaign.threads import LANES, Ensemble, Job, warm_up
+from lstmsim.campaign.threads import LANES, Ensemble, Job
 from lstmsim.kernels.compile import COMPILER
+from lstmsim.simulation.one_by_one import warm_up
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result
 from lstmsim.simulation.variants import STRIDE

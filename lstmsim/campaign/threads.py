@@ -20,7 +20,7 @@ from lstmsim.learners import learner
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.device import THREADS, simulation_on
 from lstmsim.simulation.loop import Simulation
-from lstmsim.simulation.one_by_one import OneByOne, simulation_for
+from lstmsim.simulation.one_by_one import OneByOne, warm_up
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.simulation.variants import Variants
@@ -122,15 +122,6 @@ def same_task(jobs: list[Job]) -> list[tuple[Job, Experiment, list[int]]]:
             tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
         groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
     return sorted(groups, key=lambda group: -group[1].stop.max_sequences * group[1].task.max_length)
-
-
-def warm_up(config: Experiment, lanes: int) -> None:
-    """Run a trial of one sequence and one test, which needs every kernel that the experiment needs; nothing is kept."""
-    conditions = tuple(replace(stage, test=min(stage.test, 1)) for stage in config.stop.conditions)
-    stop = replace(config.stop, wrong=0, error=None, test=0, stages=conditions, max_sequences=1, test_every=1, final_test=1)
-    simulation = simulation_for(replace(config, stop=stop), 0, lanes, Policy())
-    for _ in simulation.run(iter([0])):
-        pass
 
 
 @dataclass(frozen=True)

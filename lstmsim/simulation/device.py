@@ -20,10 +20,11 @@ from lstmsim.learners.base import StepLearner
 from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
-from lstmsim.simulation.loop import Simulation
+from lstmsim.simulation.loop import Simulation, boundary
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Checkpoints, Result, Trial
+from lstmsim.simulation.variants import Variants
 from lstmsim.tasks.base import CompiledTask
 
 THREADS = 32_768  # most trials at once: more are hardly faster
@@ -45,6 +46,8 @@ class DeviceSimulation(Simulation):
         As for `Simulation`.
     threads : int
         Most trials at once.
+    variants : Variants, optional
+        As for `Simulation`; all with one task.
     device : Device, optional
         The GPU.
 
@@ -54,14 +57,24 @@ class DeviceSimulation(Simulation):
         If there is no GPU, the learner or the task cannot run on one, or a single trial does not fit into its memory.
     """
 
-    def __init__(self, config: Experiment, seed: int, threads: int, policy: Policy, device: Any = None) -> None:
-        refuse(config)
+    def __init__(
+        self,
+        config: Experiment,
+        seed: int,
+        threads: int,
+        policy: Policy,
+        variants: Variants | None = None,
+        *,
+        device: Any = None,
+    ) -> None:
+        refuse(config, variants)
         self.device = Device() if device is None else device
-        super().__init__(config, seed, 1, policy)
+        super().__init__(config, seed, 1, policy, variants)
+        self.boundary = boundary(self.task)
         self.learner: Any
         other = learner(config.learner)
         self.second = SecondLanes(
-            self.task, lambda: other.make(config.settings, _TEST_LANES, symbols=self.task.symbols), policy, self.plan
+            lambda: other.make(config.settings, _TEST_LANES, symbols=self.task.symbols), policy, self.plan
         )
         sequences = self.lanes.sequences
         self.at, self.attention, self.halt = (np.zeros(1, np.int64) for _ in range(3))
@@ -110,7 +123,7 @@ class DeviceSimulation(Simulation):
         assert isinstance(self.task, CompiledTask)
         function, arguments = self.task.filler
         fill, advance, sound = (inlined(f.py_func) for f in (function, self.learner.kernel, self.learner.sound))
-        again, layout, horizon, boundary = inlined(rewind.py_func), self.layout, self.lanes.block, self.boundary
+        again, layout, horizon, every = inlined(rewind.py_func), self.layout, self.lanes.block, self.boundary
 
         def train(memory, table, thread, threads):
             world = enter(layout, memory, table, thread, threads)
@@ -126,7 +139,7 @@ class DeviceSimulation(Simulation):
                     clock = advance(world.nets, sequences, scores, record, clock, sequences.write[0], True, True)
                     index = scores.index[0]
                     if scores.flag[0] == PAUSED and index < world.halt[0] and sound(world.nets):
-                        scores.pause_at[0] = min(index - index % boundary + boundary, world.halt[0])
+                        scores.pause_at[0] = min(index - index % every + every, world.halt[0])
                         scores.flag[0] = RUNNING
                     full = scores.progress_rows[0] == scores.progress.shape[1]
                     full |= record.begun[0] == record.tick[0] and record.used[0] + record.room > record.rows.shape[1]
@@ -228,7 +241,8 @@ class DeviceSimulation(Simulation):
         pause = int(self.lanes.scores.pause_at[lane])
         alone = pause == trial.due < trial.busy and not self.policy.last
         later = self.plan[np.searchsorted(self.plan, pause - 1, side="right") :]
-        self.halt[0] = min([trial.busy, *later[:1]]) if alone else pause
+        limit = [trial.limit] if trial.limit >= pause else []
+        self.halt[0] = min([trial.busy, *later[:1], *limit]) if alone else pause
 
     def progress(self) -> list[Progress]:
         """Return how far the trials under way had come when the device was last asked; only one thread may ask it."""
@@ -242,7 +256,7 @@ class DeviceSimulation(Simulation):
         return [Progress(int(steps[n]), int(index[n]), float(means[0, n]), float(means[2, n])) for n in self.trials_on]
 
 
-def refuse(config: Experiment) -> None:
+def refuse(config: Experiment, variants: Variants | None) -> None:
     """Refuse what cannot run on a GPU.
 
     Raises
@@ -257,10 +271,17 @@ def refuse(config: Experiment) -> None:
         )
     if not isinstance(config.task, CompiledTask) or not type(config.task).__module__.startswith("lstmsim."):
         raise refusal("task", config.task.name, "with device='cuda' one of lstmsim's own")
+    if variants is not None and len(variants.tasks) > 1:
+        raise refusal("the number of tasks that share lanes", len(variants.tasks), "1 with device='cuda'")
 
 
 def simulation_on(
-    device: Literal["cpu", "cuda"], config: Experiment, seed: int, lanes: int, policy: Policy
+    device: Literal["cpu", "cuda"],
+    config: Experiment,
+    seed: int,
+    lanes: int,
+    policy: Policy,
+    variants: Variants | None = None,
 ) -> Simulation | OneByOne:
     """Return what runs the trials of a configuration on a device; see `simulation_for`.
 
@@ -270,7 +291,8 @@ def simulation_on(
         If the device is not there, or cannot run them.
     """
     check("device", device, Literal["cpu", "cuda"])
-    return DeviceSimulation(config, seed, lanes, policy) if device == "cuda" else simulation_for(config, seed, lanes, policy)
+    run = DeviceSimulation if device == "cuda" else simulation_for
+    return run(config, seed, lanes, policy, variants)
 
 
 def run_trials(

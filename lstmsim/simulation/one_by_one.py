@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -191,3 +192,12 @@ def simulation_for(
     if issubclass(learner(config.learner), TrialLearner):
         return OneByOne(config, seed, policy, variants)
     return Simulation(config, seed, lanes, policy, variants)
+
+
+def warm_up(config: Experiment, lanes: int) -> None:
+    """Run a trial of one sequence and one test, which needs every kernel that the experiment needs; nothing is kept."""
+    conditions = tuple(replace(stage, test=min(stage.test, 1)) for stage in config.stop.conditions)
+    stop = replace(config.stop, wrong=0, error=None, test=0, stages=conditions, max_sequences=1, test_every=1, final_test=1)
+    simulation = simulation_for(replace(config, stop=stop), 0, lanes, Policy())
+    for _ in simulation.run(iter([0])):
+        pass
