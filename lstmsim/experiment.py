@@ -130,7 +130,7 @@ def scan(
     out: Path | str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-    device: Literal["cpu"] = "cpu",
+    device: Literal["cpu", "cuda"] = "cpu",
     halving: int | None = None,
     weights: bool = False,
     progress: bool | None = None,
@@ -183,12 +183,12 @@ def scan(
     TrialsFailed
         If trials could not go on; what has ended is kept in `out`.
     """
-    check("device", device, Literal["cpu"])
     check("progress", progress, Flag | None)
     temporary = TemporaryFolder() if out is None else None
     folder: Any = out if temporary is None else temporary.path
     how: dict[str, Any] = {"trials": trials, "seed": seed, "settings": settings, "reading": reading, "workers": workers}
     how |= {"halving": halving, "weights": weights, "scheduler": scheduler, "checkpoint_every": checkpoint_every}
+    how["device"] = device
     made = Scan(experiment, over, folder, **how)
     return perform_scan(made, view_of(progress), lambda message: warnings.warn(message, stacklevel=4))
 

@@ -62,9 +62,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--settings", metavar="ROW", help="list what can be set in a row: default, what is allowed, meaning")
     parse.add_argument("--trials", metavar="N", help="trials per row (default: the paper's number; 8 without rows)")
     parse.add_argument("--seed", metavar="N", default="0", help="seed of the run (default 0)")
-    parse.add_argument(
-        "--reading", metavar="NAME", help="literal: the text alone; one: the reading that fits nearly all rows (docs)"
-    )
+    parse.add_argument("--reading", metavar="NAME", help="literal: the text alone; one: what fits nearly all rows")
     parse.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
     parse.add_argument(
         "--over",
@@ -73,9 +71,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUES",
         help="scan over a,b,c or low:high:count (low:high:count:log); may be repeated, for all combinations",
     )
-    parse.add_argument(
-        "--halving", metavar="N", help="in a scan, give up points that learn least: one of N goes on, three times"
-    )
+    parse.add_argument("--halving", metavar="N", help="in a scan, points that learn least are given up: one of N goes on")
     parse.add_argument("--out", metavar="DIR", help="folder for the results (default: below runs/)")
     parse.add_argument("--reuse", metavar="DIR", help="take finished trials that are the same from another run's folder")
     parse.add_argument("--max-sequences", metavar="N", help="sequences after which a trial gives up")
@@ -242,9 +238,10 @@ def _scan(options: argparse.Namespace) -> int:
         mark = hashlib.sha256(repr((sorted(request.changes.items(), key=str), list(over), seed, options.halving)).encode())
         out = f"runs/scan-{request.name}-{'-'.join(over)}-{mark.hexdigest()[:8]}"
     how = {"workers": _number(options.workers), "checkpoint_every": _number(options.checkpoint_every)}
+    how |= {"scheduler": options.scheduler, "device": options.device}
     how |= {"halving": _number(options.halving), "reading": options.reading if options.rows else options.reading or "one"}
     name = options.rows[0] if options.rows else request.name
-    made = Scan(name, over, out, trials=request.trials, seed=seed, settings=changes, scheduler=options.scheduler, **how)
+    made = Scan(name, over, out, trials=request.trials, seed=seed, settings=changes, **how)
     console = _console(quiet=options.quiet)
     say = functools.partial(console.print, markup=False, soft_wrap=True)
     if options.dry_run:

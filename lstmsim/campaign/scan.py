@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import xarray as xr
 
@@ -54,6 +54,8 @@ class Scan:
         Threads; as many as this process may keep busy if not given.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the trials, instead of threads here.
+    device : {"cpu", "cuda"}
+        Where the trials run; on a GPU those of one task together.
     weights : bool
         Whether final weights are kept.
     halving : int, optional
@@ -80,6 +82,7 @@ class Scan:
         reading: str | None = None,
         workers: int | None = None,
         scheduler: str | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
         weights: bool = False,
         halving: int | None = None,
         checkpoint_every: float = 60.0,
@@ -98,7 +101,9 @@ class Scan:
         self.checkpoint_every: float = check("checkpoint_every", checkpoint_every, Annotated[Real, Field(ge=0)])
         cores = machine.processors() if workers is None else workers
         self.workers: int = check("workers", cores, Annotated[Whole, Field(ge=1, le=1024)])
-        self.scheduler = scheduler
+        self.scheduler, self.device = scheduler, check("device", device, Literal["cpu", "cuda"])
+        if device == "cuda" and scheduler is not None:
+            raise refusal("scheduler", scheduler, "none with device='cuda'")
         self.product = isinstance(over, Mapping)
         made = points_of(self.request.config, over, self.trials_each)
         self.points = [point for point, _ in made]
@@ -152,7 +157,8 @@ class Scan:
             point = number // STRIDE
             if point not in keys:
                 keys[point] = _shared(self.experiments[point], point)
-            groups.setdefault(keys[point], []).append(number)
+            task = self.experiments[point].task.for_trial(number % STRIDE) if self.device == "cuda" else None
+            groups.setdefault((keys[point], task), []).append(number)
 
         def order(number: int) -> tuple[int, str]:
             config = self.config_of(number)
@@ -168,7 +174,7 @@ class Scan:
 
     def ensemble(self, missing: Sequence[int], limits: Mapping[int, int] | None = None) -> ScanEnsemble:
         """Return what runs trials on threads."""
-        how: dict[str, Any] = {"weights": self.weights, "checkpoint_every": self.checkpoint_every}
+        how: dict[str, Any] = {"weights": self.weights, "checkpoint_every": self.checkpoint_every, "device": self.device}
         return ScanEnsemble(self.jobs(missing, limits), self.store, self.seed, self.workers, **how)
 
     def cluster(self, missing: Sequence[int], limits: Mapping[int, int] | None = None) -> ScanCluster:

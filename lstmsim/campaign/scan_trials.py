@@ -22,9 +22,9 @@ class ScanEnsemble(Ensemble):
     """Runs the trials of a scan on threads; what they amount to goes to the scan's file."""
 
     def __init__(
-        self, jobs: list[Job], store: ScanStore, seed: int, workers: int, *, weights: bool, checkpoint_every: float = 60.0
+        self, jobs: list[Job], store: ScanStore, seed: int, workers: int, *, weights: bool = False, **how: Any
     ) -> None:
-        super().__init__(jobs, store.path.parent, seed, Policy.parse("none"), workers, checkpoint_every=checkpoint_every)
+        super().__init__(jobs, store.path.parent, seed, Policy.parse("none"), workers, **how)
         self.store, self.weights = store, weights
 
     def width(self, group: Any, share: int) -> int:
