@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import lstmsim
+from lstmsim import tasks
 from lstmsim.checks import settings
-from lstmsim.kernels.random import trial_keys
+from lstmsim.kernels.random import below, trial_keys
 from lstmsim.learners import LSTMSettings, learner
 from lstmsim.learners.base import StepLearner
 from lstmsim.simulation.config import Experiment, StoppingRule
@@ -189,6 +190,20 @@ def test_what_test_streams_amount_to():
 def test_learners_that_go_their_own_way_are_refused():
     with pytest.raises(ValueError, match="learner is 'guessing'; allowed: one that steps through sequences"):
         Experiment(ContinualReber(), ("guessing", learner("guessing").Settings()))
+
+
+@tasks.generator(n_inputs=1, n_outputs=1, max_length=3, tolerance=0.3)
+def early(seq, key):
+    """Learn before the end alone."""
+    seq.learn(1, 0, below(key, 0, 2))
+    return 3
+
+
+def test_the_last_step_must_be_judged():
+    tasks.check(early())
+    with pytest.MonkeyPatch.context() as changed, pytest.raises(AssertionError, match="the last step of sequence 0 is not"):
+        changed.setattr(early, "stream_sequences", 4)
+        tasks.check(early())
 
 
 def test_streams_of_a_number_of_sequences():

@@ -123,6 +123,9 @@ def _check_sequences(task: Task, written: list[Sequence]) -> None:
         place = f"of sequence {number}"
         _require(sequence.learned.shape == (sequence.length, task.n_outputs), task, f"targets {place} have another shape")
         _require(steps_with(sequence.judged), task, f"nothing {place} is judged")
+        if task.stream_steps or task.stream_sequences:
+            judged = steps_with(sequence.judged)[-1] == sequence.length - 1
+            _require(judged, task, f"the last step {place} is not judged, which the sequences of a stream need")
         inputs = np.eye(task.n_inputs)[sequence.inputs] if task.symbols else sequence.inputs
         _require(np.isfinite(inputs).all(), task, f"inputs {place} are not all written")
         events = np.asarray(task.events(inputs))
