@@ -199,10 +199,10 @@ def early(seq, key):
     return 3
 
 
-def test_the_last_step_must_be_judged():
+def test_the_last_step_must_be_judged(monkeypatch):
     tasks.check(early())
-    with pytest.MonkeyPatch.context() as changed, pytest.raises(AssertionError, match="the last step of sequence 0 is not"):
-        changed.setattr(early, "stream_sequences", 4)
+    monkeypatch.setattr(early, "stream_sequences", 4)
+    with pytest.raises(AssertionError, match="the last step of sequence 0 is not judged"):
         tasks.check(early())
 
 
