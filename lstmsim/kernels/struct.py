@@ -9,6 +9,7 @@ what the arrays hold does, and the compiler is told so: reads of fields leave th
 from __future__ import annotations
 
 import typing
+import zlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -114,7 +115,8 @@ class StructType(types.Type):
         for field, kind in kinds:
             self.places[field] = place
             place += _words(kind)
-        super().__init__(name=f"{name}({','.join(_code(kind) for _, kind in kinds)})")
+        fields = zlib.crc32(",".join(self.kinds).encode())  # structs of one name and other fields are other types
+        super().__init__(name=f"{name}{fields:x}({','.join(_code(kind) for _, kind in kinds)})")
 
 
 @register_model(StructType)

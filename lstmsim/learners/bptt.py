@@ -8,13 +8,11 @@ import numpy as np
 
 from lstmsim.checks import Field, Whole, refusal, settings
 from lstmsim.kernels.compile import inlined
-from lstmsim.kernels.recording import Record
-from lstmsim.kernels.scores import Scores
-from lstmsim.kernels.sequences import END, LEARN, Sequences
+from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
 from lstmsim.learners.base import register
-from lstmsim.learners.over_time import over_time
+from lstmsim.learners.over_time import HistoryLearner, over_time
 from lstmsim.learners.recurrent.equations import (
     Net,
     Shape,
@@ -149,7 +147,7 @@ class BPTTSettings(RecurrentSettings):
 
 
 @register("bptt", BPTTSettings, label="BPTT")
-class BPTT(RecurrentNet):
+class BPTT(HistoryLearner, RecurrentNet):
     """A net learning by back-propagation through time (Werbos 1988; Williams and Peng 1990).
 
     The running sequence is stored. Errors are passed back, and weights change, at the end of the sequence or every
@@ -171,15 +169,16 @@ class BPTT(RecurrentNet):
 
     def __init__(self, settings: BPTTSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
-        self._keep(self._room(0))
+        self.keep(self.room(0))
 
-    def _keep(self, history: History) -> None:
-        """Let the net keep its past in a history."""
+    def keep(self, history: History) -> None:
+        """Let the net store its steps in a history."""
+        self.history = history
         rule = self.settings.learning_rate, self.settings.horizon or 0, self.settings.interval or 0
         self.nets = Nets(self.shape, self.net, self.state, history, *rule)
 
-    def _room(self, steps: int) -> History:
-        """A history of so many steps."""
+    def room(self, steps: int) -> History:
+        """An empty history of so many steps."""
         wide = self.shape.first_input
         rows = aligned(steps, self.shape.stride), aligned(steps, wide), aligned(steps, wide)
         return History(*rows, aligned(wide), aligned(wide), aligned(1, dtype=np.int64))
@@ -188,14 +187,3 @@ class BPTT(RecurrentNet):
         """Activations and stored steps to zero; the weights stay."""
         super().reset(lane)
         self.nets.history.waiting[0] = 0
-
-    def advance(
-        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
-    ) -> int:
-        """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
-        old, steps = self.nets.history, int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
-        if steps > len(old.y):
-            self._keep(self._room(2 * steps))
-            for new, array in zip(self.nets.history, old, strict=True):
-                new[: len(array)] = array
-        return super().advance(sequences, scores, record, clock, until, learn=learn, track=track)

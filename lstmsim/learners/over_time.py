@@ -102,3 +102,40 @@ class OneLaneLearner(StepLearner):
     ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
         return int(self.loop(self.nets, sequences, scores, record, clock, until, learn, track))
+
+
+class HistoryLearner(OneLaneLearner):
+    """A learner of one lane that stores the running sequence.
+
+    Attributes
+    ----------
+    history : Struct
+        Stored steps, along the first axis of the arrays that `room` makes longer for more of them.
+    """
+
+    history: Any
+
+    @abstractmethod
+    def room(self, steps: int) -> Any:
+        """An empty history of so many steps."""
+
+    @abstractmethod
+    def keep(self, history: Any) -> None:
+        """Let the net store its steps in a history: put it into `nets`."""
+
+    def advance(
+        self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
+    ) -> int:
+        """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
+        steps = int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
+        if steps > self.steps:
+            old = self.history
+            self.keep(self.room(2 * steps))
+            for new, array in zip(self.history, old, strict=True):
+                new[: len(array)] = array
+        return super().advance(sequences, scores, record, clock, until, learn=learn, track=track)
+
+    @property
+    def steps(self) -> int:
+        """Steps that there is room for."""
+        return len(next(iter(self.history)))
