@@ -17,15 +17,16 @@ from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 def fill(sequences, horizon, lag_parameter, cues, noise, strings):
     """Write T elements: a 1 on the class's cue line, a line for each of the `cues` first steps, then noise on line 0.
 
-    With `strings` the noise is that of one of so many strings of the class, which depend on the lane's key alone.
+    With `strings` so many strings of each class, which depend on the lane's key alone, come in turn.
     """
     T = lag_parameter
     for lane in range(sequences.write.size):
         while unfilled(sequences, lane, horizon):
             key, start, _row = begin_sequence(sequences, lane)
-            which = below(key, 0, 2)
+            place = sequences.index[lane] % (2 * strings) if strings else below(key, 0, 2)
+            which = place % 2
             if strings:
-                key = subkey(sequences.key[lane] ^ np.uint64(1), 2 * below(key, 1, strings) + which)
+                key = subkey(sequences.key[lane] ^ np.uint64(1), place)
             for t in range(T):
                 for i in range(1 + 2 * cues):
                     sequences.inputs[start + t, i, lane] = 0.0
@@ -54,7 +55,7 @@ class UniformLatch(CompiledTask):
     noise : float
         The noise is uniform in [-noise, noise).
     strings : int
-        Sequences of each class that a trial has in all; 0: fresh noise in every sequence.
+        Sequences of each class that a trial has in all, in turn: an epoch is twice as many; 0: fresh ones every time.
     """
 
     T: Annotated[Whole, Field(ge=2, le=1_000_000)] = 40

@@ -29,6 +29,9 @@ def test_a_trial_has_so_many_sequences():
         return {one.inputs.tobytes() for one in read(UniformLatch(T=5, strings=4), 300, trial=trial)}
 
     assert len(seen(0)) == 8
+    made = read(UniformLatch(T=5, strings=4), 16)
+    assert all(np.array_equal(one.inputs, again.inputs) for one, again in zip(made[:8], made[8:], strict=True))
+    assert len({one.inputs.tobytes() for one in made[:8]}) == 8, "an epoch has each once"
     assert not seen(0) & seen(1)
     assert len({one.inputs.tobytes() for one in read(UniformLatch(T=5, strings=0), 300)}) == 300
 
