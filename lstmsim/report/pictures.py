@@ -327,7 +327,7 @@ def _hidden(trace: xr.Dataset, which: str) -> Picture:
 def _test_sequence(path: Path) -> xr.Dataset | None:
     """First test sequence that a trial file holds in full."""
     try:
-        with xr.open_dataset(path, group="test_trace", engine="netcdf4") as trace:
+        with library(by_xarray=True), xr.open_dataset(path, group="test_trace", engine="netcdf4") as trace:
             return trace.isel(step=trace["sequence"].values == trace["sequence"].values[0]).load()
     except OSError:  # xarray's answer to a group that is not there
         return None

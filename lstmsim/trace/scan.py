@@ -12,7 +12,7 @@ import xarray as xr
 
 from lstmsim.checks import refusal
 from lstmsim.trace.failures import readable
-from lstmsim.trace.store import whole_or_absent
+from lstmsim.trace.store import library, whole_or_absent
 from lstmsim.trace.summary import NOT_RUN, UNREADABLE, BrokenFile
 
 FILE = "scan.nc"
@@ -164,7 +164,7 @@ def write_scan(path: Path, scan: xr.Dataset) -> None:
         else {}
         for name, variable in scan.variables.items()
     }
-    with whole_or_absent(path) as part:
+    with whole_or_absent(path) as part, library(by_xarray=True):
         scan.to_netcdf(part, engine="netcdf4", encoding=encoding)
 
 
@@ -180,7 +180,8 @@ def open_scan(path: Path) -> xr.Dataset:
     """
     readable(path)
     try:
-        found = xr.load_dataset(path, engine="netcdf4")
+        with library(by_xarray=True):
+            found = xr.load_dataset(path, engine="netcdf4")
         if "status" not in found or "row" not in found.attrs:
             raise ValueError("it lacks the status of trials or the row")
     except UNREADABLE as error:

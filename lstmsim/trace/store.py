@@ -37,14 +37,14 @@ _depth = 0
 
 
 @contextlib.contextmanager
-def library() -> Iterator[None]:
+def library(*, by_xarray: bool = False) -> Iterator[None]:
     """Have the netCDF library to oneself: no other thread, none of xarray's, and no garbage collection in between.
 
     The library is not thread-safe, and a collection in another thread would close forgotten files in the middle of a call.
-    Nothing in the block may open a file by way of xarray, which would wait for its own lock for ever.
+    Only with `by_xarray` may the block open a file by way of xarray, which would wait for its own lock for ever otherwise.
     """
     global _depth
-    with _LOCK, contextlib.nullcontext() if _depth else _OTHERS:
+    with _LOCK, contextlib.nullcontext() if _depth or by_xarray else _OTHERS:
         collecting = gc.isenabled()
         gc.disable()
         _depth += 1

@@ -158,7 +158,7 @@ def write_summary(path: Path, summary: xr.Dataset) -> None:
     """Write a summary as netCDF; the file is whole or absent."""
     # Texts as `lstmsim.trace.store.letters` says.
     encoding = {name: {"dtype": "S1"} for name, variable in summary.variables.items() if variable.dtype.kind in "OU"}
-    with whole_or_absent(path) as part:
+    with whole_or_absent(path) as part, library(by_xarray=True):
         summary.to_netcdf(part, engine="netcdf4", encoding=encoding)
 
 
