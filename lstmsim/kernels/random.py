@@ -34,6 +34,8 @@ def _ziggurat() -> tuple[np.ndarray, np.ndarray]:
 
 _EDGES, _DENSITY = _ziggurat()
 
+_NUMBER = Annotated[Whole, Field(ge=0, lt=2**63)]  # made once: a type that is made anew is looked at anew
+
 
 def trial_keys(seed: int, trial: int) -> Any:
     """Keys of a trial's random sequences: number 0 for training, 1 for testing, 2 and 3 free.
@@ -53,7 +55,7 @@ def trial_keys(seed: int, trial: int) -> Any:
         If one of them is not a whole number of at least 0.
     """
     for name, value in (("seed", seed), ("trial", trial)):
-        check(name, value, Annotated[Whole, Field(ge=0, lt=2**63)])
+        check(name, value, _NUMBER)
     return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64)
 
 

@@ -6,7 +6,8 @@ import numba
 import numpy as np
 import pytest
 
-from lstmsim.kernels.random import below, bits, normal, subkey, uniform
+from lstmsim import checks
+from lstmsim.kernels.random import below, bits, normal, subkey, trial_keys, uniform
 
 DRAWS = 1_000_000
 KEY = np.uint64(0x1234_5678_9ABC_DEF0)
@@ -166,3 +167,11 @@ def test_normal_beyond_a_bound(bound, bins):
     assert abs(values.size - draws * share) < 5.0 * np.sqrt(draws * share)
     edges = [-NormalDist().inv_cdf(share / 2.0 * (1.0 - n / bins)) for n in range(bins)]
     check_bins(np.histogram(values, [*edges, np.inf])[0])
+
+
+def test_keys_of_many_trials_leave_nothing_behind():
+    trial_keys(0, 0)
+    kept = checks._adapter.cache_info().currsize
+    for trial in range(3):
+        trial_keys(0, trial)
+    assert checks._adapter.cache_info().currsize == kept
