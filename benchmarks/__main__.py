@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import big_net, hand, ours, programs
+from benchmarks import big_net, hand, ours, programs, rules
 from lstmsim.trace.store import provenance
 
 PARTS = (
@@ -21,6 +21,7 @@ PARTS = (
     "every-step",
     "big-net",
     "hand",
+    "rules",
     "threads",
     "recording",
     "record-all",
@@ -127,6 +128,17 @@ def main() -> None:
             "PyTorch's LSTMCell, updated at every step": hand.torch_step,
         },
         "us",
+    )
+    for other in ("exact", "rflo"):
+        beside: dict[str, Callable[[], float | None]] = {
+            f"{other}, lstmsim": lambda rule=other: rules.ours(rule),
+            f"{other}, JAX": lambda rule=other: rules.jax_step(rule),
+            f"{other}, NumPy": lambda rule=other: rules.numpy_step(rule),
+        }
+        measure("rules", beside)
+    measure(
+        "rules",
+        {f"{rule}, {rules.kept(rule):,} bytes": lambda rule=rule: rules.ours(rule) for rule in rules.RULES},
     )
     os.sched_setaffinity(0, every)
     measure(

@@ -98,3 +98,16 @@ def error_flow():
     _say(axes, 11.15, 3.55, r"$e_s = y_{out}\, h'(s) \sum_k w_{kc}\, e_k$   (23)", ha="left", size=8.5)
     _say(axes, 1.0, 3.6, "through gates\nand outputs\nof the cells", color=SOFT, ha="center", size=8.5)
     return axes
+
+
+def kept_entries(*rules, **changes):
+    """Draw the entries of the influence that rules keep, side by side."""
+    from lstmsim import errorflow, plots
+    from lstmsim.learners.rules.settings import RuleSettings
+
+    figure, all_axes = plt.subplots(1, len(rules), figsize=(2.3 * len(rules), 2.6), layout="constrained", squeeze=False)
+    for axes, rule in zip(all_axes[0], rules, strict=True):
+        name, _, n = rule.partition(" ")
+        given = RuleSettings(2, 2, n_hidden=8, rule=name, n=int(n or 2), **changes)
+        plots.kept_entries(errorflow.kept_entries(given), axes)
+    return figure

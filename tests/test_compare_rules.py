@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmsim import errorflow
+from lstmsim import errorflow, plots
 from lstmsim.learners.rules.net import Rules
 from tests.learners.driving import examples
 from tests.learners.rules_twin import Twin, made, settings
@@ -79,3 +79,17 @@ def test_arguments_are_checked(arguments, named):
         compared("uoro", repeats=0)
     with pytest.raises(ValueError, match="lags is 7; allowed: at most the number of steps, 6"):
         compared("uoro", lags=7)
+
+
+def test_kept_entries_are_those_of_the_rule():
+    ring = settings("snap-n", connections="ring", n=2)
+    assert errorflow.kept_entries(ring).sum() == 10
+    expected = {"exact": 25, "snap-1": 5, "rflo": 5, "bptt-1": 0, "uoro": 50}
+    assert {rule: int(errorflow.kept_entries(settings(rule)).sum()) for rule in expected} == expected
+    with pytest.raises(ValueError, match="settings is 3; allowed: RuleSettings"):
+        errorflow.kept_entries(3)
+    ax = plots.kept_entries(errorflow.kept_entries(ring))
+    assert ax.get_title(loc="left") == "SnAp-2"
+    np.testing.assert_array_equal(ax.collections[0].get_array().reshape(5, 5), errorflow.kept_entries(ring))
+    with pytest.raises(ValueError, match="kept must have the dimensions"):
+        plots.kept_entries(errorflow.kept_entries(ring).rename(unit="k"))

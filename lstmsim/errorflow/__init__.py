@@ -4,9 +4,19 @@ Equation numbers are those of Hochreiter and Schmidhuber (1997), Neural Computat
 sign of (19), so that a weight's change is learning rate times error times source.
 """
 
-from lstmsim.errorflow.compare import compare_rules
+from lstmsim.errorflow.compare import compare_rules, kept_entries
 from lstmsim.errorflow.conventional import scaling, scaling_bound
 from lstmsim.errorflow.flow import backflow, credit, gradient_bias
 from lstmsim.errorflow.use import drift, usage
 
-__all__ = ["backflow", "compare_rules", "credit", "drift", "gradient_bias", "scaling", "scaling_bound", "usage"]
+__all__ = [
+    "backflow",
+    "compare_rules",
+    "credit",
+    "drift",
+    "gradient_bias",
+    "kept_entries",
+    "scaling",
+    "scaling_bound",
+    "usage",
+]

@@ -16,6 +16,7 @@ from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import LEARN, new_sequences
 from lstmsim.learners.rules.net import Rules
 from lstmsim.learners.rules.settings import RuleSettings
+from lstmsim.learners.rules.snap_n import reached
 
 Array = Any
 RANDOM = ("uoro", "kf-rtrl", "kernl")
@@ -99,6 +100,39 @@ def compare_rules(
         attrs = {"long_name": "cosine with the exact gradient's part of that lag", "units": "1"}
         result = result.assign_coords(lag=np.arange(lags)).assign(lag_alignment=(("rule", "lag"), parts, attrs))
     return result
+
+
+def kept_entries(settings: RuleSettings) -> xr.DataArray:
+    """Which entries of the influence M_kij = da_k/dw_ij a rule keeps.
+
+    Parameters
+    ----------
+    settings : RuleSettings
+        The net and its rule.
+
+    Returns
+    -------
+    DataArray, dims (unit, weight_unit)
+        Unit k and the unit i that a weight leads to, for all sources j alike: 1 where the entry is kept, 2 where products of
+        smaller factors stand for it, 0 where it counts as 0.
+
+    Raises
+    ------
+    ValueError
+        If `settings` are no RuleSettings.
+    """
+    if not isinstance(settings, RuleSettings):
+        raise refusal("settings", settings, "RuleSettings")
+    n, rule = settings.n_hidden, settings.rule
+    if rule == "snap-n":
+        kept = reached(settings.recurrent[settings.connections], settings.leak, settings.n).astype(int)
+    else:
+        full = {"exact": 1, "uoro": 2, "kf-rtrl": 2, "kernl": 2}.get(rule, 0)
+        kept = np.full((n, n), full) if full or rule in ("bptt", "bptt-1") else np.eye(n, dtype=int)
+    label = f"SnAp-{settings.n}" if rule == "snap-n" else settings.differs.label
+    attrs = {"long_name": f"entries that {label} keeps", "units": "1"}
+    coords = {"unit": np.arange(n), "weight_unit": np.arange(n)}
+    return xr.DataArray(kept, coords, ("unit", "weight_unit"), name="kept", attrs=attrs)
 
 
 _NAMES = {

@@ -4,6 +4,7 @@ Every function draws into the Axes it is given, or into a new pyplot figure when
 With an Axes of a `matplotlib.figure.Figure` no global figure state is touched, so pictures can be drawn in threads.
 """
 
+from lstmsim.plots.entries import kept_entries
 from lstmsim.plots.flow import backflow, credit_map, scaling, weights
 from lstmsim.plots.interactive import interactive
 from lstmsim.plots.learning import lag_scaling, learning_curve, success_curve, success_curves
@@ -23,6 +24,7 @@ __all__ = [
     "gates",
     "hidden",
     "interactive",
+    "kept_entries",
     "lag_scaling",
     "learning_curve",
     "outputs",
