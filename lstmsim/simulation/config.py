@@ -11,6 +11,7 @@ import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -90,7 +91,7 @@ class StoppingRule:
             if self.stages and getattr(self, name) != usual:
                 raise refusal(name, getattr(self, name), f"{usual} beside stages, which have their own")
 
-    @property
+    @cached_property
     def conditions(self) -> tuple[Stage, ...]:
         """The stages; one called "solved" where there is no more than one condition."""
         return self.stages or (Stage("solved", wrong=self.wrong, error=self.error, test=self.test),)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import RUNNING, clear, lane_state, new_scores, restore
 from lstmsim.kernels.sequences import rewind
@@ -123,7 +124,7 @@ class Lanes:
             return
         until = int(written.min())
         if self.clock >= until:
-            rewind(sequences, self.clock)
+            called(rewind, sequences, self.clock)
             self.clock = 0
             self.task.write(sequences, self.ahead)
             self.ahead = min(2 * self.ahead, self.block)

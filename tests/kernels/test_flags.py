@@ -7,12 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 
 import lstmsim
 from lstmsim.kernels import compile as kernels
+from lstmsim.kernels.struct import Struct
 
 PACKAGE = Path(lstmsim.__file__).parent
 
@@ -53,6 +55,21 @@ def test_flags(function):
     assert options["error_model"] == "numpy"
     assert options["nopython"] is True
     assert not options.get("parallel")
+
+
+def test_the_stack_of_a_kernel_begins_on_a_cache_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    @kernels.kernel
+    def increased(x):
+        """Return x and one more."""
+        return x + 1.0
+
+    assert increased(1.0) == 2.0
+    code = increased.inspect_llvm(increased.signatures[0])
+    defined = next(line for line in code.splitlines() if line.startswith("define") and "increased" in line)
+    (attributes,) = [line for line in code.splitlines() if line.startswith(f"attributes {defined.split()[-2]} ")]
+    assert "alignstack=64" in attributes
 
 
 @every(FUNCTIONS)
@@ -164,3 +181,29 @@ def test_the_cache_folder_of_other_numba_code_is_left_alone():
         """Do nothing at all."""
 
     assert before == kernels.config.CACHE_DIR != nothing._cache.cache_path
+
+
+def test_a_called_kernel_is_looked_for_once_for_types_of_arguments(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    bound, looked_for = kernels.bound, []
+
+    class Pair(Struct):
+        values: object
+        factor: object
+
+    @kernels.kernel
+    def total(pairs, n):
+        """Return n times the factor, and the first value of each of two structs."""
+        return n * pairs[0].factor + pairs[0].values[0] + pairs[1].values[0]
+
+    def counted(*arguments):
+        looked_for.append(arguments)
+        return bound(*arguments)
+
+    monkeypatch.setattr(kernels, "bound", counted)
+    a, b, other = Pair(np.array([1.0]), 2.0), Pair(np.array([10.0]), 3.0), Pair(np.array([7]), 2)
+    assert [kernels.called(total, (a, b), 1), kernels.called(total, (b, a), 2)] == [13.0, 17.0]
+    assert len(looked_for) == 1
+    result = kernels.called(total, (other, other), 1)
+    assert (result, type(result)) == (16, int)
+    assert len(looked_for) == 2

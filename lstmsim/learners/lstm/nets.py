@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
@@ -294,7 +295,7 @@ class LaneNets(StepLearner):
     ) -> int:
         """Step all lanes from `clock` to `until`, or until a lane needs attention; the clock reached."""
         self.set_rates(scores.index)
-        reached: int = self.kernel(self.nets, sequences, scores, record, clock, until, learn, track)
+        reached: int = called(self.kernel, self.nets, sequences, scores, record, clock, until, learn, track)
         return reached
 
     def set_rates(self, index: npt.NDArray[np.int64]) -> None:

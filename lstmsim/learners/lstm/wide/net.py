@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
@@ -92,5 +93,5 @@ class WideNets(LaneNets):
     ) -> int:
         """Step the net from `clock` to `until`, or until it needs attention; the clock reached."""
         self.set_rates(scores.index)
-        reached: int = self.kernel(self.nets, sequences, scores, record, clock, until, learn, track or learn)
+        reached: int = called(self.kernel, self.nets, sequences, scores, record, clock, until, learn, track or learn)
         return reached
