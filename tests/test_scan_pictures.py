@@ -48,6 +48,13 @@ def test_a_phase_diagram_shows_figures_and_intervals():
     np.testing.assert_array_equal(image.filled(-1), [[0.75, 1.0, -1], [0.0, 0.25, 0.5]])
 
 
+def test_another_milestone_is_drawn():
+    made = scan().isel(bias=0, drop=True).rename(sequences_to_success="sequences_to_correct_95")
+    axes = plots.phase_diagram(made, "learning_rate", "T", tuple(Figure().subplots(1, 2)), milestone="correct_95")
+    assert axes[0].get_title(loc="left") == "fraction that reached correct_95"
+    assert texts(axes[0])[0].startswith("3/4")
+
+
 def test_points_given_up_are_marked():
     made = scan(stopped=(0, 1)).isel(bias=0, drop=True)
     left, right = plots.phase_diagram(made, x="learning_rate", y="T", axes=tuple(Figure().subplots(1, 2)))
@@ -68,6 +75,13 @@ def test_a_curve_has_a_band():
     assert ax.get_xscale() == "linear"
 
 
+def test_a_curve_of_points_that_none_has_solved_is_drawn():
+    none = scan([{"T": 20}, {"T": 30}, {"T": 40}], trials=1).isel(T=[0])
+    figure = Figure()
+    plots.scan_curve(none, x="T", value="sequences", ax=figure.subplots())
+    figure.canvas.draw()
+
+
 def test_the_band_of_a_median_is_that_of_the_bootstrap():
     status, sequences = np.array(["solved"] * 5 + ["not_run"]), np.array([1.0, 2.0, 3.0, 4.0, 100.0, np.nan])
     found = cell(status, sequences, "sequences")
@@ -86,6 +100,7 @@ def test_the_band_of_a_median_is_that_of_the_bootstrap():
         (lambda s: plots.scan_curve(s, x="q"), "scan must be over q and trial; it is over T, bias, learning_rate"),
         (lambda s: plots.scan_curve(s, x="T", value="steps"), "value is 'steps'; allowed: 'success', 'sequences'"),
         (lambda s: plots.scan_curve(s.drop_vars("sequences_to_success"), x="T"), "scan must hold sequences_to_success"),
+        (lambda s: plots.scan_curve(s, x="T", milestone="correct"), "scan must hold sequences_to_correct"),
         (lambda s: plots.scan_curve(3, x="T"), "scan is a int; allowed: an xarray.Dataset"),
     ],
 )

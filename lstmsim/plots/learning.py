@@ -68,7 +68,7 @@ def learning_curve(
     if ended is not None and test is not None and test[0] > 0:
         ax.plot([ended], [test[0]], "o", color=PALETTE[0], markersize=6, label="final test")
     ax.set_yscale("log", nonpositive="mask")
-    _plain_log(ax.yaxis)
+    plain_log(ax.yaxis)
     ax.set_ylabel(axis_label(progress["mean_absolute_error"], "mean absolute error"), color=PALETTE[0])
     if "fraction_correct" in progress:
         right = ax.twinx()
@@ -190,7 +190,7 @@ def success_curves(
     low, high = ax.get_xlim()
     if high < 10 * low:
         ax.set_xlim(low / 2, high * 2)
-    _plain_log(ax.xaxis)
+    plain_log(ax.xaxis)
     return legend_above(ax)
 
 
@@ -236,7 +236,7 @@ def lag_scaling(
     ax.plot(x, mean, "o-", color=PALETTE[0], label="measured")
     ax.plot(paper_x, paper_y, "s", linestyle=DASHES[1], color="black", markerfacecolor="white", label="paper")
     ax.set(xscale="log", yscale="log", xlabel="minimal time lag (steps)", ylabel="sequences until solved")
-    _plain_log(ax.yaxis)
+    plain_log(ax.yaxis)
     ax.set_xticks(np.unique(np.concatenate([x, paper_x])), minor=False)
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -267,7 +267,7 @@ def _sequence_axis(ax: Axes, label: str) -> None:
     ax.set_xlabel(label)
 
 
-def _plain_log(axis: Axis) -> None:
+def plain_log(axis: Axis) -> None:
     """Label a logarithmic axis with plain numbers, more of them the less it spans."""
     low, high = axis.get_view_interval()
     subs: Sequence[float] = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)

@@ -9,13 +9,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from lstmsim.checks import check
+from lstmsim.plots.learning import plain_log
 from lstmsim.plots.styles import MARKERS, PALETTE, axes_or_new, legend_above, listing, need, style
 from lstmsim.trace.scan import STOPPED
 from lstmsim.trace.summary import NOT_RUN, wilson
 
 Value = Literal["success", "sequences"]
 _DRAWS = 1000  # of the bootstrap
-_LABELS = {"success": "fraction of trials solved", "sequences": "median sequences until solved"}
 _SMALL = 8.0  # size of the letters in a cell
 
 
@@ -57,7 +57,9 @@ def cell(status: Any, sequences: Any, value: Value) -> Cell:
 
 
 @style()
-def phase_diagram(scan: xr.Dataset, x: str, y: str, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
+def phase_diagram(
+    scan: xr.Dataset, x: str, y: str, axes: tuple[Axes, Axes] | None = None, milestone: str = "success"
+) -> tuple[Axes, Axes]:
     """Draw the fraction of trials solved, and the median sequences they needed, over two keys of a scan.
 
     Parameters
@@ -68,6 +70,8 @@ def phase_diagram(scan: xr.Dataset, x: str, y: str, axes: tuple[Axes, Axes] | No
         The keys along the axes.
     axes : tuple of two matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
+    milestone : str
+        What counts as solved: "success", which is the whole stopping rule, or another milestone, such as "correct_95".
 
     Returns
     -------
@@ -80,7 +84,7 @@ def phase_diagram(scan: xr.Dataset, x: str, y: str, axes: tuple[Axes, Axes] | No
     ValueError
         If the scan has no such keys, or others too.
     """
-    scan = _scan(scan, x, y)
+    scan = _scan(scan, milestone, x, y)
     columns, rows = _sorted(scan, x), _sorted(scan, y)
     if axes is None:
         from matplotlib import pyplot
@@ -104,12 +108,19 @@ def phase_diagram(scan: xr.Dataset, x: str, y: str, axes: tuple[Axes, Axes] | No
         ax.grid(False)
         ax.set_xticks(range(len(columns)), [_label(scan[x].values[i]) for i in columns])
         ax.set_yticks(range(len(rows)), [_label(scan[y].values[j]) for j in rows])
-        ax.set(xlabel=x, ylabel=y if ax is axes[0] else "", title=_LABELS[value])
+        ax.set(xlabel=x, ylabel=y if ax is axes[0] else "", title=_label_of(value, milestone))
     return axes
 
 
 @style()
-def scan_curve(scan: xr.Dataset, x: str, lines: str | None = None, value: Value = "success", ax: Axes | None = None) -> Axes:
+def scan_curve(
+    scan: xr.Dataset,
+    x: str,
+    lines: str | None = None,
+    value: Value = "success",
+    ax: Axes | None = None,
+    milestone: str = "success",
+) -> Axes:
     """Draw the fraction of trials solved, or the median sequences they needed, over one key of a scan.
 
     Parameters
@@ -124,6 +135,8 @@ def scan_curve(scan: xr.Dataset, x: str, lines: str | None = None, value: Value 
         What to draw.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
+    milestone : str
+        What counts as solved: "success", which is the whole stopping rule, or another milestone, such as "correct_95".
 
     Returns
     -------
@@ -136,7 +149,7 @@ def scan_curve(scan: xr.Dataset, x: str, lines: str | None = None, value: Value 
         If the scan has no such keys, or others too, or for another value.
     """
     value = check("value", value, Value)
-    scan = _scan(scan, x, *([] if lines is None else [lines]))
+    scan = _scan(scan, milestone, x, *([] if lines is None else [lines]))
     ax, order = axes_or_new(ax), _sorted(scan, x)
     numbers = scan[x].dtype.kind in "fiu"
     places = scan[x].values[order].astype(float) if numbers else np.arange(len(order), dtype=float)
@@ -151,29 +164,38 @@ def scan_curve(scan: xr.Dataset, x: str, lines: str | None = None, value: Value 
         ax.set_xticks(places, [_label(scan[x].values[i]) for i in order])
     elif places.min() > 0 and places.max() >= 10 * places.min():
         ax.set_xscale("log")
+        plain_log(ax.xaxis)
     if value == "success":
         ax.set_ylim(-0.03, 1.03)
-    else:
+    elif any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
         ax.set_yscale("log")
-    ax.set(xlabel=x, ylabel=_LABELS[value])
+        plain_log(ax.yaxis)
+    ax.set(xlabel=x, ylabel=_label_of(value, milestone))
     return legend_above(ax)
 
 
-def _scan(scan: Any, *keys: str) -> xr.Dataset:
-    """Return a scan over these keys and `trial` alone.
+def _label_of(value: Value, milestone: str) -> str:
+    if value == "success":
+        return "fraction of trials solved" if milestone == "success" else f"fraction that reached {milestone}"
+    return f"median sequences {'until solved' if milestone == 'success' else f'to {milestone}'}"
+
+
+def _scan(scan: Any, milestone: str, *keys: str) -> xr.Dataset:
+    """Return the status and the milestone of a scan over these keys and `trial` alone.
 
     Raises
     ------
     ValueError
         If it is not.
     """
-    found = need("scan", scan, "sequences_to_success")
-    dims = set(found["sequences_to_success"].dims) - {"trial"}
+    reached = f"sequences_to_{milestone}"
+    found = need("scan", scan, reached)
+    dims = set(found[reached].dims) - {"trial"}
     if "status" not in found or not set(keys) <= dims or len(set(keys)) != len(keys):
         raise ValueError(f"scan must be over {listing(keys)} and trial; it is over {listing(sorted(map(str, dims)))}")
     if more := sorted(map(str, dims - set(keys))):
         raise ValueError(f"scan is over {listing(more)} too; allowed: one value of each, as by scan.sel({more[0]}=...)")
-    return found[["status", "sequences_to_success"]].transpose(*keys, "trial")
+    return found[["status"]].assign(reached=found[reached]).transpose(*keys, "trial")
 
 
 def _sorted(scan: xr.Dataset, key: str) -> list[int]:
@@ -183,7 +205,7 @@ def _sorted(scan: xr.Dataset, key: str) -> list[int]:
 
 
 def _cell(point: xr.Dataset, value: Value) -> Cell:
-    return cell(point["status"].values.astype(str), point["sequences_to_success"].values, value)
+    return cell(point["status"].values.astype(str), point["reached"].values, value)
 
 
 def _label(value: Any) -> str:
