@@ -16,7 +16,6 @@ from lstmsim.simulation.policy import Policy
 KINDS: dict[str, dict[str, Any]] = {
     "F": {"n_hidden": 2, "shortcuts": True},
     "B": {"topology": "B", "output_gates": False, "update": "sequence"},
-    "forget gates, peepholes": {"forget_gates": True, "peepholes": "live", "update": "sequence"},
     "wide": {"n_blocks": 70, "block_size": 1, "init_range": 0.05},
 }
 every_kind = pytest.mark.parametrize("how", KINDS.values(), ids=KINDS.keys())
