@@ -135,6 +135,8 @@ def main() -> None:
             f"{other}, JAX": lambda rule=other: rules.jax_step(rule),
             f"{other}, NumPy": lambda rule=other: rules.numpy_step(rule),
         }
+        if other == "rflo":
+            beside["one entry per weight, braintrace D-RTRL, weights do not change"] = rules.braintrace_step
         measure("rules", beside)
     measure(
         "rules",

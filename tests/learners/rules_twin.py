@@ -101,5 +101,5 @@ def gradients(net: Any, inputs: Array, targets: Array) -> Array:
     found = []
     for t in range(len(inputs)):
         run(net, [(inputs[t : t + 1], targets[t : t + 1])], ends=False)
-        found.append(net.gradient if not np.isnan(targets[t]).any() else np.zeros_like(net.gradient["hidden"]))
+        found.append(net.gradient if not np.isnan(targets[t]).any() else np.zeros_like(net.gradient))
     return np.array(found)
