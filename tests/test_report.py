@@ -252,8 +252,8 @@ def test_long_readings_leave_room_for_the_overview(results, monkeypatch):
     shown = []
     reading = "direct weights, f' as at net 0, gates are no sources, " * 2
     long = [dataclasses.replace(r, request=dataclasses.replace(r.request, reading=reading)) for r in results]
-    picture = pictures._picture
-    monkeypatch.setattr(pictures, "_picture", lambda figure, *words: shown.append(figure) or picture(figure, *words))
+    picture = pictures.picture_of
+    monkeypatch.setattr(pictures, "picture_of", lambda figure, *words: shown.append(figure) or picture(figure, *words))
     assert pictures.overview_picture(long)
     (ax,) = shown[0].axes
     assert ax.get_position().width > 0.5
