@@ -383,7 +383,7 @@ def test_missing_folder_is_named(tmp_path, capsys):
 @pytest.mark.parametrize("theme", [0, 1])
 def test_contrast(theme):
     """WCAG 2.1, level AA: 4.5 for text."""
-    css = html._environment().get_template("report.css").render()
+    css = html.environment().get_template("report.css").render()
     colours = dict(re.findall(r"--(\w+): (#\w{6});", css.split("}")[theme]))
 
     def luminance(name):
