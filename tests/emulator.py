@@ -22,6 +22,9 @@ class Emulator:
         self._arrays[array.ctypes.data] = array
         return array.ctypes.data
 
+    def release(self, address):
+        del self._arrays[address]
+
     def put(self, address, values):
         values = np.ascontiguousarray(values)
         ctypes.memmove(address, values.ctypes.data, values.nbytes)

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import lstmsim
 from lstmsim.kernels.cuda import Device
@@ -140,6 +141,15 @@ def test_a_trial_begun_on_the_device_ends_on_the_lanes():
     assert len(kept.states) == 4
     kept.asked, kept.stopping = -(10**9), False
     assert_same(run(Simulation(config, 0, 2, policy), range(4), checkpoints=kept), wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_scan_on_the_device_is_that_of_the_lanes(monkeypatch):
+    monkeypatch.setattr("lstmsim.simulation.device.Device", Emulator)
+    how = {"over": {"learning_rate": [0.1, 0.5]}, "trials": 2, "max_sequences": 300, "progress": False}
+    found, wanted = (lstmsim.scan(CASES["dense"][0], device=device, **how) for device in ("cuda", "cpu"))
+    xr.testing.assert_equal(found.drop_vars("seconds"), wanted.drop_vars("seconds"))
 
 
 @pytest.fixture

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
 from lstmsim.kernels.compile import cache_folder, inlined
 
 _TRIPLE = "nvptx64-nvidia-cuda"
+_OLDEST = (20, 0, 0)  # version of LLVM; those before write pointers in another way
+_NEWEST = (9, 0)  # capability that every LLVM since knows; drivers compile what is written for it for all later ones
 # The thread's number, and the call of the compiled function, whose status is above 0 where it raised an error.
 _ENTRY = """
 declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
@@ -92,13 +95,17 @@ def kept_ptx(name: str, function: Callable[..., Any], capability: tuple[int, int
 
 def optimised(name: str, function: Callable[..., Any], capability: tuple[int, int]) -> tuple[Any, Any]:
     """LLVM's machine and module from which `ptx_of` writes."""
+    if llvm.llvm_version_info < _OLDEST:
+        raise ValueError(f"numba is {numba.__version__}; allowed: 0.62 or later with device='cuda'")
     piece = inlined(function)
     piece.compile((types.int64,) * 4)
     (compiled,) = piece.overloads.values()
     with global_compiler_lock:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-        machine = llvm.Target.from_triple(_TRIPLE).create_target_machine(cpu="sm_{}{}".format(*capability), opt=3)
+        machine = llvm.Target.from_triple(_TRIPLE).create_target_machine(
+            cpu="sm_{}{}".format(*min(capability, _NEWEST)), opt=3
+        )
         module = llvm.parse_assembly(compiled.library.get_llvm_str())
         entry = llvm.parse_assembly(_ENTRY.format(name=name, function=compiled.fndesc.llvm_func_name))
         for part in (module, entry):

@@ -168,6 +168,14 @@ class DeviceSimulation(Simulation):
         """Advance the trials that the iterator names until it is empty, as `Simulation.run` does."""
         self.on_rows, self.checkpoints, self.trials = on_rows, checkpoints, trials
         self._prepare()
+        try:
+            yield from self._run(on_progress)
+        finally:
+            for address in (self.memory, self._table, self._buffer):
+                self.device.release(address)
+
+    def _run(self, on_progress: Callable[[Any], None] | None) -> Iterator[Result]:
+        checkpoints = self.checkpoints
         yield from self._attend_all(range(self.threads))
         while self.trials_on:
             began = time.perf_counter()
