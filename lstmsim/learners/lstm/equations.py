@@ -17,7 +17,7 @@ from lstmsim.learners.lstm.structs import WAIT
 def _from_symbols(nets, u):
     """Weights from the lanes' symbols to unit u, one vector; 0 where inputs are not one-hot."""
     width, shape, weights, state = nets.width, nets.shape, nets.weights, nets.state
-    if shape.symbols:
+    if shape.symbol_stride:
         at = load(width, state.first_weight, 0) + load(width, state.symbol, 0) + u * shape.symbol_stride
         return gather(weights.w_symbol, at) + load(width, state.pending, u)
     return splat(width, 0.0)
