@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from lstmsim.checks import Field, Real, Whole, settings
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import square_root
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
@@ -125,7 +125,7 @@ def begin_change(optimiser, squares):
     now[4] = optimiser.clip / squares**0.5 if squares > optimiser.clip * optimiser.clip else 1.0
 
 
-@kernel
+@inlined
 def change_weights(optimiser, w, g, first):
     """Change weights, of any shape, by their gradient g; `first` is where their memory begins. The squares of the change.
 

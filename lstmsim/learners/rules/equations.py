@@ -1,14 +1,13 @@
 """One step of the net, the same whatever the rule: activations, errors, signal, output layer, recorded row.
 
-h = W z, z = [a(t-1), x(t), 1], a(t) = (1 - alpha) a(t-1) + alpha phi(h), alpha the units' leak. Kernels are compiled once
-and called by the loops of all rules.
+h = W z, z = [a(t-1), x(t), 1], a(t) = (1 - alpha) a(t-1) + alpha phi(h), alpha the units' leak.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import exponential, logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
@@ -17,7 +16,7 @@ from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_a
 from lstmsim.learners.rules.structs import LOGISTIC, SOFTMAX
 
 
-@kernel
+@inlined
 def predict(core, sequences, scores, record, clock):
     """One step up to the signal: activations, judgement, errors where there is a target. Returns the step's events.
 
@@ -27,7 +26,7 @@ def predict(core, sequences, scores, record, clock):
     return respond(core, sequences, scores, record, clock)
 
 
-@kernel
+@inlined
 def respond(core, sequences, scores, record, clock):
     """What follows from the activations, whatever the cell: outputs, judgement, errors. Returns the step's events.
 
@@ -153,7 +152,7 @@ def errors(shape, net, state, targets, row):
         store_at(state.q, i, mask * (other if shape.random_feedback else back))
 
 
-@kernel
+@inlined
 def learn_outputs(core):
     """dw_km = alpha e_k a_m, or the sum of the gradient of the output weights where an optimiser waits for it.
 
@@ -174,7 +173,7 @@ def learn_outputs(core):
     state.norm[0] = lane_sum(squares)
 
 
-@kernel
+@inlined
 def jacobian(core):
     """J_km = (1 - alpha) delta_km + d_k w_km of this step, before the weights change; fills `core.state.jacobian`."""
     shape, state, w, wide = core.shape, core.state, core.net.w, core.shape.wide
@@ -218,7 +217,7 @@ def norm_of(array):
     return lane_sum(total) ** 0.5
 
 
-@kernel
+@inlined
 def reset_activations(core):
     """Activations to zero, and the shadow, as before a sequence; changes `core.state` in place."""
     shape, state = core.shape, core.state
@@ -228,7 +227,7 @@ def reset_activations(core):
     zero(core.shadow.total)
 
 
-@kernel
+@inlined
 def write_row(core, row, at, event, learn):
     """Fill a recorded row from column `at` on: hidden units, their errors or 0, norm of the change, comparison."""
     state, shadow = core.state, core.shadow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 from lstmsim.learners.rules.equations import jacobian
 
@@ -35,7 +35,7 @@ def times_jacobian(shape, state, p, block):
         store_at(p, block + 8 * k, load_at(UNITS, column, 8 * k))
 
 
-@kernel
+@inlined
 def exact_influence(core, p):
     """M <- J M + I: M_kij(t) = sum_m J_km M_mij(t-1) + delta_ki d_i z_j.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.rules.equations import zero
 from lstmsim.learners.rules.influence import exact_influence
@@ -12,7 +12,7 @@ from lstmsim.learners.rules.influence import exact_influence
 GROUPS = ("all", "recurrent", "input", "bias")
 
 
-@kernel
+@inlined
 def follow(core, learns):
     """Move the exact influence by this step's J and I, and add the exact gradient where the step `learns`.
 
@@ -28,7 +28,7 @@ def follow(core, learns):
             store_at(shadow.total, at, total)
 
 
-@kernel
+@inlined
 def compare(core):
     """Cosine of the rule's gradient with the exact one and ratio of their norms, by group of weights; of q, the cosine.
 
