@@ -92,6 +92,39 @@ def test_a_file_that_somebody_holds_open_is_opened_read_and_added_to(how, run, t
     assert done.stdout.endswith("fine\n"), (done.returncode, done.stderr)
 
 
+@pytest.mark.slow
+def test_threads_open_runs_while_trials_are_run_in_the_same_process(run, tmp_path):
+    """With netCDF4 itself, or xarray by way of it, they crash the library, which takes one thread at a time."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    more = [*SMALL, str(folder), "--trials", "4", "--max-sequences", "60", "--record", "all"]
+    code = f"""
+import gc, sys, threading, time
+from pathlib import Path
+import lstmsim
+from lstmsim.run import main
+done, count = threading.Event(), [0, 0]
+def use(number):
+    while not done.is_set():
+        for path in Path(sys.argv[1]).glob("4-1/trial-*.nc"):
+            tree = lstmsim.open_run(path)
+            tree["4-1/trace"].load()
+            tree["4-1/weights"].load()
+            count[number] += 1
+        time.sleep(0.1)
+gc.set_threshold(50)
+threads = [threading.Thread(target=use, args=(number,)) for number in range(2)]
+[thread.start() for thread in threads]
+assert main({more!r}) == 0
+done.set()
+[thread.join() for thread in threads]
+assert min(count) > 1, count
+print("fine")
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("fine\n"), (done.returncode, done.stderr)
+
+
 def test_threads_and_processes_read_together(run):
     """With garbage collected at any moment; xarray's own readers are not among the threads, they race with each other."""
     code = """
