@@ -12,7 +12,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from lstmsim.checks import Field, Real, Whole, check, refusal
-from lstmsim.kernels.compile import inlined, kernel
+from lstmsim.kernels.compile import called, inlined, kernel
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
 from lstmsim.kernels.vector import UNITS, lane_bits, lane_sum, load_at, lowest, splat
 
@@ -242,7 +242,7 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
     finally:
         del _writing[threading.get_ident()]
     sizes = task.n_inputs, task.n_outputs, task.symbols, task.min_length, task.max_length
-    fault, lane, clock, value = first_fault(sequences, horizon, before, *sizes)
+    fault, lane, clock, value = called(first_fault, sequences, horizon, before, *sizes)
     if outside is not None and fault != Fault.LENGTH:
         raise explained(task, outside) from outside
     if fault in (Fault.INPUT, Fault.SYMBOL):
