@@ -105,7 +105,7 @@ def kept(nets, at, j, own, d, learns):
 
 @inlined
 def signal(nets):
-    """Sum_k q_k K_ki."""
+    """Errors that arrive at the units, through the kernels: sum_k q_k K_ki."""
     wide = nets.shape.wide
     for i in range(0, wide, 8):
         total = splat(UNITS, 0.0)

@@ -50,7 +50,7 @@ def move(nets):
 
 @inlined
 def signal(nets):
-    """(q K)_i."""
+    """Errors through the factor K: (q K)_i."""
     hidden, state = nets.shape.hidden, nets.state
     for i in range(0, nets.shape.wide, 8):
         total = splat(UNITS, 0.0)

@@ -62,7 +62,7 @@ def immediate_norm(nets):
 
 @inlined
 def operator(nets, i):
-    """1 / p0."""
+    """What B is multiplied by: 1 / p0."""
     return splat(UNITS, nets.kept.factor[0])
 
 
