@@ -79,6 +79,7 @@ def interactive(trace: xr.Dataset) -> Figure:
 
 def _lines(name: str, values: Array) -> list[tuple[str, Array]]:
     """Name and values of the lines of one variable (step, unit): all of them, or those that move most, by unit."""
-    moves = np.nanmax(values, axis=0, initial=-np.inf) - np.nanmin(values, axis=0, initial=np.inf)
+    real = np.where(np.isfinite(values), values, np.nan)  # a trial may have diverged
+    moves = np.fmax.reduce(real, axis=0) - np.fmin.reduce(real, axis=0)
     which = sorted(np.argsort(-moves, kind="stable")[:MOST])
     return [(f"{name} {n}" if values.shape[1] > 1 else name, values[:, n]) for n in which]

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.markdown is None:
             for folder in options.folders:
-                print(write_scan_page(folder) if (folder / FILE).exists() else write_report(folder))
+                print(write_scan_page(folder) if (folder / FILE).exists() else write_report(folder, interactive=True))
         else:
             write_replication(options.folders, options.markdown)
             print(options.markdown)

@@ -16,7 +16,7 @@ from lstmsim.report.text import percent, percent0, times, value_text, whole
 from lstmsim.trace.store import whole_or_absent
 
 
-def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
+def write_report(out: Path, results: Sequence[RowResult] | None = None, *, interactive: bool = False) -> Path:
     """Write the page `<out>/report.html`: tables beside the paper's figures, pictures, settings, provenance.
 
     Parameters
@@ -25,12 +25,13 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
         Folder of a run, with its `run.json`.
     results : sequence of RowResult, optional
         What the folder holds, where the caller has read it; read from the folder by default.
+    interactive : bool
+        Write a page for each row too, beside its trials, with a test sequence to zoom into, where plotly is installed.
 
     Returns
     -------
     Path
-        The page; it needs no other file and no network. Where plotly is installed, it leads to a page for each row, beside
-        the trials, with a test sequence to zoom into.
+        The page; it needs no other file and no network.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def write_report(out: Path, results: Sequence[RowResult] | None = None) -> Path:
             "facts": _facts(result),
             "trials": tables.trials(result),
             "pictures": pictures.row_pictures(out, result),
-            "interactive": _relative(pictures.write_interactive(out, result), out),
+            "interactive": _relative(pictures.write_interactive(out, result), out) if interactive else None,
             "settings": _settings(result),
         }
         for result in results

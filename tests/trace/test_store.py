@@ -226,7 +226,8 @@ def test_a_trial_without_rows_progress_or_test(tmp_path):
     result = next(simulation.run(iter([0])))
     with xr.open_datatree(write(tmp_path / "trial.nc", config, simulation, result)) as tree:
         assert set(tree.children) == {"progress", "weights", "test"}
-        assert tree["progress"].sizes["window"] == tree["test"].sizes["test_sequence"] == 0
+        assert tree["progress"]["sequences"].values.tolist() == [3]
+        assert tree["test"].sizes["test_sequence"] == 0
         assert tree.attrs["status"] == "gave_up"
         assert np.isnan(tree.attrs["sequences_to_success"])
         assert "snapshot_sequence" not in tree["weights"].dataset
