@@ -19,6 +19,7 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, load_at, store_at
 from lstmsim.learners.over_time import over_time
@@ -192,9 +193,10 @@ def predict(nets, sequences, scores, record, clock, t):
         outputs(nets)
     if event & JUDGE:
         judge_step(nets.shape, scores, nets.state, sequences.targets, 0, sequences.judge[clock, 0])
+        join(scores, record, sequences, 0, clock, record.tick[0])
     if event & LEARN:
         errors(nets, sequences.targets, sequences.learn[clock, 0], t)
-    return event
+    return sequences.event[clock, 0]
 
 
 @inlined

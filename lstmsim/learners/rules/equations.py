@@ -43,7 +43,7 @@ def respond(core, sequences, scores, record, clock):
         join(scores, record, sequences, 0, clock, record.tick[0])
     if event & LEARN:
         errors(shape, net, state, sequences.targets, sequences.learn[clock, 0])
-    return event
+    return sequences.event[clock, 0]
 
 
 @inlined

@@ -13,6 +13,7 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
+from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, load_at, store_at
 from lstmsim.learners.over_time import over_time
@@ -212,12 +213,13 @@ def step(nets, sequences, scores, record, clock, learn, track):
     state.norm[0], state.last[0] = 0.0, t
     if event & JUDGE:
         judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
+        join(scores, record, sequences, 0, clock, record.tick[0])
     if event & LEARN:
         for k in range(shape.outputs):
             history.e[t, k] = sequences.targets[row, k] - history.y[t, k]
             state.e_k[0, k] = slope(shape, history.y[t, k]) * history.e[t, k]
         state.waiting[0] += 1
-    if learn and event & END and state.waiting[0]:
+    if learn and sequences.event[clock, 0] & END and state.waiting[0]:
         pass_back(nets, t)
         update(nets)
 
