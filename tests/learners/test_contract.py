@@ -54,7 +54,9 @@ def cases() -> dict[str, Experiment]:
         kind = type(found[name].settings)(**dense, **settings)
         found[f"{name} {settings}"] = short(dataclasses.replace(found[name], task=adding, settings=kind))
     found["lstm, forget gates, one-hot"] = short(table["1-5"].config, forget_gates=True, carry="all")
-    found["lstm, live peepholes"] = short(table["3a-1"].config, forget_gates=True, peepholes="live", carry="all", learning_rate=0.02)
+    found["lstm, live peepholes"] = short(
+        table["3a-1"].config, forget_gates=True, peepholes="live", carry="all", learning_rate=0.02
+    )
     order = tasks.task("temporal_order")()
     for name, task, settings in (
         ("rules", adding, {"rule": "snap-1", "exactness": 2}),

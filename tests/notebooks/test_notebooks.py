@@ -51,8 +51,15 @@ def test_there_are_notebooks():
     }
 
 
+LONG = {"rivals", "stream"}  # half a minute each
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs(path, folder, monkeypatch):
     done = execute(path, folder, monkeypatch)
     assert [o for o in outputs(done) if o.output_type == "error" or o.get("name") == "stderr"] == []
