@@ -27,6 +27,8 @@ extensions = [
 html_theme = "furo"
 html_title = f"lstmsim {release}"
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["code.css"]
 
 # Links within a page, such as performance.md#where-the-time-goes.
 myst_heading_anchors = 3
@@ -88,7 +90,7 @@ def link_equations(app, doctree, name):
     places = {str(number): place for place, numbers in EQUATIONS.items() for number in numbers}
     no_links = (nodes.literal, nodes.literal_block, nodes.reference, nodes.title, nodes.math, nodes.math_block)
     for text in list(doctree.findall(nodes.Text)):
-        parts = re.split(r"(?<=\()(\d+)(?=\))", text)
+        parts = re.split(r"(?<![\w]\()(?<=\()(\d+)(?=\))", text)
         above, inside = text.parent, False
         while above is not None and not inside:
             above, inside = above.parent, isinstance(above, no_links)
