@@ -117,6 +117,7 @@ class Forecast:
 
     def __init__(self, requests: Sequence[Request], ended: dict[str, list[dict[str, Any]]]) -> None:
         self.requests = {request.name: request for request in requests}
+        self.expected = {request.name: expected_sequences(request) for request in requests}
         self.ended = {name: [(int(a["sequences"]), int(a["steps"])) for a in ended.get(name, [])] for name in self.requests}
         self.failed = dict.fromkeys(self.requests, 0)  # trials in which a task or a learner raised an error
         self.steps = 0  # of the trials that have ended in this run
@@ -167,7 +168,7 @@ class Forecast:
 
     def _sequences(self, name: str) -> float:
         ended = self.ended[name]
-        return float(np.mean([n for n, _ in ended])) if ended else expected_sequences(self.requests[name])
+        return float(np.mean([n for n, _ in ended])) if ended else self.expected[name]
 
     def _length(self, name: str) -> float:
         if any(n for n, _ in self.ended[name]):

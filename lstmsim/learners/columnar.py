@@ -29,9 +29,9 @@ from lstmsim.learners.base import LearnerSettings, register
 from lstmsim.learners.over_time import over_time
 from lstmsim.learners.rules.equations import learn_outputs, respond, zero
 from lstmsim.learners.rules.net import Rules
-from lstmsim.learners.rules.settings import OnlineSettings
+from lstmsim.learners.rules.settings import OnlineSettings, shape_with
 from lstmsim.learners.rules.step import Rule, finish, write
-from lstmsim.learners.rules.structs import OUTPUTS, Shape
+from lstmsim.learners.rules.structs import Shape
 from lstmsim.learners.weights import Masks, Weights, uniform_weights
 
 Array = Any
@@ -228,21 +228,16 @@ class ColumnarSettings(LearnerSettings, OnlineSettings):
 
     def sizes(self, *, symbols: bool) -> Shape:
         """Sizes for the kernels."""
-        return Shape(
-            inputs=self.n_inputs,
-            symbols=bool(symbols),
+        return shape_with(
+            self,
+            symbols,
             hidden=self.n_hidden,
-            outputs=self.n_outputs,
             wide=-(-self.n_hidden // 8) * 8,
             sources=4 * (self.n_inputs + 2),
             output_wide=-(-(self.n_hidden + 1) // 8) * 8,
             leak=1.0,
             tanh=True,
-            bias=bool(self.bias),
-            output=OUTPUTS.index(self.output),
             sparse=False,
-            random_feedback=self.feedback == "random",
-            keeps=self.carry == "all",
         )
 
 

@@ -28,9 +28,9 @@ from lstmsim.learners.base import LearnerSettings, register
 from lstmsim.learners.over_time import over_time
 from lstmsim.learners.rules.equations import learn_outputs, respond, zero
 from lstmsim.learners.rules.net import Rules
-from lstmsim.learners.rules.settings import OnlineSettings
+from lstmsim.learners.rules.settings import OnlineSettings, shape_with
 from lstmsim.learners.rules.step import Rule, finish, write
-from lstmsim.learners.rules.structs import OUTPUTS, Shape
+from lstmsim.learners.rules.structs import Shape
 from lstmsim.learners.weights import Masks, Weights, generator
 
 Array = Any
@@ -226,21 +226,16 @@ class DiagonalSettings(LearnerSettings, OnlineSettings):
     def sizes(self, *, symbols: bool) -> Shape:
         """Sizes for the kernels: real parts, then imaginary parts, each padded."""
         wide = 2 * (-(-self.n_hidden // 8) * 8)
-        return Shape(
-            inputs=self.n_inputs,
-            symbols=bool(symbols),
+        return shape_with(
+            self,
+            symbols,
             hidden=wide,
-            outputs=self.n_outputs,
             wide=wide,
             sources=2 + 2 * (self.n_inputs + 1),
             output_wide=wide + 8,
             leak=1.0,
             tanh=False,
-            bias=bool(self.bias),
-            output=OUTPUTS.index(self.output),
             sparse=not self.bias,
-            random_feedback=self.feedback == "random",
-            keeps=self.carry == "all",
         )
 
 

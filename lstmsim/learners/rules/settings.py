@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
@@ -44,6 +44,20 @@ class OnlineSettings(OptimiserSettings):
     feedback_range: Annotated[Real, Field(gt=0)] = 0.5
     output: Literal["logistic", "softmax", "identity"] = "logistic"
     carry: Literal["none", "all"] = "none"
+
+
+def shape_with(net: Any, symbols: bool, **own: Any) -> Shape:
+    """Return sizes for the kernels from settings of on-line nets; `own` are those that depend on the cells."""
+    return Shape(
+        inputs=net.n_inputs,
+        symbols=bool(symbols),
+        outputs=net.n_outputs,
+        bias=bool(net.bias),
+        output=OUTPUTS.index(net.output),
+        random_feedback=net.feedback == "random",
+        keeps=net.carry == "all",
+        **own,
+    )
 
 
 @settings
@@ -163,19 +177,14 @@ class RuleSettings(RecurrentSettings, OnlineSettings):
 
     def sizes(self, *, symbols: bool) -> Shape:
         """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
-        return Shape(
-            inputs=self.n_inputs,
-            symbols=bool(symbols),
+        return shape_with(
+            self,
+            symbols,
             hidden=self.n_hidden,
-            outputs=self.n_outputs,
             wide=-(-self.n_hidden // 8) * 8,
             sources=self.n_hidden + self.n_inputs + 1,
             output_wide=-(-(self.n_hidden + 1) // 8) * 8,
             leak=self.leak,
             tanh=self.activation == "tanh",
-            bias=bool(self.bias),
-            output=OUTPUTS.index(self.output),
             sparse=self.connections != "all",
-            random_feedback=self.feedback == "random",
-            keeps=self.carry == "all",
         )
