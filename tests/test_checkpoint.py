@@ -26,14 +26,14 @@ from tests.test_simulate import CONFIGS, assert_same, rows_of
 def driven(name: str) -> Experiment:
     """A short trial of a learner that goes through its trials in its own way."""
     config = next(row.config for row in rows().values() if row.config.learner == name)
-    changes = {"cascade": {"max_sequences": 60_000, "patience": 4}, "guessing": {"max_sequences": 4000, "accept": 0.01}}[
-        name
-    ]
+    cascade, search = {"max_sequences": 60_000, "patience": 4}, {"max_sequences": 4000, "accept": 0.01}
+    changes = cascade if name == "cascade" else search
     return config.with_settings({"final_test": 20, **changes})
 
 
 EVERY = {name: config for name, config in CASES.items() if "on-line" not in name} | CONFIGS
-EVERY |= {"cascade": driven("cascade"), "guessing": driven("guessing")}
+DRIVEN = ("cascade", "guessing", "multigrid", "annealing")
+EVERY |= {name: driven(name) for name in DRIVEN}
 
 
 class Kept(RowFolder):
@@ -78,7 +78,7 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name, tmp_path, monkeypatc
     """Left again and again, taken up on another number of lanes; every file goes through the disk."""
     monkeypatch.setattr("os.fsync", lambda _: None)
     config = EVERY[name]
-    trials = range(1) if name in ("cascade", "guessing") else range(3)
+    trials = range(1) if name in DRIVEN else range(3)
     whole = run(config, trials, policy="all,last:2")
     ended: dict[int, Result] = {}
     for turn in range(1000):

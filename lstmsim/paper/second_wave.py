@@ -78,6 +78,7 @@ def _tomita() -> list[Row]:
 def _two_sequence() -> list[Row]:
     """Each system with settings of its kind on one problem that no publication shows it on."""
     stop = StoppingRule(error=0.04, window=256, max_sequences=30_000, final_test=256)
+    search = {"n_hidden": 5, "weight_range": 10.0, "n_train": 30, "n_test": 256, "accept": 0.2}
     lines: list[tuple[str, str, dict[str, Any]]] = [
         ("tdnn", "taps", {"order": 21}),
         ("gamma", "taps", {"order": 4, "memory": "gamma", "mu": 0.2, "train_mu": True}),
@@ -87,6 +88,8 @@ def _two_sequence() -> list[Row]:
         ("products", "second_order", {"products": "all"}),
         ("blocks", "block_rtrl", {"block": 5}),
         ("kalman", "kalman", {}),
+        ("multigrid", "multigrid", search),
+        ("annealing", "annealing", search),
     ]
     return [
         Row(f"two-{name}", TABLE, "two-sequence problem, T=20, N=3", 10,

@@ -25,7 +25,8 @@ from lstmsim.trace.store import TrialFile, provenance
 SEQUENCES = 12
 SMALL = {"T": 20, "p": 6, "n_train": 12, "n_test": 12}  # parameters of tasks
 UNBOUNDED = {"taps", "twinn"}  # learners whose outputs are no values of the logistic function
-TRIAL_LEARNERS = {"guessing": {"n_train": 12, "n_test": 6}, "cascade": {"max_hidden": 2}}
+SEARCHES = {name: {"n_train": 12, "n_test": 6} for name in ("guessing", "multigrid", "annealing")}
+TRIAL_LEARNERS = SEARCHES | {"cascade": {"max_hidden": 2}}
 
 
 def short(config: Experiment, **settings) -> Experiment:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from lstmsim.kernels.random import subkey, trial_keys, uniform
-from lstmsim.learners.guessing import GuessingNets, GuessingSettings, Strings, draw_strings, search
+from lstmsim.learners.guessing import GuessingNets, GuessingSettings
+from lstmsim.learners.search.equations import Strings, search
+from lstmsim.learners.search.net import draw_strings
 from lstmsim.paper import rows
 from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.simulation.policy import Policy
@@ -81,13 +83,20 @@ def test_search_is_a_plain_loop():
         return int(wrong[0]) if len(wrong) else len(data.targets)
 
     runs = [right(draw) for draw in range(300)]
+
+    def first(start, best):
+        net.begin()
+        net.net.counts[0] = start
+        found = search(net.net, data, key, 300, 10**9, best, -1.0)
+        return int(net.net.counts[0]) - 1 if found else 300
+
     for best in (-1, 0, 1, 2):
         expected = next((n for n, value in enumerate(runs) if value > best), 300)
-        assert search(net.net, data, key, 0, 300, best) == expected
+        assert first(0, best) == expected
         if expected < 300:
             assert right(expected) == runs[expected] > best
     assert len(set(runs)) > 2
-    assert search(net.net, data, key, 17, 300, 0) == next(n for n in range(17, 300) if runs[n] > 0)
+    assert first(17, 0) == next(n for n in range(17, 300) if runs[n] > 0)
 
 
 def test_sequences_are_the_tasks():
@@ -126,7 +135,7 @@ def test_every_draw_is_made_whatever_is_searched_in_one_go(monkeypatch):
     """A piece in which nothing was found ends before the draw that the next piece begins with."""
     results = []
     for block in (1, 7, 10_000):
-        monkeypatch.setattr("lstmsim.learners.guessing._BLOCK", block)
+        monkeypatch.setattr(GuessingNets, "block", block)
         results.append(run("guess-adding-a1", max_sequences=200)[2])
     for result in results[:2]:
         np.testing.assert_array_equal(result.progress, results[2].progress)

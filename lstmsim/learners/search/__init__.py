@@ -1,0 +1,1 @@
+"""Search of a net's weights without a gradient."""
