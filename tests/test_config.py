@@ -230,7 +230,7 @@ def test_keys_name_one_thing_each():
 
 
 def test_the_name_of_a_learner_is_a_text():
-    with pytest.raises(ValueError, match=r"unknown learner .*; allowed: block_rtrl, bptt"):
+    with pytest.raises(ValueError, match=r"unknown learner .*; allowed: annealing, block_rtrl, bptt"):
         Experiment(named("adding")(20), (["lstm"], LSTMSettings(2, 1)))
 
 
