@@ -171,7 +171,8 @@ def scan(
     xarray.Dataset
         Over the keys and `trial`, or over `point`, with the keys as coordinates, and `trial`: status ("solved", "gave_up",
         "diverged", "failed" where a task or a learner raised an error, "not_run" where a folder was never asked for it),
-        sequences, steps, seconds, `sequences_to_success` and every other milestone (NaN: not reached), test figures,
+        sequences, steps, seconds, `sequences_to_success` and every other milestone (NaN: not reached), `training_error`,
+        `training_squared_error`, `training_correct` over the latest `window` training sequences, test figures,
         ``final_...`` weights if wanted. All points that the folder was ever asked for are in it.
 
     Raises

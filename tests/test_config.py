@@ -248,3 +248,21 @@ def test_truth_values_are_no_numbers(cls, value):
     for name in (name for name in fields if "bool" not in str(hints[name])):
         with pytest.raises(ValueError, match=rf"^{name} is .*(True|False).*; allowed: "):
             cls(**given | {name: value})
+
+
+def test_every_learner_can_take_every_task():
+    """No setting of a task has the name of one of a learner or the stopping rule: the key would not say whose it is.
+
+    But for `reber`, whose sets of strings have the names of those that a search draws from any task.
+    """
+    taken = {(task, "stop"): names(made) & names(StoppingRule) for task, made in tasks().items()}
+    taken |= {
+        (task, learner): names(made) & names(found.Settings)
+        for task, made in tasks().items()
+        for learner, found in learners().items()
+    }
+    assert {pair for pair, found in taken.items() if found - {"n_train", "n_test"}} == set()
+
+
+def names(cls):
+    return {f.name for f in dataclasses.fields(cls) if f.init} if dataclasses.is_dataclass(cls) else set()

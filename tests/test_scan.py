@@ -20,6 +20,11 @@ from lstmsim.simulation.variants import shared
 from lstmsim.tasks.adding import Adding
 
 SMALL = {"max_sequences": 600, "window": 100, "final_test": 32}
+LATEST = {
+    "training_error": "mean_absolute_error",
+    "training_squared_error": "mean_squared_error",
+    "training_correct": "fraction_correct",
+}
 OVER = {"learning_rate": [0.1, 0.5, 2.0], "T": [20, 40]}
 
 
@@ -53,6 +58,11 @@ def test_points_on_shared_lanes_have_the_bits_of_simulate(whole):
         assert point["status"].values.tolist() == run["status"].values.tolist()
         for name in set(point.data_vars) & set(run.data_vars) - {"status", "seconds"}:
             np.testing.assert_array_equal(point[name], run[name].astype(float), name)
+        progress = run["progress"].to_dataset()
+        for trial in (0, 1):
+            ended = progress.isel(trial=trial).dropna("window").isel(window=-1)
+            for name, there in LATEST.items():
+                assert point[name].sel(trial=trial) == ended[there]
         for name in ("input_gate", "output_gate", "cell", "output"):
             np.testing.assert_array_equal(point[f"final_{name}"], run["weights"][f"final_{name}"], name)
 

@@ -187,10 +187,10 @@ class KalmanSettings(NetSettings):
         All weights have one matrix of covariances, or the weights of each unit one of their own (decoupled).
     variance : float
         Variance of every weight at first, on the diagonal of P.
-    r : tuple of float
-        Variance R of the measurement noise, at first and in the end; the inverse of a step width.
-    q : tuple of float
-        Variance Q of the process noise, at first and in the end.
+    measurement_noise : tuple of float
+        Its variance R, at first and in the end; the inverse of a step width.
+    process_noise : tuple of float
+        Its variance Q, at first and in the end.
     anneal : int
         Updates from the first R and Q to the last, geometrically.
     discount : float
@@ -204,8 +204,8 @@ class KalmanSettings(NetSettings):
 
     groups: Literal["global", "units"] = "units"
     variance: Annotated[Real, Field(gt=0)] = 100.0
-    r: tuple[Annotated[Real, Field(gt=0)], Annotated[Real, Field(gt=0)]] = (100.0, 3.0)
-    q: tuple[Annotated[Real, Field(ge=0)], Annotated[Real, Field(ge=0)]] = (1e-2, 1e-6)
+    measurement_noise: tuple[Annotated[Real, Field(gt=0)], Annotated[Real, Field(gt=0)]] = (100.0, 3.0)
+    process_noise: tuple[Annotated[Real, Field(ge=0)], Annotated[Real, Field(ge=0)]] = (1e-2, 1e-6)
     anneal: Annotated[Whole, Field(ge=0)] = 10_000
     discount: Annotated[Real, Field(ge=0, le=1)] = 1.0
 
@@ -269,8 +269,8 @@ class Kalman(ProductNet):
             A=aligned(outputs, outputs),
             updates=aligned(1, dtype=np.int64),
             variance=aligned(1),
-            r=np.array(rule.r),
-            q=np.array(rule.q),
+            r=np.array(rule.measurement_noise),
+            q=np.array(rule.process_noise),
             anneal=rule.anneal,
         )
         self.nets = Nets(shape, net, self.state, history, self.filter, rule.discount)

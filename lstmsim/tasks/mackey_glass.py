@@ -13,16 +13,16 @@ from lstmsim.kernels.random import uniform
 from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, own_row, set_target, unfilled
 from lstmsim.tasks.base import Floats, Task, register
 
-_MOMENTS = 3  # count, mean and sum of squared deviations of the values so far stand before the latest tau + 1 values
+_MOMENTS = 3  # count, mean and sum of squared deviations of the values so far stand before the latest delay + 1 values
 _KEPT: OrderedDict[Any, tuple[int, Floats]] = OrderedDict()  # where the latest streams are: only time is saved by it
 _MOST = 256
 
 
 @inlined
-def _advance(state, beta, gamma, n):
-    """x(t+1) = x(t) + beta x(t-tau) / (1 + x(t-tau)**n) - gamma x(t), Euler's step of 1; changes `state` in place."""
+def _advance(state, beta, gamma, exponent):
+    """x(t+1) = x(t) + beta x(t-delay) / (1 + x(t-delay)**exponent) - gamma x(t), a step of 1; changes `state` in place."""
     past, now, power = state[_MOMENTS], state[-1], 1.0
-    for _ in range(n):
+    for _ in range(exponent):
         power *= past
     for k in range(_MOMENTS, state.size - 1):
         state[k] = state[k + 1]
@@ -35,14 +35,14 @@ def _advance(state, beta, gamma, n):
 
 
 @kernel
-def skip(state, steps, beta, gamma, n):
+def skip(state, steps, beta, gamma, exponent):
     """Let so many steps pass."""
     for _ in range(steps):
-        _advance(state, beta, gamma, n)
+        _advance(state, beta, gamma, exponent)
 
 
 @kernel
-def fill(sequences, horizon, lane, state, steps, beta, gamma, n):
+def fill(sequences, horizon, lane, state, steps, beta, gamma, exponent):
     """Write a lane's sequences from `state` on; input and target of a step by the mean and deviation up to its input."""
     while unfilled(sequences, lane, horizon):
         _key, start, _row = begin_sequence(sequences, lane)
@@ -50,7 +50,7 @@ def fill(sequences, horizon, lane, state, steps, beta, gamma, n):
             mean, deviation = state[1], np.sqrt(state[2] / state[0])
             row = own_row(sequences, lane)
             sequences.inputs[t, 0, lane] = (state[-1] - mean) / deviation
-            _advance(state, beta, gamma, n)
+            _advance(state, beta, gamma, exponent)
             sequences.targets[row, 0] = (state[-1] - mean) / deviation
             set_target(sequences, lane, t, row, row)
         end_sequence(sequences, lane, steps)
@@ -61,7 +61,7 @@ def fill(sequences, horizon, lane, state, steps, beta, gamma, n):
 class MackeyGlass(Task):
     """Predict the next value of the Mackey-Glass series at every step, in a stream without resets.
 
-    Each trial has a series of its own: tau + 1 first values uniform in [1.2, 1.4), then `skipped` steps that are not shown.
+    Each trial has a series of its own: delay + 1 first values uniform in [1.2, 1.4), then `skipped` steps not shown.
     A step's input and target are standardised by the mean and the deviation of all values up to its input, never by later
     ones; so the mean squared error is that of the values over their variance (NMSE). The stream comes in sequences of
     `steps` steps, over which errors are averaged: a learner that is not to be reset between them has ``carry="all"``. No
@@ -69,8 +69,8 @@ class MackeyGlass(Task):
 
     Parameters
     ----------
-    beta, gamma, n, tau
-        Of dx/dt = beta x(t-tau) / (1 + x(t-tau)**n) - gamma x, with Euler's step of 1.
+    beta, gamma, exponent, delay
+        Of dx/dt = beta x(t-delay) / (1 + x(t-delay)**exponent) - gamma x, with Euler's step of 1.
     skipped : int
         Steps before the first input, at least 2.
     steps : int
@@ -79,8 +79,8 @@ class MackeyGlass(Task):
 
     beta: Annotated[Real, Field(gt=0, le=1)] = 0.2
     gamma: Annotated[Real, Field(gt=0, le=1)] = 0.1
-    n: Annotated[Whole, Field(ge=1, le=100)] = 10
-    tau: Annotated[Whole, Field(ge=1, le=1000)] = 17
+    exponent: Annotated[Whole, Field(ge=1, le=100)] = 10
+    delay: Annotated[Whole, Field(ge=1, le=1000)] = 17
     skipped: Annotated[Whole, Field(ge=2, le=1_000_000)] = 64
     steps: Annotated[Whole, Field(ge=1, le=100_000)] = 100
 
@@ -100,11 +100,11 @@ class MackeyGlass(Task):
         """Moments and latest values of a stream before sequence number `index`."""
         at, state = _KEPT.get((self, key), (index + 1, None))
         if state is None or at > index:
-            at, state = 0, np.zeros(_MOMENTS + self.tau + 1)
-            state[_MOMENTS:] = [1.2 + 0.2 * uniform(np.uint64(key), k) for k in range(self.tau + 1)]
-            skip(state, self.skipped, self.beta, self.gamma, self.n)
+            at, state = 0, np.zeros(_MOMENTS + self.delay + 1)
+            state[_MOMENTS:] = [1.2 + 0.2 * uniform(np.uint64(key), k) for k in range(self.delay + 1)]
+            skip(state, self.skipped, self.beta, self.gamma, self.exponent)
         state = state.copy()
-        skip(state, (index - at) * self.steps, self.beta, self.gamma, self.n)
+        skip(state, (index - at) * self.steps, self.beta, self.gamma, self.exponent)
         return state
 
     def fill(self, sequences: Sequences, horizon: int) -> None:
@@ -112,7 +112,7 @@ class MackeyGlass(Task):
         for lane in np.flatnonzero(sequences.active & (sequences.write < horizon)):
             key = int(sequences.key[lane])
             state = self._state(key, int(sequences.index[lane]))
-            fill(sequences, horizon, lane, state, self.steps, self.beta, self.gamma, self.n)
+            fill(sequences, horizon, lane, state, self.steps, self.beta, self.gamma, self.exponent)
             _KEPT[self, key] = int(sequences.index[lane]), state
             while len(_KEPT) > _MOST:
                 _KEPT.popitem(last=False)

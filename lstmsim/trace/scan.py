@@ -19,6 +19,7 @@ FILE = "scan.nc"
 FAILED = "failed"  # status of a trial in which a task or a learner raised an error
 STOPPED = "stopped"  # status of a trial of a point that was given up before its trials had ended
 COUNTS = {"sequences": "sequences", "steps": "steps", "seconds": "s", "joined": "units"}
+LATEST = ("training_error", "training_squared_error", "training_correct")  # means over the latest training sequences
 TESTS = {"test_sequences": "sequences", "test_wrong": "sequences", "test_error": "1", "test_squared_error": "1"}
 
 
@@ -35,12 +36,14 @@ def figures(result: Any) -> dict[str, Any]:
     """Return the figures of an ended trial by the names that they have in the dataset; those that are None have no value."""
     reached = {"success": result.sequences if result.status == "solved" else None} | result.stages | result.milestones
     test = result.test
+    latest = result.progress[-1, 1:] if len(result.progress) else np.full(len(LATEST), np.nan)
     found = {
         "status": str(result.status),
         "sequences": result.sequences,
         "steps": result.steps,
         "seconds": result.seconds,
         "joined": len(result.joined),
+        **{name: float(value) for name, value in zip(LATEST, latest, strict=True)},
         "test_sequences": len(test),
         "test_wrong": int((test[:, 3] == 0).sum()),
         **({"test_error": float(test[:, 1].mean()), "test_squared_error": float(test[:, 2].mean())} if len(test) else {}),
@@ -79,7 +82,8 @@ def dataset(
     -------
     xarray.Dataset
         Over the keys (or `point`) and `trial`: status, sequences, steps, seconds, joined, `sequences_to_success` and every
-        other milestone, test figures; NaN where there is none, with the status "not_run" where the trial was not run.
+        other milestone, means over the latest training sequences, test figures; NaN where there is none, with the status
+        "not_run" where the trial was not run.
     """
     keys = list(points[0])
     values = {key: list(dict.fromkeys(point[key] for point in points)) for key in keys}
@@ -93,7 +97,7 @@ def dataset(
         coords = {key: ("point", _coordinate([point[key] for point in points])) for key in keys}
     cells = int(np.prod(shape)), trials
     status = np.full(cells, NOT_RUN, "U8")
-    columns = {name: np.full(cells, np.nan) for name in (*COUNTS, *TESTS, "sequences_to_success")}
+    columns = {name: np.full(cells, np.nan) for name in (*COUNTS, *LATEST, *TESTS, "sequences_to_success")}
     finals: dict[str, Any] = {}
     failures: list[str] = []
     for point, trial, numbers, weights in outcomes:
@@ -113,7 +117,7 @@ def dataset(
             _enter(finals, name, array, place, cells)
     variables: dict[str, Any] = {"status": ((*dims, "trial"), status.reshape(*shape, trials), {"long_name": "status"})}
     for name, column in columns.items():
-        units = (COUNTS | TESTS).get(name, "sequences")
+        units = (COUNTS | dict.fromkeys(LATEST, "1") | TESTS).get(name, "sequences")
         about = {"long_name": name.replace("_", " "), "units": units}
         variables[name] = ((*dims, "trial"), column.reshape(*shape, trials), about)
     for name, stack in finals.items():

@@ -31,7 +31,13 @@ def derivatives(topology, weights, inputs):
 @pytest.mark.parametrize("topology", ["layered", "full"])
 def test_updates_follow_the_equations(groups, topology):
     settings = KalmanSettings(
-        **SIZES, topology=topology, groups=groups, r=(2.0, 0.5), q=(0.01, 0.001), anneal=4, variance=3.0
+        **SIZES,
+        topology=topology,
+        groups=groups,
+        measurement_noise=(2.0, 0.5),
+        process_noise=(0.01, 0.001),
+        anneal=4,
+        variance=3.0,
     )
     weights, sequences = draw(settings.exists), examples(2, 2, [4, 3, 5, 2, 4, 3], every=20)
     learner = with_weights(Kalman(settings), weights)
@@ -57,7 +63,16 @@ def test_updates_follow_the_equations(groups, topology):
 def test_a_linear_unit_is_fitted_by_recursive_least_squares():
     """Without process noise the weights are those of ridge regression on all that was seen."""
     settings = KalmanSettings(
-        2, 1, 1, "late", "identity", groups="global", r=(0.5, 0.5), q=(0.0, 0.0), variance=10.0, init_range=0.0
+        2,
+        1,
+        1,
+        "late",
+        "identity",
+        groups="global",
+        measurement_noise=(0.5, 0.5),
+        process_noise=(0.0, 0.0),
+        variance=10.0,
+        init_range=0.0,
     )
     learner = Kalman(settings)
     learner.start(0, (0, 0))
@@ -71,7 +86,9 @@ def test_a_linear_unit_is_fitted_by_recursive_least_squares():
 
 @GROUPS
 def test_a_small_variance_is_a_step_along_the_gradient(groups):
-    settings = KalmanSettings(**SIZES, groups=groups, variance=1e-7, r=(1e-3, 1e-3), q=(0.0, 0.0))
+    settings = KalmanSettings(
+        **SIZES, groups=groups, variance=1e-7, measurement_noise=(1e-3, 1e-3), process_noise=(0.0, 0.0)
+    )
     weights, sequences = draw(settings.exists), examples(2, 2, [6, 4])
     filtered = with_weights(Kalman(settings), weights)
     plain = with_weights(BlockRTRL(BlockRTRLSettings(**SIZES, block=1, learning_rate=1e-4)), weights)
@@ -83,7 +100,7 @@ def test_a_small_variance_is_a_step_along_the_gradient(groups):
 
 
 def test_without_earlier_steps_the_gradient_is_elmans():
-    settings = KalmanSettings(**SIZES, discount=0.0, variance=1e-7, r=(1e-3, 1e-3), q=(0.0, 0.0))
+    settings = KalmanSettings(**SIZES, discount=0.0, variance=1e-7, measurement_noise=(1e-3, 1e-3), process_noise=(0.0, 0.0))
     weights, sequences = draw(ElmanSettings(**SIZES, bias=True).exists), examples(2, 2, [6, 4])
     filtered = with_weights(Kalman(settings), weights)  # both have the sources inputs, hidden units, bias
     plain = with_weights(Elman(ElmanSettings(**SIZES, bias=True, learning_rate=1e-4)), weights)
@@ -112,7 +129,7 @@ def test_what_outlives_a_sequence_can_be_taken_over():
     ("changes", "named"),
     [
         ({"groups": "all"}, "groups is 'all'"),
-        ({"r": (0.0, 1.0)}, "r is"),
+        ({"measurement_noise": (0.0, 1.0)}, "measurement_noise is"),
         ({"variance": 0.0}, "variance is 0.0"),
         ({"discount": 1.5}, "discount is 1.5"),
     ],

@@ -130,6 +130,17 @@ def test_the_exact_rule_is_the_gradient(changes):
     np.testing.assert_allclose(found, slopes["hidden"], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("changes", [{"rule": "exact"}, {"rule": "snap-n", "n": 3}, {"rule": "bptt-1", "exactness": 1}])
+def test_what_has_decayed_counts_as_nothing(changes):
+    """Saturated units let an influence shrink for ever; numbers below 1e-308 made a step fifty times as long."""
+    given = settings(leak=0.1, **changes)
+    net = made(given)
+    for steps, size in ((3, 1.0), (9000, 1e4)):
+        run(net, [(np.full((steps, 3), size), np.full((steps, 2), np.nan))], ends=False)
+        kept = np.abs(net.shadow.p if given.exactness else net.kept.entries)
+        assert (kept.max() > 0) == (size == 1.0)
+
+
 def test_symbols_are_one_hot_inputs():
     given = settings("snap-1", n_inputs=4, leak=0.5)
     sequences = examples(4, 2, [6, 3], symbols=True)

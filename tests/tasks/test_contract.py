@@ -33,7 +33,7 @@ EXTREMES = {
     "counting": [{"letters": 3}, {"longest": 2}],
     "trace_patterning": [{"set": 3}],
     "spikes": [{"F": 2}],
-    "mackey_glass": [{"tau": 1, "n": 1, "skipped": 2, "steps": 3}],
+    "mackey_glass": [{"delay": 1, "exponent": 1, "skipped": 2, "steps": 3}],
 }
 EVERYWHERE = {"parity", "delayed_add", "mackey_glass"}  # every step counts
 VARIANTS = [made(**given) for name, made in tasks.tasks().items() for given in [{}, *EXTREMES.get(name, [])]]

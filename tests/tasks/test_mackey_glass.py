@@ -10,11 +10,11 @@ from tests.tasks.reading import read
 
 def literal(task, key, count):
     """Inputs and targets by the definition, all at once."""
-    x = [1.2 + 0.2 * uniform(key, k) for k in range(task.tau + 1)]
+    x = [1.2 + 0.2 * uniform(key, k) for k in range(task.delay + 1)]
     first = len(x)
-    for t in range(task.tau, task.tau + task.skipped + count):
-        past = x[t - task.tau]
-        x.append(x[t] + task.beta * past / (1 + past**task.n) - task.gamma * x[t])
+    for t in range(task.delay, task.delay + task.skipped + count):
+        past = x[t - task.delay]
+        x.append(x[t] + task.beta * past / (1 + past**task.exponent) - task.gamma * x[t])
     inputs, targets = [], []
     for t in range(first + task.skipped - 1, first + task.skipped - 1 + count):
         seen = np.array(x[first : t + 1])

@@ -12,8 +12,16 @@ from lstmsim.kernels.logistic import exponential, logistic
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
 from lstmsim.kernels.streams import join
-from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
+from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, magnitude, select, splat, store_at
 from lstmsim.learners.rules.structs import LOGISTIC, SOFTMAX
+
+_VANISHED = 1e-150
+
+
+@inlined
+def cleared(x):
+    """Return 0 for what has decayed below 1e-150: processors take a hundred times as long for numbers below 1e-308."""
+    return select(magnitude(x) > _VANISHED, x, 0.0)
 
 
 @inlined

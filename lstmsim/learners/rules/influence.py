@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
-from lstmsim.learners.rules.equations import jacobian
+from lstmsim.learners.rules.equations import cleared, jacobian
 
 
 @inlined
@@ -32,7 +32,7 @@ def times_jacobian(shape, state, p, block):
         store_at(column, 8 * k, a)
         k += 1
     for k in range(hidden):
-        store_at(p, block + 8 * k, load_at(UNITS, column, 8 * k))
+        store_at(p, block + 8 * k, cleared(load_at(UNITS, column, 8 * k)))
 
 
 @inlined

@@ -14,7 +14,7 @@ import numpy as np
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
-from lstmsim.learners.rules.equations import jacobian
+from lstmsim.learners.rules.equations import cleared, jacobian
 from lstmsim.learners.rules.exact import operator as operator_of_exact
 from lstmsim.learners.rules.exact import signal as signal_of_exact
 from lstmsim.learners.rules.step import Rule, forward_in_time
@@ -53,7 +53,8 @@ def move(nets):
                     total = fma(state.slope[i], load_at(UNITS, state.z, j), total)
                 store_at(kept.column, 8 * (e - first), total)
             for e in range(first, last):
-                store_at(kept.entries, e * stride + j, load_at(UNITS, kept.column, 8 * (e - first)))
+                moved = load_at(UNITS, kept.column, 8 * (e - first))
+                store_at(kept.entries, e * stride + j, cleared(moved))
 
 
 @inlined
