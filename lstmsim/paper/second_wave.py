@@ -90,6 +90,7 @@ def _two_sequence() -> list[Row]:
         ("kalman", "kalman", {}),
         ("multigrid", "multigrid", search),
         ("annealing", "annealing", search),
+        ("em", "em", {}),
     ]
     return [
         Row(f"two-{name}", TABLE, "two-sequence problem, T=20, N=3", 10,
