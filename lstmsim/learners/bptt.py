@@ -1,12 +1,19 @@
-"""Back-propagation through time (Werbos 1988; Williams and Peng 1990), over whole sequences or truncated."""
+"""Back-propagation through time (Werbos 1988; Williams and Peng 1990), over whole sequences or truncated.
+
+A change of the weights can be divided by second derivatives of the error, as pseudo-Newton methods do: those on the
+diagonal, without the part of the units' own curvature (Gauss and Newton), passed back as errors are. With a weight at
+each of its steps taken for a weight of its own, delta and s the first and second derivatives at the net input,
+
+    g(t) = delta_k(t) z_j(t),  h(t) = s_k(t) z_j(t)**2,  s_k(t) = f'(net_k(t))**2 (d2E/dy_k**2 + sum_l w_lk**2 s_l(t+1)).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from lstmsim.checks import Field, Whole, refusal, settings
+from lstmsim.checks import Field, Real, Whole, refusal, settings
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
@@ -19,6 +26,8 @@ from lstmsim.learners.recurrent.equations import (
     State,
     apply_changes,
     carry,
+    output_row,
+    output_source,
     predict,
     reset,
     update_outputs,
@@ -37,7 +46,18 @@ class History(Struct):
     back: Array  # (step, unit): error arriving at y from this step's targets
     carried: Array  # (unit,): and from later steps
     delta: Array  # (unit,): error at the net input
+    bend: Array  # (step, unit): second derivative by y from this step's targets
+    bent: Array  # (unit,): and from later steps
     waiting: Array  # (1,) int: steps with a target since the last pass
+
+
+class Sums(Struct):
+    """First and second derivatives over the steps of a pass, in the order of the weights; empty where none are summed."""
+
+    g: Array
+    h: Array
+    g_output: Array
+    h_output: Array
 
 
 class Nets(Struct):
@@ -50,6 +70,9 @@ class Nets(Struct):
     alpha: float
     horizon: int  # steps that a pass goes back; 0: to the beginning of the sequence
     interval: int  # steps between passes; 0: one at the end of the sequence
+    curvature: int  # 0: none; 1: sum_t g / (mu + sum_t h); 2: sum_t g / (mu + h)
+    mu: float
+    sums: Sums
 
 
 @inlined
@@ -59,11 +82,18 @@ def step(nets, sequences, scores, record, clock, learn, track):
     event, t = predict(nets, sequences, scores, record, clock), record.tick[0] - record.begun[0]
     if learn:
         if event & LEARN:
-            update_outputs(shape, net, state, nets.alpha, False)
+            if nets.curvature:
+                bend_outputs(nets, t)
+            else:
+                update_outputs(shape, net, state, nets.alpha, False)
         remember(nets, t, event & LEARN)
         interval, horizon = nets.interval, nets.horizon
         if history.waiting[0] and (event & END or (interval and (t + 1) % interval == 0)):
-            pass_back(nets, t, t - t % interval if interval else 0, max(t + 1 - horizon, 0) if horizon else 0)
+            first, low = t - t % interval if interval else 0, max(t + 1 - horizon, 0) if horizon else 0
+            if nets.curvature:
+                pass_back_bent(nets, t, first, low)
+            else:
+                pass_back(nets, t, first, low)
             state.norm[0] = apply_changes(net)
     carry(shape, state)
 
@@ -111,6 +141,77 @@ def pass_back(nets, last, first, low):
     history.waiting[0] = 0
 
 
+@inlined
+def bend_outputs(nets, t):
+    """d2E/dy**2 of step t: 1 of an output, or sum_k w_ki**2 f'_k**2 in a layered net; g and h of the output layer."""
+    shape, net, state, history, sums = nets.shape, nets.net, nets.state, nets.history, nets.sums
+    for i in range(shape.first_input):
+        history.bend[t, i] = 1.0 if not shape.layered and i < shape.outputs else 0.0
+    for n in range(shape.output_active):
+        m = output_row(shape, state, n)
+        y_m = output_source(shape, state, m)
+        for k in range(shape.outputs):
+            y = state.y_k[0, k]
+            slope = (y * (1.0 - y)) ** 2
+            g, h = state.e_k[0, k] * y_m, slope * y_m * y_m
+            if m < shape.units:
+                history.bend[t, m] += net.w_output[m, k] ** 2 * slope
+            if nets.curvature == 2:
+                net.u_output[m, k] += nets.alpha * g / (nets.mu + h)
+            else:
+                sums.g_output[m, k] += g
+                sums.h_output[m, k] += h
+
+
+@inlined
+def pass_back_bent(nets, last, first, low):
+    """As `pass_back`, with dw_kj = alpha sum_t g(t) / (mu + h(t)), or alpha sum_t g(t) / (mu + sum_t h(t))."""
+    shape, net, history, sums, alpha = nets.shape, nets.net, nets.history, nets.sums, nets.alpha
+    units, wide, stride = shape.units, shape.first_input, shape.stride
+    for k in range(wide):
+        history.carried[k] = history.bent[k] = 0.0
+    for t in range(last, low - 1, -1):
+        for k in range(units):
+            slope = history.y[t, k] * (1.0 - history.y[t, k])
+            injected = t >= first
+            history.delta[k] = slope * (history.carried[k] + (history.back[t, k] if injected else 0.0))
+            history.bent[k] = slope * slope * (history.bent[k] + (history.bend[t, k] if injected else 0.0))
+        for k in range(wide):
+            history.carried[k] = 0.0
+        for k in range(units):
+            delta, s = history.delta[k], history.bent[k]
+            for j in range(0, stride, 8):
+                at, z = k * stride + j, load_at(UNITS, history.z, t * stride + j)
+                g, h = delta * z, s * z * z
+                if nets.curvature == 2:
+                    store_at(net.u, at, load_at(UNITS, net.u, at) + alpha * g / (nets.mu + h))
+                else:
+                    store_at(sums.g, at, load_at(UNITS, sums.g, at) + g)
+                    store_at(sums.h, at, load_at(UNITS, sums.h, at) + h)
+            for j in range(0, wide, 8):
+                back = load_at(UNITS, history.carried, j)
+                store_at(history.carried, j, fma(delta, load_at(UNITS, net.w, k * stride + j), back))
+        for j in range(wide):
+            history.delta[j] = 0.0
+            for k in range(units):
+                history.delta[j] += net.w[k, j] ** 2 * history.bent[k]
+        for j in range(wide):
+            history.bent[j] = history.delta[j]
+    if nets.curvature == 1:
+        divide(net.u, sums.g, sums.h, alpha, nets.mu)
+        divide(net.u_output, sums.g_output, sums.h_output, alpha, nets.mu)
+    history.waiting[0] = 0
+
+
+@inlined
+def divide(u, g, h, alpha, mu):
+    """U += alpha g / (mu + h); g and h begin anew."""
+    for i in range(u.shape[0]):
+        for j in range(u.shape[1]):
+            u[i, j] += alpha * g[i, j] / (mu + h[i, j])
+            g[i, j] = h[i, j] = 0.0
+
+
 advance = over_time(step, write, reset)
 
 
@@ -127,6 +228,11 @@ class BPTTSettings(RecurrentSettings):
         Steps that a pass goes back; to the beginning of the sequence if None.
     interval : int, optional
         Steps between passes, each for the errors since the one before; only at the end of the sequence if None.
+    curvature : {"none", "sum", "step"}
+        sum: the weights change by alpha sum_t g(t) / (mu + sum_t h(t)), pseudo-Newton; step: by alpha sum_t g(t) / (mu +
+        h(t)), time-weighted (Bengio, Simard and Frasconi 1994).
+    mu : float
+        Added to second derivatives.
 
     Raises
     ------
@@ -136,6 +242,8 @@ class BPTTSettings(RecurrentSettings):
 
     horizon: Annotated[Whole, Field(ge=1)] | None = None
     interval: Annotated[Whole, Field(ge=1)] | None = None
+    curvature: Literal["none", "sum", "step"] = "none"
+    mu: Annotated[Real, Field(gt=0)] = 0.1
 
     def __post_init__(self) -> None:
         """Check horizon and interval together."""
@@ -169,21 +277,38 @@ class BPTT(HistoryLearner, RecurrentNet):
 
     def __init__(self, settings: BPTTSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
+        groups = [(group.shape if settings.curvature == "sum" else (0, 0)) for group in (self.net.w, self.net.w_output)]
+        self.sums = Sums(*(aligned(*group) for group in groups for _ in range(2)))
         self.keep(self.room(0))
 
     def keep(self, history: History) -> None:
         """Let the net store its steps in a history."""
         self.history = history
-        rule = self.settings.learning_rate, self.settings.horizon or 0, self.settings.interval or 0
-        self.nets = Nets(self.shape, self.net, self.state, history, *rule)
+        rule = self.settings
+        self.nets = Nets(
+            shape=self.shape,
+            net=self.net,
+            state=self.state,
+            history=history,
+            alpha=rule.learning_rate,
+            horizon=rule.horizon or 0,
+            interval=rule.interval or 0,
+            curvature=("none", "sum", "step").index(rule.curvature),
+            mu=rule.mu,
+            sums=self.sums,
+        )
 
     def room(self, steps: int) -> History:
         """An empty history of so many steps."""
         wide = self.shape.first_input
+        bent = steps if self.settings.curvature != "none" else 0
         rows = aligned(steps, self.shape.stride), aligned(steps, wide), aligned(steps, wide)
-        return History(*rows, aligned(wide), aligned(wide), aligned(1, dtype=np.int64))
+        work = aligned(wide), aligned(wide), aligned(bent, wide), aligned(wide), aligned(1, dtype=np.int64)
+        return History(*rows, *work)
 
     def reset(self, lane: int | slice = 0) -> None:
         """Activations and stored steps to zero; the weights stay."""
         super().reset(lane)
         self.nets.history.waiting[0] = 0
+        for array in self.sums:
+            array[:] = 0.0

@@ -7,6 +7,7 @@ without numbers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register
@@ -22,12 +23,13 @@ TABLE = Table(
     "sequences.",
     complete=False,
 )
+SEARCH = {"n_hidden": 5, "weight_range": 10.0, "n_train": 30, "n_test": 256, "accept": 0.2}
 
 
 @register
 def second_wave() -> list[Row]:
     """All rows of the other systems."""
-    return [*_latch(), *_gaps(), *_tomita(), *_two_sequence()]
+    return [*_latch(), *_gaps(), *_tomita(), *_two_sequence(), *_bengio()]
 
 
 def _latch() -> list[Row]:
@@ -78,7 +80,6 @@ def _tomita() -> list[Row]:
 def _two_sequence() -> list[Row]:
     """Each system with settings of its kind on one problem that no publication shows it on."""
     stop = StoppingRule(error=0.04, window=256, max_sequences=30_000, final_test=256)
-    search = {"n_hidden": 5, "weight_range": 10.0, "n_train": 30, "n_test": 256, "accept": 0.2}
     lines: list[tuple[str, str, dict[str, Any]]] = [
         ("tdnn", "taps", {"order": 21}),
         ("gamma", "taps", {"order": 4, "memory": "gamma", "mu": 0.2, "train_mu": True}),
@@ -88,12 +89,34 @@ def _two_sequence() -> list[Row]:
         ("products", "second_order", {"products": "all"}),
         ("blocks", "block_rtrl", {"block": 5}),
         ("kalman", "kalman", {}),
-        ("multigrid", "multigrid", search),
-        ("annealing", "annealing", search),
+        ("multigrid", "multigrid", SEARCH),
+        ("annealing", "annealing", SEARCH),
         ("em", "em", {}),
     ]
     return [
         Row(f"two-{name}", TABLE, "two-sequence problem, T=20, N=3", 10,
             configuration(learner, TwoSequence(20, 3), stop, **settings), Published())
         for name, learner, settings in lines
+    ]  # fmt: skip
+
+
+def _bengio() -> list[Row]:
+    """Bengio and Frasconi's (1994) problem, lengths T/2 to T: at most as many presentations as they needed at T = 100."""
+    net: dict[str, Any] = {"n_hidden": 4, "bias": True, "init_range": 0.5, "learning_rate": 1.0}
+    newton = {"learning_rate": 0.03, "mu": 0.001}
+    lines: list[tuple[str, str, str, dict[str, Any], float]] = [
+        ("bptt", "back-propagation through time", "bptt", net, 0.53),
+        ("sum", "pseudo-Newton", "bptt", net | newton | {"curvature": "sum"}, 0.25),
+        ("step", "time-weighted pseudo-Newton", "bptt", net | newton | {"curvature": "step"}, 0.34),
+        ("em", "EM on 7 states", "em", {}, 0.0),
+        ("multigrid", "multigrid random search", "multigrid", SEARCH, 0.03),
+        ("annealing", "simulated annealing", "annealing", SEARCH, 0.04),
+    ]
+    stop = StoppingRule(window=100, max_sequences=3_000, final_test=1000)
+    stops = dict.fromkeys(("multigrid", "annealing"), replace(stop, max_sequences=43_000))
+    task = TwoSequence(25, 3, longest=50)
+    return [
+        Row(f"bengio-{name}", TABLE, f"two-sequence problem, T=50, {title}", 20,
+            configuration(learner, task, stops.get(name, stop), **settings), Published(wrong=wrong))
+        for name, title, learner, settings, wrong in lines
     ]  # fmt: skip

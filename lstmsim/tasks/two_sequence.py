@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -18,8 +19,8 @@ TARGET_DEVIATION = math.sqrt(0.1)
 
 
 @kernel
-def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, target_noise):
-    """Write T to T + T/10 elements: N times 1 or -1, then noise; the class's target at the last.
+def fill(sequences, horizon, lag_parameter, longest, N, deviation, information_noise, target_noise):
+    """Write T to `longest` elements, to T + T/10 if that is 0: N times 1 or -1, then noise; the class's target at the last.
 
     A noisy target is learned from the sequence's own row, the clean one is judged.
     """
@@ -27,7 +28,7 @@ def fill(sequences, horizon, lag_parameter, N, deviation, information_noise, tar
     for lane in range(sequences.write.size):
         while unfilled(sequences, lane, horizon):
             key, start, row = begin_sequence(sequences, lane)
-            length = T + below(key, 0, T // 10 + 1)
+            length = T + below(key, 0, (longest - T if longest else T // 10) + 1)
             clean = below(key, 1, 2)
             for t in range(N):
                 sequences.inputs[start + t, 0, lane] = 1.0 - 2.0 * clean
@@ -54,6 +55,8 @@ class TwoSequence(CompiledTask):
     ----------
     T : int
         Shortest length of a sequence in steps; lengths are uniform in T..T + T/10.
+    longest : int
+        Longest length, at least T, instead of T + T/10; 0: that.
     N : int
         Number of elements that tell the class, 1.0 or -1.0; the others are Gaussian with mean 0.
     deviation : float
@@ -72,6 +75,8 @@ class TwoSequence(CompiledTask):
     information_noise: Flag = False
     target_noise: Flag = False
     targets: tuple[Real, Real] = (1.0, 0.0)
+    _: KW_ONLY
+    longest: Annotated[Whole, Field(ge=0, le=1_100_000)] = 0
 
     n_inputs: ClassVar[int] = 1
     n_outputs: ClassVar[int] = 1
@@ -80,6 +85,8 @@ class TwoSequence(CompiledTask):
         """Check the parameters."""
         if self.N > self.T:
             raise refusal("N", self.N, f"a whole number from 1 to T, which is {self.T}")
+        if 0 < self.longest < self.T:
+            raise refusal("longest", self.longest, f"0 or a whole number of at least T, which is {self.T}")
         if self.targets[0] == self.targets[1]:
             raise refusal("targets", self.targets, "two different finite numbers")
 
@@ -91,7 +98,7 @@ class TwoSequence(CompiledTask):
     @property
     def max_length(self) -> int:
         """Longest sequence in steps."""
-        return self.T + self.T // 10
+        return self.longest or self.T + self.T // 10
 
     @property
     def min_length(self) -> int:
@@ -105,7 +112,7 @@ class TwoSequence(CompiledTask):
     @property
     def filler(self) -> Filler:
         """What writes sequences."""
-        return fill, (self.T, self.N, self.deviation, self.information_noise, self.target_noise)
+        return fill, (self.T, self.longest, self.N, self.deviation, self.information_noise, self.target_noise)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps at which the class is seen: the first N."""

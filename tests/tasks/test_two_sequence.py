@@ -37,6 +37,13 @@ def test_lengths_and_classes_are_uniform():
     check_fraction(sum(int(sequence.inputs[0, 0] == 1.0) for sequence in sequences), 4000, 0.5)
 
 
+def test_the_longest_length_can_be_set():
+    sequences = read(tasks.task("two_sequence")(T=5, N=3, longest=10), 3000, block=20_000)
+    check_whole([sequence.length for sequence in sequences], 5, 10)
+    with pytest.raises(ValueError, match="longest is 4; allowed: 0 or a whole number of at least T, which is 5"):
+        tasks.task("two_sequence")(T=5, longest=4)
+
+
 def test_later_elements_have_variance_a_fifth():
     values = np.concatenate([sequence.inputs[3:, 0] for sequence in read(tasks.task("two_sequence")(), 600)])
     check_moments(values, 0.0, 0.2)
