@@ -19,6 +19,7 @@ from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
 from lstmsim.learners.base import register
+from lstmsim.learners.optimiser import Optimiser
 from lstmsim.learners.over_time import HistoryLearner, over_time
 from lstmsim.learners.recurrent.equations import (
     Net,
@@ -67,7 +68,8 @@ class Nets(Struct):
     net: Net
     state: State
     history: History
-    alpha: float
+    optimiser: Optimiser
+    alpha: float  # learning rate; 1 where changes are gradients that the optimiser takes
     horizon: int  # steps that a pass goes back; 0: to the beginning of the sequence
     interval: int  # steps between passes; 0: one at the end of the sequence
     curvature: int  # 0: none; 1: sum_t g / (mu + sum_t h); 2: sum_t g / (mu + h)
@@ -94,7 +96,7 @@ def step(nets, sequences, scores, record, clock, learn, track):
                 pass_back_bent(nets, t, first, low)
             else:
                 pass_back(nets, t, first, low)
-            state.norm[0] = apply_changes(net)
+            state.norm[0] = apply_changes(nets)
     carry(shape, state)
 
 
@@ -290,7 +292,8 @@ class BPTT(HistoryLearner, RecurrentNet):
             net=self.net,
             state=self.state,
             history=history,
-            alpha=rule.learning_rate,
+            optimiser=self.optimiser,
+            alpha=self.alpha,
             horizon=rule.horizon or 0,
             interval=rule.interval or 0,
             curvature=("none", "sum", "step").index(rule.curvature),

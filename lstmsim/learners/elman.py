@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,8 +14,19 @@ from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.base import register
+from lstmsim.learners.optimiser import Optimiser
 from lstmsim.learners.over_time import over_time
-from lstmsim.learners.recurrent.equations import Net, Shape, State, carry, output_source, predict, reset, write
+from lstmsim.learners.recurrent.equations import (
+    Net,
+    Shape,
+    State,
+    apply_changes,
+    carry,
+    output_source,
+    predict,
+    reset,
+    write,
+)
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 from lstmsim.learners.weights import Floats
 
@@ -25,7 +37,8 @@ class Nets(Struct):
     shape: Shape
     net: Net
     state: State
-    alpha: float
+    optimiser: Optimiser
+    alpha: float  # learning rate; 1 where changes are gradients that the optimiser takes
     momentum: float
 
 
@@ -42,10 +55,11 @@ def step(nets, sequences, scores, record, clock, learn, track):
 def update(nets):
     """dw_ij(n) = alpha f'(net_i) (sum_k w_ki e_k) z_j + momentum dw_ij(n-1); (22) with the same momentum for outputs.
 
-    The last changes stand in the net's `u` and `u_output`; they, the weights and `norm` are changed.
+    The last changes, or the gradient for the optimiser, stand in the net's `u` and `u_output`; they, the weights and `norm`
+    are changed.
     """
     shape, net, state, alpha, momentum = nets.shape, nets.net, nets.state, nets.alpha, nets.momentum
-    stride, wide = shape.stride, shape.output_stride
+    stride, wide, at_once = shape.stride, shape.output_stride, nets.optimiser.plain
     squares = splat(UNITS, 0.0)
     for i in range(shape.units):
         y = state.y[i]
@@ -54,7 +68,8 @@ def update(nets):
             at = i * stride + j
             change = fma(momentum, load_at(UNITS, net.u, at), delta * load_at(UNITS, state.z, j))
             store_at(net.u, at, change)
-            store_at(net.w, at, load_at(UNITS, net.w, at) + change)
+            if at_once:
+                store_at(net.w, at, load_at(UNITS, net.w, at) + change)
             squares = fma(change, change, squares)
     for m in range(shape.output_sources):
         y_m = alpha * output_source(shape, state, m)
@@ -62,9 +77,10 @@ def update(nets):
             at = m * wide + k
             change = fma(momentum, load_at(UNITS, net.u_output, at), y_m * load_at(UNITS, state.e_k, k))
             store_at(net.u_output, at, change)
-            store_at(net.w_output, at, load_at(UNITS, net.w_output, at) + change)
+            if at_once:
+                store_at(net.w_output, at, load_at(UNITS, net.w_output, at) + change)
             squares = fma(change, change, squares)
-    state.norm[0] = lane_sum(squares)
+    state.norm[0] = lane_sum(squares) if at_once else apply_changes(nets)
 
 
 advance = over_time(step, write, reset)
@@ -76,6 +92,8 @@ class ElmanSettings(RecurrentSettings):
 
     Parameters
     ----------
+    optimiser : {"momentum", "sgd", "rmsprop", "adam"}
+        As in `OptimiserSettings`; momentum by default, of 0.
     momentum : float
         Share of the last change of the weights that is made again, below 1.
 
@@ -86,7 +104,14 @@ class ElmanSettings(RecurrentSettings):
     """
 
     topology: Literal["layered", "direct"] = "layered"
+    _: KW_ONLY
+    optimiser: Literal["sgd", "momentum", "rmsprop", "adam"] = "momentum"
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether weights change by the gradient and a share of the last change, which the net itself keeps."""
+        return self.optimiser in ("sgd", "momentum") and self.clip is None and self.rate_decay == 1.0
 
 
 @register("elman", ElmanSettings, label="Elman net")
@@ -108,9 +133,12 @@ class Elman(RecurrentNet):
 
     loop = staticmethod(advance)
 
+    settings: ElmanSettings
+
     def __init__(self, settings: ElmanSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
-        self.nets = Nets(self.shape, self.net, self.state, settings.learning_rate, settings.momentum)
+        momentum = settings.momentum if settings.plain and settings.optimiser == "momentum" else 0.0
+        self.nets = Nets(self.shape, self.net, self.state, self.optimiser, self.alpha, momentum)
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
         """Give the net its weights and forget the last change.
@@ -124,9 +152,14 @@ class Elman(RecurrentNet):
         self.net.u[:] = self.net.u_output[:] = 0.0
 
     def carried(self, lane: int) -> Floats:
-        """Return what outlives a sequence besides the weights: the last change of them."""
+        """Return what outlives a sequence besides the weights: the last change of them, or the optimiser's memory."""
+        if not self.settings.plain:
+            return super().carried(lane)
         return np.concatenate([self.net.u, self.net.u_output], axis=None)
 
     def set_carried(self, lane: int | slice, carried: Floats) -> None:
         """Take what `carried` gave."""
+        if not self.settings.plain:
+            super().set_carried(lane, carried)
+            return
         self.net.u.flat, self.net.u_output.flat = np.split(carried, [self.net.u.size])

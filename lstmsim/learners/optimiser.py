@@ -55,6 +55,11 @@ class OptimiserSettings:
     rate_interval: Annotated[Whole, Field(ge=1)] = 100
     clip: Annotated[Real, Field(gt=0)] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether w + alpha g is all there is to it."""
+        return self.optimiser == "sgd" and self.clip is None and self.rate_decay == 1.0
+
 
 class Optimiser(Struct):
     """The rule and its memory, for the kernels."""
@@ -77,7 +82,7 @@ def new_optimiser(settings: OptimiserSettings, rate: float, size: int, *, at_onc
     kind = _KINDS.index(settings.optimiser)
     made = Optimiser(
         kind=kind,
-        plain=at_once and kind == SGD and settings.clip is None and settings.rate_decay == 1.0,
+        plain=at_once and settings.plain,
         momentum=settings.momentum,
         second_moment=settings.second_moment,
         epsilon=settings.epsilon,
@@ -111,6 +116,24 @@ def squares_of(array):
         value = load_at(UNITS, array, at)
         total = fma(value, value, total)
     return lane_sum(total)
+
+
+@inlined
+def zero(array):
+    """Set an array to zero, of any shape, padded to a multiple of 8."""
+    for at in range(0, array.size, 8):
+        store_at(array, at, splat(UNITS, 0.0))
+
+
+@inlined
+def descend(optimiser, w, g, w_output, g_output):
+    """Change the weights of hidden units and outputs by their gradients; the squares of the change.
+
+    Changes `w`, `w_output` and `optimiser` in place.
+    """
+    begin_change(optimiser, squares_of(g) + squares_of(g_output))
+    squares = change_weights(optimiser, w, g, 0)
+    return squares + change_weights(optimiser, w_output, g_output, w.size)
 
 
 @inlined

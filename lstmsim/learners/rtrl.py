@@ -10,6 +10,7 @@ from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.base import register
+from lstmsim.learners.optimiser import Optimiser
 from lstmsim.learners.over_time import over_time
 from lstmsim.learners.recurrent.equations import Net, Shape, State, apply_changes, carry, predict, update_outputs, write
 from lstmsim.learners.recurrent.equations import reset as reset_activations
@@ -26,9 +27,10 @@ class Nets(Struct):
     shape: Shape
     net: Net
     state: State
+    optimiser: Optimiser
     p: Array  # (unit i, source j / 8, unit k, 8): p^k_ij, for one i and eight j the values of all k together
     column: Array  # (unit k, 8)
-    alpha: float
+    alpha: float  # learning rate; 1 where changes are gradients that the optimiser takes
     at_end: bool  # the weights change at the end of the sequence
     forcing: bool  # targets take the place of the outputs as sources of the next step
 
@@ -39,11 +41,15 @@ def step(nets, sequences, scores, record, clock, learn, track):
     event = predict(nets, sequences, scores, record, clock)
     if track:
         sensitivities(nets)
+    plain = nets.optimiser.plain
     if learn and event & LEARN:
-        update_outputs(nets.shape, nets.net, nets.state, nets.alpha, record.on[0])
-        update_units(nets, record.on[0])
+        update_outputs(nets.shape, nets.net, nets.state, nets.alpha, record.on[0] and plain)
+        update_units(nets, record.on[0] and plain)
     if learn and nets.at_end and event & END:
-        apply_changes(nets.net)
+        change = apply_changes(nets)
+        nets.state.norm[0] = nets.state.norm[0] if plain else change
+    elif learn and not (nets.at_end or plain) and event & LEARN:
+        nets.state.norm[0] = apply_changes(nets)
     carry(nets.shape, nets.state)
     if nets.forcing and track and event & LEARN:
         force(nets, sequences.targets, sequences.learn[clock, 0])
@@ -189,9 +195,10 @@ class RTRL(RecurrentNet):
             shape=self.shape,
             net=self.net,
             state=self.state,
+            optimiser=self.optimiser,
             p=aligned(size),
             column=aligned(8 * self.shape.units),
-            alpha=settings.learning_rate,
+            alpha=self.alpha,
             at_end=settings.update == "sequence",
             forcing=settings.teacher_forcing,
         )

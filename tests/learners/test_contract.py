@@ -51,6 +51,9 @@ def cases() -> dict[str, Experiment]:
         ("rtrl", {"topology": "late"}),
         ("bptt", {"topology": "layered", "horizon": 5, "interval": 3}),
         ("elman", {"momentum": 0.9}),
+        ("elman", {"optimiser": "rmsprop", "clip": 0.5}),
+        ("rtrl", {"update": "sequence", "optimiser": "adam"}),
+        ("bptt", {"interval": 4, "optimiser": "momentum", "rate_decay": 0.9}),
     ):
         kind = type(found[name].settings)(**dense, **settings)
         found[f"{name} {settings}"] = short(dataclasses.replace(found[name], task=adding, settings=kind))

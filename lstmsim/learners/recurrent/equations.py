@@ -20,6 +20,7 @@ from lstmsim.kernels.sequences import JUDGE, LEARN
 from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
+from lstmsim.learners.optimiser import Optimiser, descend, zero
 
 Array = Any
 
@@ -43,7 +44,10 @@ class Shape(Struct):
 
 
 class Net(Struct):
-    """Weights, and where their changes go: the same arrays when every change takes effect at once."""
+    """Weights, and where their changes go: the same arrays when every change takes effect at once.
+
+    Where an optimiser makes something of the gradient, the gradient since the last change stands in `u` and `u_output`.
+    """
 
     w: Array  # (unit, source)
     w_output: Array  # (output source, output)
@@ -73,7 +77,8 @@ class Nets(Struct):
     shape: Shape
     net: Net
     state: State
-    alpha: float
+    optimiser: Optimiser
+    alpha: float  # learning rate; 1 where changes are gradients that the optimiser takes
 
 
 @inlined
@@ -199,9 +204,14 @@ def reset(nets):
 
 
 @inlined
-def apply_changes(net):
-    """Let changes that have waited take effect; their squared norm."""
-    squares = 0.0
+def apply_changes(nets):
+    """Let changes that have waited take effect, or the optimiser change the weights by the gradient; the squared norm."""
+    net, squares = nets.net, 0.0
+    if not nets.optimiser.plain:
+        squares = descend(nets.optimiser, net.w, net.u, net.w_output, net.u_output)
+        zero(net.u)
+        zero(net.u_output)
+        return squares
     for k in range(net.w.shape[0]):
         for j in range(net.w.shape[1]):
             squares += (net.u[k, j] - net.w[k, j]) ** 2

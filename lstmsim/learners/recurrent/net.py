@@ -21,14 +21,15 @@ from lstmsim.learners.base import (
     UPDATE_NORM,
     LearnerSettings,
 )
+from lstmsim.learners.optimiser import OptimiserSettings, memory, new_optimiser, restart
 from lstmsim.learners.over_time import OneLaneLearner
 from lstmsim.learners.recurrent.equations import Net, Nets, Shape, State
 from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, not_too_large, uniform_weights
 
 
 @settings
-class RecurrentSettings(LearnerSettings):
-    """A net of logistic units with recurrent connections, and the step width of its learning.
+class RecurrentSettings(LearnerSettings, OptimiserSettings):
+    """A net of logistic units with recurrent connections, and what is made of its gradient (`OptimiserSettings`).
 
     Parameters
     ----------
@@ -170,7 +171,10 @@ class RecurrentNet(OneLaneLearner):
         self.shape = shape = settings.shape(symbols=symbols)
         groups = (shape.units, shape.stride), (shape.output_sources, shape.output_stride)
         weights = [aligned(*group) for group in groups]
-        self.net = Net(*weights, *([aligned(*group) for group in groups] if separate else weights))
+        self.optimiser = new_optimiser(settings, settings.learning_rate, sum(group.size for group in weights))
+        plain = self.optimiser.plain
+        self.alpha = settings.learning_rate if plain else 1.0
+        self.net = Net(*weights, *([aligned(*group) for group in groups] if separate or not plain else weights))
         self.state = State(
             z=aligned(shape.stride),
             net=aligned(shape.first_input),
@@ -184,7 +188,7 @@ class RecurrentNet(OneLaneLearner):
             source_mask=aligned(shape.first_input),
             output_mask=aligned(shape.output_stride),
         )
-        self.nets: Any = Nets(shape, self.net, self.state, settings.learning_rate)
+        self.nets: Any = Nets(shape, self.net, self.state, self.optimiser, self.alpha)
         self.state.unit_mask[: shape.units] = 1.0
         self.state.source_mask[shape.outputs if settings.topology == "late" else 0 : shape.units] = 1.0
         self.state.output_mask[: shape.outputs] = 1.0
@@ -199,13 +203,17 @@ class RecurrentNet(OneLaneLearner):
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
         """Give the net its weights: "hidden" (hidden_unit, source) and "output" (output, output_source).
 
+        What the optimiser remembers is forgotten.
+
         Raises
         ------
         ValueError
             If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
         """
         weights, net, first = checked_weights(weights, self.settings.exists), self.net, self.shape.units - self.shape.hidden
-        for w, w_output in ((net.w, net.w_output), (net.u, net.u_output)):
+        restart(self.optimiser, self.settings.learning_rate)
+        net.u[:] = net.u_output[:] = 0.0
+        for w, w_output in ((net.w, net.w_output), (net.u, net.u_output))[: 1 + self.optimiser.plain]:
             w[first:, self._columns] = weights["hidden"]
             if self.shape.layered:
                 w_output[self._output_rows, : self.shape.outputs] = weights["output"].T
@@ -224,6 +232,17 @@ class RecurrentNet(OneLaneLearner):
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give the net the initial weights that belong to a seed."""
         self.set_weights(lane, self.settings.initial_weights(seed))
+
+    def carried(self, lane: int) -> Floats:
+        """Return what outlives a sequence besides the weights: the optimiser's memory, where it has one."""
+        return np.concatenate([np.zeros(0), *memory(self.optimiser)], axis=None)
+
+    def set_carried(self, lane: int | slice, carried: Floats) -> None:
+        """Take what `carried` gave."""
+        first = 0
+        for part in memory(self.optimiser):
+            part[:] = carried[first : first + part.size]
+            first += part.size
 
     def reset(self, lane: int | slice = 0) -> None:
         """Activations to zero; the weights stay."""

@@ -13,6 +13,7 @@ from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
 from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, magnitude, select, splat, store_at
+from lstmsim.learners.optimiser import zero
 from lstmsim.learners.rules.structs import LOGISTIC, SOFTMAX
 
 _VANISHED = 1e-150
@@ -206,13 +207,6 @@ def carry(shape, state):
     """Make the activations sources of the next step."""
     for k in range(shape.hidden):
         state.z[k] = state.a[k]
-
-
-@inlined
-def zero(array):
-    """Set an array to zero, of any shape, padded to a multiple of 8."""
-    for at in range(0, array.size, 8):
-        store_at(array, at, splat(UNITS, 0.0))
 
 
 @inlined

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
-from lstmsim.learners.optimiser import begin_change, change_weights, squares_of
+from lstmsim.learners.optimiser import descend
 from lstmsim.learners.over_time import over_time, standing_with
 from lstmsim.learners.rules.equations import carry, learn_outputs, predict, reset_activations, write_row, zero
 from lstmsim.learners.rules.shadow import compare, follow
@@ -116,9 +116,7 @@ def finish(core):
     if core.shadow.every:
         compare(core)
     if not optimiser.plain:
-        begin_change(optimiser, squares_of(net.g) + squares_of(net.g_output))
-        core.state.norm[0] = change_weights(optimiser, net.w, net.g, 0)
-        core.state.norm[0] += change_weights(optimiser, net.w_output, net.g_output, net.w.size)
+        core.state.norm[0] = descend(optimiser, net.w, net.g, net.w_output, net.g_output)
         zero(net.g_output)
 
 
