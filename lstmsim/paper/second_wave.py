@@ -12,6 +12,7 @@ from typing import Any
 
 from lstmsim.paper.base import Published, Row, Table, configuration, register
 from lstmsim.simulation.config import StoppingRule
+from lstmsim.tasks.curves import Curves
 from lstmsim.tasks.gap import Gap
 from lstmsim.tasks.tomita import Tomita
 from lstmsim.tasks.two_sequence import TwoSequence
@@ -29,7 +30,7 @@ SEARCH = {"n_hidden": 5, "weight_range": 10.0, "n_train": 30, "n_test": 256, "ac
 @register
 def second_wave() -> list[Row]:
     """All rows of the other systems."""
-    return [*_latch(), *_gaps(), *_tomita(), *_two_sequence(), *_bengio()]
+    return [*_latch(), *_gaps(), *_tomita(), *_two_sequence(), *_bengio(), *_curves()]
 
 
 def _latch() -> list[Row]:
@@ -119,4 +120,18 @@ def _bengio() -> list[Row]:
         Row(f"bengio-{name}", TABLE, f"two-sequence problem, T=50, {title}", 20,
             configuration(learner, task, stops.get(name, stop), **settings), Published(wrong=wrong))
         for name, title, learner, settings, wrong in lines
+    ]  # fmt: skip
+
+
+def _curves() -> list[Row]:
+    """Curves of three families (Sun, Chen and Lee 1993): 40 weights, error after 100 iterations of 150 curves."""
+    stop = StoppingRule(error=0.0, window=150, max_sequences=15_000, final_test=300)
+    lines: list[tuple[str, str, dict[str, Any], Published]] = [
+        ("twinn", "TWINN", {"n_hidden": 1, "squares": True, "learning_rate": 0.005}, Published(wrong=0.0)),
+        ("taps", "time-delay net", {"order": 10, "learning_rate": 0.5}, Published(wrong=0.7)),
+    ]
+    return [
+        Row(f"curves-{name}", TABLE, f"three families of curves, {title}", 10,
+            configuration(name, Curves(), stop, **settings), published)
+        for name, title, settings, published in lines
     ]  # fmt: skip

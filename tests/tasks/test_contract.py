@@ -29,13 +29,14 @@ EXTREMES = {
     "tomita": [{"language": n, "longest": 2 + n, "share": 1.0} for n in range(1, 8)],
     "gap": [{"gap": 0}, {"gap": 11}],
     "uniform_latch": [{"T": 2, "strings": 0}, {"T": 9, "cues": 8, "strings": 3}],
+    "curves": [{"T": 2, "longest": 2, "curves": 0}, {"T": 5, "longest": 9, "curves": 4}],
     "copying": [{"alphabet": 2, "length": 1, "delay": 0}],
     "counting": [{"letters": 3}, {"longest": 2}],
     "trace_patterning": [{"set": 3}],
     "spikes": [{"F": 2}],
     "mackey_glass": [{"delay": 1, "exponent": 1, "skipped": 2, "steps": 3}],
 }
-EVERYWHERE = {"parity", "delayed_add", "mackey_glass"}  # every step counts
+EVERYWHERE = {"curves", "parity", "delayed_add", "mackey_glass"}  # every step counts
 VARIANTS = [made(**given) for name, made in tasks.tasks().items() for given in [{}, *EXTREMES.get(name, [])]]
 every_task = pytest.mark.parametrize("task", VARIANTS, ids=str)
 
