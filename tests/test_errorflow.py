@@ -29,6 +29,11 @@ MODES: dict[str, dict[str, Any]] = {
     "other ranges": {"g_range": (2.0, 1.0), "h_range": (4.0, 2.0)},
     "readings": {"error_derivative": False, "factor": 2.0},
     "B": {"topology": "B", "n_hidden": 1},
+    "forget gates": {"forget_gates": True, "n_hidden": 1},
+    "cut peepholes": {"forget_gates": True, "peepholes": "cut", "bias": "ga"},
+    "live peepholes": {"forget_gates": True, "peepholes": "live", "n_hidden": 1, "shortcuts": True},
+    "live peepholes alone": {"peepholes": "live", "n_blocks": 1, "block_size": 4, "cell_output": "identity"},
+    "no output gates, live": {"forget_gates": True, "peepholes": "live", "output_gates": False},
 }
 
 
@@ -90,6 +95,17 @@ def test_truncated_flow_is_one_over_2000_lags() -> None:
     assert np.array_equal(flow.values, np.broadcast_to(np.eye(4), flow.shape))
 
 
+class Nudged(list[float]):
+    """Cell states of a literal twin, one of which comes out larger by so much at each step."""
+
+    def __init__(self, states: list[float], cell: int, by: float) -> None:
+        super().__init__(states)
+        self.cell, self.by = cell, by
+
+    def __setitem__(self, c: Any, value: Any) -> None:
+        super().__setitem__(c, value + self.by * (c == self.cell))
+
+
 def test_full_flow_equals_finite_differences(net: LiteralLSTM) -> None:
     inputs, step, eps = task(N_STEPS + 3)[0], N_STEPS - 1, 1e-5
     flow = backflow(net, inputs, step, mode="full")
@@ -98,14 +114,24 @@ def test_full_flow_equals_finite_differences(net: LiteralLSTM) -> None:
         net.reset()
         for t in range(step + 1):
             if t == perturbed_step:
-                # Net inputs do not see s(t - 1), so this adds to s(t) before y_c(t).
-                net.cell_state[cell] += by
+                net.cell_state = Nudged(net.cell_state, cell, by)
             net.step(inputs[t])
+            net.cell_state = list(net.cell_state)
         return np.array(net.cell_state)
 
     for lag, cell in itertools.product(range(step + 1), range(4)):
         numeric = (state(step - lag, cell, eps) - state(step - lag, cell, -eps)) / (2 * eps)
         np.testing.assert_allclose(flow.sel(lag=lag, cell=cell), numeric, rtol=1e-6, atol=1e-8)
+
+
+def test_truncated_flow_is_the_product_of_forget_gates() -> None:
+    net, inputs = build(forget_gates=True, peepholes="cut"), task()[0]
+    flow, gates = backflow(net, inputs, 5), np.repeat(net.run(inputs, learn=False)["forget_gate"], 2, axis=1)
+    for lag in range(6):
+        np.testing.assert_allclose(flow.sel(lag=lag), np.diag(gates[6 - lag : 6].prod(axis=0)), atol=1e-15)
+    live = backflow(build(forget_gates=True, peepholes="live"), inputs, 5)
+    assert np.abs(live.sel(lag=3) - flow.sel(lag=3)).max() > 1e-3
+    assert np.abs(live.sel(lag=3)[:2, 2:]).max() == 0.0, "no path from one block to another"
 
 
 def test_full_flow_differs_from_truncated_only_where_there_is_recurrence() -> None:
@@ -153,7 +179,7 @@ def test_credit_of_several_targets_with_frozen_weights(net: LiteralLSTM) -> None
             change = values - net.weights[name]
             np.testing.assert_allclose(shares[name].sel(step=t).sum("lag"), change, rtol=0, atol=1e-14)
             assert np.all(shares[name].sel(step=t, lag=slice(t + 1, None)) == 0.0)
-            if name not in ("cell", "input_gate"):
+            if name in ("output", "output_gate", "hidden"):
                 assert np.all(shares[name].sel(lag=slice(1, None)) == 0.0)
 
 
@@ -260,6 +286,10 @@ def test_bias_measures_with_recurrence() -> None:
 def test_stale_error_against_literal_twins(net: LiteralLSTM) -> None:
     inputs, targets = task(every=2)
     bias, start = gradient_bias(net, inputs, targets), net.weights
+    if net.settings.gated:
+        assert np.isnan(bias.stale_error).all()
+        assert np.isnan(bias.stale_error_total)
+        return
     stale, fresh = copy.deepcopy(net), copy.deepcopy(net)
     stale.run(inputs, targets)
     fresh.reset()
@@ -333,6 +363,11 @@ def test_bound_is_sharp_up_to_its_constant() -> None:
     decaying = scaling_bound(5, 0.7, lags)
     assert np.all(np.diff(decaying) < 0.0)
     assert float(scaling_bound(3, 1e9, 10**6)[0]) == np.inf
+
+
+def test_nets_with_forget_gates_are_not_set_beside_a_conventional_one() -> None:
+    with pytest.raises(ValueError, match=r"weights is .*; allowed: an LSTM without forget gates and peepholes, or a matrix"):
+        scaling(build(forget_gates=True), [1])
 
 
 def test_lstm_beside_a_conventional_net() -> None:

@@ -67,6 +67,8 @@ def scaling(
         for name, value in (("derivatives", derivatives), ("activations", activations)):
             if value is not None:
                 raise ValueError(f"{name} was given with an LSTM; allowed: None")
+        if weights.settings.gated:
+            raise refusal("weights", weights, "an LSTM without forget gates and peepholes, or a matrix")
         frozen = freeze(weights)
         x = None if inputs is None else checked_inputs(frozen, inputs)
         slopes = np.full(frozen.n_units, MAX_SLOPE) if x is None else conventional_slopes(frozen, x)

@@ -16,6 +16,7 @@ from lstmsim.checks import Field, Whole, check
 from lstmsim.errorflow.trajectory import (
     Array,
     Frozen,
+    Trajectory,
     checked_inputs,
     checked_targets,
     descent,
@@ -24,21 +25,26 @@ from lstmsim.errorflow.trajectory import (
     learn,
     output_errors,
     step_back,
+    through_peepholes,
 )
 
 if TYPE_CHECKING:
     from lstmsim import LSTM
 
 
-UNIT_DIM = {"input_gate": "block", "output_gate": "block", "cell": "cell", "hidden": "hidden_unit", "output": "output_unit"}
+UNIT_DIM = {
+    **dict.fromkeys(("input_gate", "output_gate", "forget_gate"), "block"),
+    **{"cell": "cell", "hidden": "hidden_unit", "output": "output_unit", "peephole": "gate"},
+}
 
 
 def backflow(net: LSTM, inputs: ArrayLike, step: int, mode: str = "truncated") -> xr.DataArray:
     """Error flow between cell states, d s_from(step) / d s_cell(step - lag), with the weights frozen.
 
     Truncated, errors that leave a cell do not come back: what remains is the CEC, whose factor (34), (35) is exactly 1
-    for a cell's own state and 0 for others at every lag. In full, every recurrent path counts: through the cell's
-    output already at ``step - lag``, the gates, the other cells and the hidden units.
+    for a cell's own state and 0 for others at every lag; with forget gates their product, and live peepholes, which belong
+    to that rule, count too. In full, every recurrent path counts: through the cell's output already at ``step - lag``, the
+    gates, the other cells and the hidden units, and peepholes, live or cut.
 
     Parameters
     ----------
@@ -66,17 +72,18 @@ def backflow(net: LSTM, inputs: ArrayLike, step: int, mode: str = "truncated") -
     step = _step(step, len(x))
     check("mode", mode, Literal["truncated", "full"])
     n_cells, recurrent = frozen.settings.n_cells, frozen.recurrent
-    flow = np.empty((step + 1, n_cells, n_cells))
-    if mode == "truncated":
+    full, flow = mode == "full", np.empty((step + 1, n_cells, n_cells))
+    if not full and not frozen.settings.gated:
         flow[:] = np.eye(n_cells)
     else:
         path = follow(frozen, x[: step + 1])
         to_state = np.eye(n_cells)
         to_units = np.zeros((n_cells, frozen.n_units))
         for lag in range(step + 1):
-            to_state, delta = step_back(frozen, path, step - lag, to_state, to_units)
-            flow[lag] = to_state.T
-            to_units = delta @ recurrent
+            state, delta, to_state = step_back(frozen, path, step - lag, to_state, to_units, full)
+            flow[lag] = state.T
+            if full:
+                to_units = delta @ recurrent
     attrs = {
         "long_name": f"error flow between cell states ({mode})",
         "units": "1",
@@ -93,6 +100,7 @@ def credit(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Dataset:
 
     An error e_s(t) of (23) reaches step t - q unscaled inside the CEC (35) and leaves it by g'(net_c) y_in into the
     weights of the cell or by g(net_c) f'(net_in) into those of the input gate, all of them at t - q: (36), (37), (41).
+    Forget gates scale it on its way, and it leaves by s(t-q-1) f'(net_f) into their weights; peepholes' sources are states.
     Times the sources at t - q and the learning rate this is what (26) and (28) sum up. Weights of outputs (19), output
     gates (21) and hidden units (20) change by present errors and sources only (22): their lags above 0 hold zeros.
 
@@ -109,8 +117,9 @@ def credit(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Dataset:
     -------
     Dataset
         The names of ``net.weights``, dims (step, lag, block or cell or output or hidden, source); `output` has
-        `output_source`. `step` holds the steps with a target, `lag` runs to the last of them, and lags from before the
-        sequence are 0. The sum over step and lag is the update of a net that learns at the end of the sequence.
+        `output_source`, `peephole` (gate, cell) with input, forget and output gate. `step` holds the steps with a target,
+        `lag` runs to the last of them, and lags from before the sequence are 0. The sum over step and lag is the update of a
+        net that learns at the end of the sequence.
 
     Raises
     ------
@@ -133,15 +142,16 @@ def credit(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Dataset:
     # Lag before step, so that the pages of untouched lags are never committed to memory.
     hidden = np.zeros((n_lags, len(steps), frozen.n_units, frozen.hidden.shape[1]))
     output = np.zeros((n_lags, len(steps), *frozen.output.shape))
-    cells, gates = rows["cell"], rows["input_gate"]
+    peephole = np.zeros((n_lags, len(steps), *frozen.peephole.shape))
     for i, t in enumerate(map(int, steps)):
-        e_s, delta = step_back(frozen, path, t, np.zeros(frozen.settings.n_cells), back[t])
-        hidden[0, i, gates.stop :] = alpha * np.outer(delta[gates.stop :], path.sources[t]) * exists[gates.stop :]
+        deltas = _sent_back(frozen, path, t, back[t])
+        hidden[0, i] = alpha * np.outer(deltas[0], path.sources[t]) * exists
         output[0, i] = alpha * np.outer(e_k[t], path.output_sources[t]) * frozen.output_exists
-        z = path.sources[t::-1, None, :]
-        hidden[: t + 1, i, cells] = (alpha * e_s * path.exit_cell[t::-1])[:, :, None] * z * exists[cells]
-        hidden[: t + 1, i, gates] = (alpha * frozen.blocks(e_s * path.exit_gate[t::-1]))[:, :, None] * z * exists[gates]
-    parts = frozen.split(np.moveaxis(hidden, 0, 1), np.moveaxis(output, 0, 1))
+        for kind in (rows["cell"], rows["input_gate"], rows["forget_gate"]):
+            hidden[1 : t + 1, i, kind] = alpha * deltas[1:, kind, None] * path.sources[:t][::-1, None] * exists[kind]
+        if frozen.settings.peepholes != "none":
+            peephole[: t + 1, i] = alpha * through_peepholes(frozen, path, deltas[::-1])[::-1]
+    parts = frozen.split(*(np.moveaxis(part, 0, 1) for part in (hidden, output, peephole)))
     attrs = {"units": "1", "symbol": "alpha e z"}
     variables = {
         name: (("step", "lag", *_weight_dims(name)), values, attrs | {"long_name": f"contribution to {name} weights"})
@@ -160,8 +170,8 @@ def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Datase
     whose steepest descent has the factor of (19); with ``error_derivative=False`` it is the one whose derivative lacks
     f'(net_k) (for logistic outputs the cross entropy), and `error_factor` multiplies either. The truncated gradient is
     what (22), (25)-(28) sum up with the weights frozen; the exact one follows every path through gates, outputs of
-    cells and hidden units. It is computed backwards in time, which gives the same numbers as real-time recurrent
-    learning up to rounding.
+    cells, hidden units and peepholes, cut ones too. It is computed backwards in time, which gives the same numbers as
+    real-time recurrent learning up to rounding.
 
     Parameters
     ----------
@@ -181,7 +191,8 @@ def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Datase
         are undefined. A stale error compares the total updates of two nets that learn at every target of the sequence,
         one with the partials carried along from under older weights (as ``net.run`` does), one with partials recomputed
         from the reset at each target with the weights of that moment: norm of the difference by norm of the latter. It
-        is 0 for a single target and for nets that update at the ends of sequences.
+        is 0 for a single target and for nets that update at the ends of sequences, and NaN for other nets with forget gates
+        or peepholes.
 
     Raises
     ------
@@ -224,6 +235,19 @@ def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Datase
     return xr.Dataset(variables, coords={"group": names, **_weight_coords(frozen)})
 
 
+def _sent_back(net: Frozen, path: Trajectory, t: int, back: Array) -> Array:
+    """Errors of all net inputs (lag, unit), lags 0 .. t, that the errors `back` of step t give by the truncated rule."""
+    nowhere, deltas, rows = np.zeros(net.n_units), np.zeros((t + 1, net.n_units)), net.rows
+    state, deltas[0], to_state = step_back(net, path, t, np.zeros(net.settings.n_cells), back, False)
+    if net.settings.gated:
+        for lag in range(1, t + 1):
+            _, deltas[lag], to_state = step_back(net, path, t - lag, to_state, nowhere, False)
+    elif t:
+        deltas[1:, rows["cell"]] = state * path.exit_cell[t - 1 :: -1]
+        deltas[1:, rows["input_gate"]] = net.blocks(state * path.exit_gate[t - 1 :: -1])
+    return deltas
+
+
 def _step(step: int, n_steps: int) -> int:
     value: int = check("step", step, Annotated[Whole, Field(ge=0, le=n_steps - 1)])
     return value
@@ -245,7 +269,7 @@ def _error(difference: ArrayLike, reference: ArrayLike) -> Array:
 
 
 def _weight_dims(name: str) -> tuple[str, str]:
-    return UNIT_DIM[name], "output_source" if name == "output" else "source"
+    return UNIT_DIM[name], {"output": "output_source", "peephole": "cell"}.get(name, "source")
 
 
 def _weight_coords(net: Frozen) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from lstmsim.net import LSTM
 
 Array = NDArray[np.float64]
 
-UNITS = ("cell", "input_gate", "output_gate", "hidden")
+UNITS = ("cell", "input_gate", "output_gate", "forget_gate", "hidden")
+IN, FORGET, OUT = range(3)  # rows of the peepholes
 
 
 def logistic(x: Array) -> Array:
@@ -38,9 +39,11 @@ class Frozen:
     settings : LSTMSettings
         The net's units, connections and rule.
     hidden : ndarray, shape (unit, source)
-        Rows: cells, input gates, output gates, hidden units. Columns: inputs, the same units, bias.
+        Rows: cells, input gates, output gates, forget gates, hidden units. Columns: inputs, the same units, bias.
     output : ndarray, shape (output, output_source)
         Columns: inputs where they are connected to the outputs, cells, hidden units, bias.
+    peephole : ndarray, shape (3, cell)
+        Weights from cell states to the input, forget and output gate of their block; 0 without peepholes.
     exists, output_exists : ndarray of bool
         Which of these weights the net has.
     """
@@ -48,6 +51,7 @@ class Frozen:
     settings: LSTMSettings
     hidden: Array
     output: Array
+    peephole: Array
     exists: NDArray[np.bool_]
     output_exists: NDArray[np.bool_]
 
@@ -65,7 +69,7 @@ class Frozen:
     def rows(self) -> dict[str, slice]:
         """Where each kind of unit stands among the stacked units."""
         a = self.settings
-        ends = np.cumsum([0, a.n_cells, a.n_blocks, a.n_blocks, a.n_hidden])
+        ends = np.cumsum([0, a.n_cells, a.n_blocks, a.n_blocks, a.n_blocks * a.forget_gates, a.n_hidden])
         return {name: slice(int(i), int(j)) for name, i, j in zip(UNITS, ends[:-1], ends[1:], strict=True)}
 
     @property
@@ -75,10 +79,10 @@ class Frozen:
         first = a.n_inputs if a.sees_inputs else 0
         return slice(first, first + a.n_cells), slice(first + a.n_cells, first + a.n_cells + a.n_hidden)
 
-    def split(self, hidden: Array, output: Array) -> dict[str, Array]:
-        """Name the parts of arrays (..., unit, source) and (..., output, output_source) as ``net.weights`` does."""
-        rows = self.rows
-        return {name: output if name == "output" else hidden[..., rows[name], :] for name in self.settings.exists}
+    def split(self, hidden: Array, output: Array, peephole: Array) -> dict[str, Array]:
+        """Name the parts of arrays (..., unit, source), (..., output, source), (..., 3, cell) as ``net.weights`` does."""
+        rows, whole = self.rows, {"output": output, "peephole": peephole}
+        return {name: whole[name] if name in whole else hidden[..., rows[name], :] for name in self.settings.exists}
 
     def cells(self, per_block: Array) -> Array:
         """Repeat a value per block (last axis) for each of its cells."""
@@ -104,8 +108,6 @@ def freeze(net: LSTM) -> Frozen:
     if net.trials is not None:
         raise refusal("net", net, "one net; LSTM.from_weights(net.settings, ...) makes one of a trial's weights")
     settings = net.settings
-    if settings.gated:
-        raise refusal("net", net, "a net without forget gates and peepholes")
     if settings.last_partials:
         raise refusal("net", net, "a net all of whose partials (25), (27) are sums")
     weights = net.weights
@@ -114,6 +116,7 @@ def freeze(net: LSTM) -> Frozen:
         settings=settings,
         hidden=np.concatenate([weights[name] for name in names]),
         output=weights["output"],
+        peephole=weights.get("peephole", np.zeros((3, settings.n_cells))),
         exists=np.concatenate([settings.exists[name] for name in names]),
         output_exists=settings.exists["output"],
     )
@@ -133,8 +136,10 @@ class Trajectory:
         s of (9), and h(s).
     entry : ndarray, shape (step, cell)
         y_out h'(s): an error of y_c becomes one of s by this factor.
-    exit_cell, exit_gate : ndarray, shape (step, cell)
-        g'(net_c) y_in and g(net_c) f'(net_in): an error of s becomes one of net_c or net_in by them.
+    exit_cell, exit_gate, exit_forget : ndarray, shape (step, cell)
+        g'(net_c) y_in, g(net_c) f'(net_in) and s(t-1) f'(net_f): by them an error of s becomes one of net_c, net_in, net_f.
+    before, forget : ndarray, shape (step, cell)
+        s(t-1), and what it is multiplied by: the forget gate of its block, or 1.
     y, error_slope : ndarray, shape (step, output)
         Outputs, and what (19) multiplies d - y with: f'(net_k), or 1, times the net's `error_factor`.
     """
@@ -148,6 +153,9 @@ class Trajectory:
     entry: Array
     exit_cell: Array
     exit_gate: Array
+    exit_forget: Array
+    before: Array
+    forget: Array
     y: Array
     error_slope: Array
 
@@ -160,6 +168,8 @@ def follow(net: Frozen, inputs: Array, state: Array | None = None, units: Array 
     recurrent = np.ascontiguousarray(net.recurrent)
     external = inputs @ net.hidden[:, : a.n_inputs].T + net.hidden[:, -1]
     s = np.zeros((a.n_blocks, a.block_size))
+    peepholes = net.peephole.reshape(3, *s.shape) if a.peepholes != "none" else None
+    forgets = rows["forget_gate"] if a.forget_gates else None
     if state is not None:
         s[:] = state.reshape(s.shape)
     y = np.zeros(net.n_units) if units is None else units.copy()
@@ -167,13 +177,25 @@ def follow(net: Frozen, inputs: Array, state: Array | None = None, units: Array 
     before[0] = y
     squashes = np.empty((n_steps, net.n_units))
     states = np.empty((n_steps, n_cells))
+    earlier = np.empty((n_steps, n_cells))
     with np.errstate(over="ignore"):
         for t in range(n_steps):
-            act = 1.0 / (1.0 + np.exp(-(external[t] + recurrent @ y)))
+            into = external[t] + recurrent @ y
+            if peepholes is not None:
+                into[rows["input_gate"]] += (peepholes[IN] * s).sum(axis=1)
+                if forgets is not None:
+                    into[forgets] += (peepholes[FORGET] * s).sum(axis=1)
+            act = 1.0 / (1.0 + np.exp(-into))
+            earlier[t] = s.ravel()
+            if forgets is not None:
+                s *= act[forgets, None]
+            s += act[rows["input_gate"], None] * (scale * act[:n_cells].reshape(s.shape) - shift)
+            if peepholes is not None:
+                out = into[rows["output_gate"]] + (peepholes[OUT] * s).sum(axis=1)
+                act[rows["output_gate"]] = 1.0 / (1.0 + np.exp(-out))
             if not a.output_gates:
                 act[rows["output_gate"]] = 1.0
             squashes[t] = act
-            s += act[rows["input_gate"], None] * (scale * act[:n_cells].reshape(s.shape) - shift)
             h = s if h_range is None else h_range[0] / (1.0 + np.exp(-s)) - h_range[1]
             y = before[t + 1]
             y[:] = act
@@ -204,6 +226,9 @@ def follow(net: Frozen, inputs: Array, state: Array | None = None, units: Array 
         entry=net.cells(squashes[:, rows["output_gate"]]) * h_slope,
         exit_cell=slope * net.cells(squashes[:, rows["input_gate"]]),
         exit_gate=(scale * squashes[:, :n_cells] - shift) * net.cells(derivative[:, rows["input_gate"]]),
+        exit_forget=earlier * net.cells(derivative[:, forgets]) if forgets is not None else np.zeros_like(states),
+        before=earlier,
+        forget=net.cells(squashes[:, forgets]) if forgets is not None else np.ones_like(states),
         y=y_k,
         error_slope=a.error_factor * slope_k,
     )
@@ -219,24 +244,43 @@ def output_errors(net: Frozen, path: Trajectory, targets: Array) -> tuple[Array,
     return e_k, back
 
 
-def step_back(net: Frozen, path: Trajectory, t: int, to_state: Array, to_units: Array) -> tuple[Array, Array]:
+def step_back(
+    net: Frozen, path: Trajectory, t: int, to_state: Array, to_units: Array, full: bool
+) -> tuple[Array, Array, Array]:
     """Send errors that reach s(t) (from s(t + 1)) and y(t) of all units back through the units of step t.
 
-    Shapes (..., cell) and (..., unit). Returns the whole error of s(t), which the CEC hands on to s(t - 1) unchanged
-    (factor 1, (34)), and the errors of all net inputs of step t.
+    Shapes (..., cell) and (..., unit). Returns the whole error of s(t), the errors of all net inputs of step t, and the
+    error of s(t - 1): what the CEC hands on, unchanged (factor 1, (34)) or times the forget gate. Through peepholes errors
+    go to the states where all paths count, or where the rule has them live.
     """
     rows = net.rows
     to_cells = to_units[..., rows["cell"]]
-    state = to_state + to_cells * path.entry[t]
     delta = to_units * path.derivative[t]
+    delta[..., rows["output_gate"]] += path.derivative[t, rows["output_gate"]] * net.blocks(to_cells * path.squashed[t])
+    peepholes = net.peephole if full or net.settings.peepholes == "live" else np.zeros_like(net.peephole)
+    state = to_state + to_cells * path.entry[t] + peepholes[OUT] * net.cells(delta[..., rows["output_gate"]])
     delta[..., rows["cell"]] = state * path.exit_cell[t]
     delta[..., rows["input_gate"]] += net.blocks(state * path.exit_gate[t])
-    delta[..., rows["output_gate"]] += path.derivative[t, rows["output_gate"]] * net.blocks(to_cells * path.squashed[t])
-    return state, delta
+    earlier = path.forget[t] * state + peepholes[IN] * net.cells(delta[..., rows["input_gate"]])
+    if net.settings.forget_gates:
+        delta[..., rows["forget_gate"]] += net.blocks(state * path.exit_forget[t])
+        earlier = earlier + peepholes[FORGET] * net.cells(delta[..., rows["forget_gate"]])
+    return state, delta, earlier
 
 
-def descent(net: Frozen, path: Trajectory, targets: Array, full: bool) -> tuple[Array, Array]:
-    """Minus the gradient of half the squared error summed over all targets, shaped as `hidden` and `output`.
+def through_peepholes(net: Frozen, path: Trajectory, deltas: Array) -> Array:
+    """Errors of the gates' net inputs (step, unit) times the states that their peepholes see, (step, 3, cell)."""
+    if net.settings.peepholes == "none":
+        return np.zeros((len(deltas), *net.peephole.shape))
+    rows = net.rows
+    forget = deltas[:, rows["forget_gate"]] if net.settings.forget_gates else np.zeros((len(deltas), net.settings.n_blocks))
+    gates = deltas[:, rows["input_gate"]], forget, deltas[:, rows["output_gate"]]
+    seen = path.before, path.before, path.state
+    return np.stack([net.cells(delta) * s[: len(delta)] for delta, s in zip(gates, seen, strict=True)], axis=1)
+
+
+def descent(net: Frozen, path: Trajectory, targets: Array, full: bool) -> tuple[Array, Array, Array]:
+    """Minus the gradient of half the squared error summed over all targets, shaped as `hidden`, `output` and `peephole`.
 
     Truncated: (22), (26), (28) with the weights frozen, errors leave the hidden layer for good at a net input. Full:
     they go on from there through the recurrent weights to all units of the step before, which gives the exact gradient.
@@ -246,23 +290,27 @@ def descent(net: Frozen, path: Trajectory, targets: Array, full: bool) -> tuple[
     deltas = np.empty_like(to_units)
     recurrent = net.recurrent
     for t in range(len(targets) - 1, -1, -1):
-        to_state, deltas[t] = step_back(net, path, t, to_state, to_units[t])
+        _, deltas[t], to_state = step_back(net, path, t, to_state, to_units[t], full)
         if full and t:
             to_units[t - 1] += deltas[t] @ recurrent
-    return deltas.T @ path.sources * net.exists, e_k.T @ path.output_sources * net.output_exists
+    peephole = through_peepholes(net, path, deltas).sum(axis=0)
+    return deltas.T @ path.sources * net.exists, e_k.T @ path.output_sources * net.output_exists, peephole
 
 
-def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Array, Array]:
+def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Array, Array, Array]:
     """Total weight change of a net that learns at every target of a sequence, from a reset.
 
     With `fresh` False the partials (25), (27) are carried along as they were accumulated, under weights that have
     changed since; else they are computed anew at each target, on a path run from the reset with the weights of that
-    moment. Activations and cell states are carried along in both cases.
+    moment. Activations and cell states are carried along in both cases. Nets with forget gates or peepholes, whose partials
+    are not followed here, give NaN.
     """
     a, rows, begin, done = net.settings, net.rows, net, 0
     if a.update == "sequence":
-        change, output_change = descent(net, follow(net, inputs), targets, full=False)
-        return a.learning_rate * change, a.learning_rate * output_change
+        change, output_change, peephole = descent(net, follow(net, inputs), targets, full=False)
+        return a.learning_rate * change, a.learning_rate * output_change, a.learning_rate * peephole
+    if a.gated:
+        return np.full_like(net.hidden, np.nan), np.full_like(net.output, np.nan), np.full_like(net.peephole, np.nan)
     state, units = np.zeros(a.n_cells), np.zeros(net.n_units)
     partial_cell = np.zeros((a.n_cells, net.hidden.shape[1]))
     partial_gate = np.zeros_like(partial_cell)
@@ -277,7 +325,7 @@ def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Arra
             partial_gate = partial_gate + path.exit_gate.T @ path.sources
         last, done = t - done, t + 1
         e_k, back = output_errors(net, path, np.where(np.arange(last + 1)[:, None] == last, targets[t], np.nan))
-        e_s, delta = step_back(net, path, last, np.zeros(a.n_cells), back[-1])
+        e_s, delta, _ = step_back(net, path, last, np.zeros(a.n_cells), back[-1], False)
         change = np.outer(delta, path.sources[-1])
         change[rows["cell"]] = e_s[:, None] * partial_cell
         change[rows["input_gate"]] = net.blocks((e_s[:, None] * partial_gate).T).T
@@ -287,7 +335,7 @@ def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Arra
             hidden=net.hidden + a.learning_rate * change * net.exists,
             output=net.output + a.learning_rate * output_change * net.output_exists,
         )
-    return net.hidden - begin.hidden, net.output - begin.output
+    return net.hidden - begin.hidden, net.output - begin.output, net.peephole - begin.peephole
 
 
 def conventional_slopes(net: Frozen, inputs: Array) -> Array:
