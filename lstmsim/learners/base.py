@@ -228,13 +228,13 @@ class StepLearner(AnyLearner):
         """Sequences after which `grow` is asked again; 0 where no unit may join any more."""
         return 0
 
-    def grow(self, lane: int, errors: Callable[[int], Floats], since: int) -> bool:
-        """Let units join if it is time to; whether they did.
+    def grow(self, lane: int, errors: Callable[[int], Floats], since: int) -> int:
+        """Let units join if it is time to; how many did.
 
         `errors(n)` gives the mean |error| of each of the latest n sequences, oldest first; `since` counts the
         sequences since units joined last.
         """
-        return False
+        return 0
 
     def join(self, lane: int) -> None:
         """Let the next units join, as `grow` did when the sequence was first seen."""

@@ -58,7 +58,11 @@ def _gaps() -> list[Row]:
         tau = (0.0,) * 6 + (0.85,) * 4
         net = configuration("leaky", Gap(gap), stop, n_hidden=10, tau=tau, block=None)
         rows.append(Row(f"gap-{gap}-tau", TABLE, f"gap of {gap}, time constants", 25, net, Published(1.0, 2.0 * epochs)))
-    return rows
+    return rows + [
+        Row(f"gap-{gap}-ring", TABLE, f"gap of {gap}, transition hierarchy", 25,
+            configuration("ring", Gap(gap), stop), Published(1.0, 2.0 * sets))
+        for gap, sets in {2: 4, 4: 6, 6: 8, 8: 10, 10: 12}.items()
+    ]  # fmt: skip
 
 
 def _tomita() -> list[Row]:
@@ -90,6 +94,7 @@ def _two_sequence() -> list[Row]:
         ("products", "second_order", {"products": "all"}),
         ("blocks", "block_rtrl", {"block": 5}),
         ("kalman", "kalman", {}),
+        ("ring", "ring", {}),
         ("multigrid", "multigrid", SEARCH),
         ("annealing", "annealing", SEARCH),
         ("em", "em", {}),

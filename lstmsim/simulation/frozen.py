@@ -123,7 +123,7 @@ class SecondLanes:
         lanes.begin(0, trial.key, start.sequences, start.taken)
         lanes.learner.set_weights(0, start.weights)
         lanes.learner.set_carried(0, start.carried)
-        for pause in (*(joined for joined in trial.result.joined if joined > start.sequences), end):
+        for pause in (*dict.fromkeys(joined for joined in trial.result.joined if joined > start.sequences), end):
             lanes.scores.pause_at[0], lanes.scores.flag[0] = pause, RUNNING
             while lanes.scores.flag[0] == RUNNING:
                 lanes.advance(learn=True)

@@ -250,6 +250,7 @@ class Simulation:
             trial.result.snapshots.append((index, weights))
         if (n := self.learner.growth_window(lane)) and index % n == 0:
             self._grow(lane, trial, index)
+            weights = self.learner.weights(lane)
         carried = self.learner.carried(lane)
         trial.mark(Boundary(index, weights, carried, self.lanes.taken(lane)), self.policy.last)
         stage = stop.conditions[trial.stage]
@@ -269,8 +270,7 @@ class Simulation:
             latest: Floats = ring[np.arange(index - n, index) % len(ring), 0]
             return latest
 
-        if self.learner.grow(lane, errors, index - (joined[-1] if joined else 0)):
-            joined.append(index)
+        joined += [index] * self.learner.grow(lane, errors, index - (joined[-1] if joined else 0))
 
     def _finish(self, lane: int, trial: Trial, status: Status) -> Result:
         """Final test and replay of the last sequences; the lane is free afterwards."""

@@ -24,7 +24,7 @@ from lstmsim.trace.store import TrialFile, provenance
 
 SEQUENCES = 12
 SMALL = {"T": 20, "p": 6, "n_train": 12, "n_test": 12}  # parameters of tasks
-UNBOUNDED = {"taps", "twinn"}  # learners whose outputs are no values of the logistic function
+UNBOUNDED = {"taps", "twinn", "ring"}  # learners whose outputs are no values of the logistic function
 SEARCHES = {name: {"n_train": 12, "n_test": 6} for name in ("guessing", "multigrid", "annealing")}
 TRIAL_LEARNERS = SEARCHES | {"cascade": {"max_hidden": 2}}
 
