@@ -1,6 +1,7 @@
-"""One cache of compiled kernels for all workers and processes of a test run, in which each kernel is compiled once."""
+"""Settings of a test run: one cache of compiled kernels for all workers and processes, each compiled once; Ctrl-C works."""
 
 import os
+import signal
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,6 +13,8 @@ def pytest_configure(config):
     """Keep the kernels of this checkout in it, unless the caller has a place for them."""
     os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
     _compile_one_by_one(Path(os.environ["NUMBA_CACHE_DIR"]))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or no process of a test could be interrupted
 
 
 def _compile_one_by_one(folder):
