@@ -90,9 +90,11 @@ def inputs_in_order(sequences, low, high, n_inputs, symbols):
 @inlined
 def marks_from(event, n):
     """Where there are marks in the 32 elements from flat position `n` on, as bits."""
-    low = lane_bits(load_at(UNITS, event, n) != 0) | lane_bits(load_at(UNITS, event, n + 8) != 0) << 8
-    high = lane_bits(load_at(UNITS, event, n + 16) != 0) | lane_bits(load_at(UNITS, event, n + 24) != 0) << 8
-    return low | high << 16
+    a, b = load_at(UNITS, event, n), load_at(UNITS, event, n + 8)
+    c, d = load_at(UNITS, event, n + 16), load_at(UNITS, event, n + 24)
+    if not lane_bits(((a + b) + (c + d)) != 0):  # mostly
+        return 0
+    return lane_bits(a != 0) | lane_bits(b != 0) << 8 | lane_bits(c != 0) << 16 | lane_bits(d != 0) << 24
 
 
 @inlined
@@ -102,10 +104,11 @@ def inner_marks(sequences, n):
     Inner steps end no sequence, and the rows of their targets are fixed ones.
     """
     event, fixed = load_at(UNITS, sequences.event, n), sequences.fixed_rows
+    if lane_bits((event & ~(LEARN | JUDGE)) != 0):
+        return 0, True
     learn, judge = load_at(UNITS, sequences.learn, n), load_at(UNITS, sequences.judge, n)
     learned, judged = lane_bits((event & LEARN) != 0), lane_bits((event & JUDGE) != 0)
-    other = lane_bits((event & ~(LEARN | JUDGE)) != 0)
-    other |= learned & (lane_bits(learn < 0) | lane_bits(learn >= fixed))
+    other = learned & (lane_bits(learn < 0) | lane_bits(learn >= fixed))
     other |= judged & (lane_bits(judge < 0) | lane_bits(judge >= fixed))
     return judged, other != 0
 
@@ -119,6 +122,8 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
     """
     last, index, judged = marks[2], marks[3], 0
     event, clocks, lanes = sequences.event, sequences.event.shape[0], sequences.write.size
+    shift = lowest(lanes)  # a division takes longer than all else that is done for a mark
+    shift = shift if lanes == 1 << shift else -1
     low, high, first = clocks, 0, _FIRST
     begun, whole = 0, clocks  # between these clocks all lanes in use hold what is to be looked through
     for lane in range(lanes):
@@ -143,7 +148,9 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
                     judged |= judges << (at & (lanes - 1))
                     marked &= ~(255 << (at - n))
                     continue
-            t, lane = (n + lowest(marked)) // lanes, (n + lowest(marked)) % lanes
+            at = n + lowest(marked)
+            t = at >> shift if shift >= 0 else at // lanes
+            lane = at - t * lanes
             marked &= marked - 1
             if not event[t, lane] or not sequences.active[lane]:
                 continue
