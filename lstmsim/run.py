@@ -23,7 +23,7 @@ from rich.console import Console
 import lstmsim
 from lstmsim.campaign.requests import OtherOrigin, Request, Trials, from_file, requested
 from lstmsim.checks import Field, Whole, absolute, check
-from lstmsim.paper import Row, row, rows
+from lstmsim.paper import Row, rows
 from lstmsim.simulation.config import parse_value
 
 EXAMPLES = """examples:
@@ -187,9 +187,11 @@ def _one_line(error: Exception) -> str:
 
 def _main(options: argparse.Namespace) -> int:
     if options.list:
+        _only(options, "list", "rows", "json")
         return _list(options.rows, as_json=options.json)
     if options.settings is not None:
-        return _settings(options.settings, as_json=options.json)
+        _only(options, "settings", "reading", "set", "json")
+        return _settings(options)
     if options.over or options.halving is not None:
         return _scan(options)
     name, requests, changes = _requests(options)
@@ -219,6 +221,14 @@ def _main(options: argparse.Namespace) -> int:
     return (_preview if options.dry_run else _run)(campaign, options)
 
 
+def _only(options: argparse.Namespace, mode: str, *names: str) -> None:
+    """Refuse what is given beside `--mode` and means nothing there."""
+    for name, given in vars(options).items():
+        if name not in (mode, *names) and given != parser().get_default(name) and given != []:
+            option = name if name == "rows" else f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} is {given!r}; allowed: not with --{mode}")
+
+
 def _scan(options: argparse.Namespace) -> int:
     """Run a scan, or say what it would run."""
     from lstmsim.campaign.progress import Bars, Lines
@@ -227,9 +237,7 @@ def _scan(options: argparse.Namespace) -> int:
     from lstmsim.experiment import perform_scan
     from lstmsim.report import scan as told
 
-    for name in ("lanes", "record", "reuse", "force", "json"):
-        if (given := getattr(options, name)) not in (None, "default", False):
-            raise ValueError(f"--{name} is {given!r}; allowed: not with --over")
+    _only(options, "over", *(vars(options).keys() - {"lanes", "record", "reuse", "force", "json"}))
     if len(options.rows) > 1 or any(name.endswith(".toml") for name in options.rows):
         raise ValueError(f"rows are {' '.join(options.rows)}; allowed: one row id with --over")
     _, [request], changes = _requests(options)
@@ -240,8 +248,7 @@ def _scan(options: argparse.Namespace) -> int:
     how = {"workers": _number(options.workers), "checkpoint_every": _number(options.checkpoint_every)}
     how |= {"scheduler": options.scheduler, "device": options.device}
     how |= {"halving": _number(options.halving), "reading": options.reading if options.rows else options.reading or "one"}
-    name = options.rows[0] if options.rows else request.name
-    made = Scan(name, over, out, trials=request.trials, seed=seed, settings=changes, **how)
+    made = Scan(request.name, over, out, trials=request.trials, seed=seed, settings=changes, **how)
     console = _console(quiet=options.quiet)
     say = functools.partial(console.print, markup=False, soft_wrap=True)
     if options.dry_run:
@@ -345,24 +352,18 @@ def _described(row: Row) -> str:
     return f"{row.id} {row.config.task.name} {row.config.learner} {row.title} {row.table.heading}".lower()
 
 
-def _settings(name: str, *, as_json: bool) -> int:
-    """Print what can be set in a row."""
-    from rich.markup import escape
-    from rich.table import Table
-
+def _settings(options: argparse.Namespace) -> int:
+    """Print what can be set in a row, and what it is under a reading and with changes."""
     from lstmsim.experiment import settings_of
     from lstmsim.report import json as outcome
+    from lstmsim.report.console import settings_table
 
-    found = settings_of(row(name).config)
-    if as_json:
-        print(outcome.text({"row": name, "settings": [setting._asdict() for setting in found]}))
-        return 0
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("of", "key", "default", "allowed", "meaning"):
-        table.add_column(heading, no_wrap=heading in ("of", "key"))
-    for setting in found:
-        table.add_row(*(escape(str(cell)) for cell in setting))
-    _console().print(table)
+    [request] = requested([options.settings], None, dict(map(parse_assignment, options.set)), options.reading)
+    found = settings_of(request.config)
+    if options.json:
+        print(outcome.text({"row": request.name, "settings": [setting._asdict() for setting in found]}))
+    else:
+        _console().print(settings_table(found))
     return 0
 
 

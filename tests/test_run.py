@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -358,6 +359,20 @@ def test_settings_of_a_row_are_listed(capsys):
     assert main(["--settings", "4-1"]) == 0
     assert all(key in capsys.readouterr().out for key in ("learning_rate",))
     assert main(["--settings", "4-9"]) == 2
+    assert main(["--settings", "4-1", "--reading", "one", "--set", "T=50", "--json"]) == 0
+    listed = {setting["key"]: setting["value"] for setting in json.loads(capsys.readouterr().out)["settings"]}
+    assert (listed["T"], listed["cell_bias"], listed["output_bias"]) == (50, False, False)
+
+
+@pytest.mark.parametrize("mode", [["--list", "adding"], ["--settings", "4-1"]], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    [["--trials", "3"], ["--over", "T=50"], ["--out", "x"], ["--force"], ["--dry-run"], ["--max-sequences", "9"]],
+    ids=str,
+)
+def test_what_means_nothing_beside_a_list_is_refused(mode, given, capsys):
+    assert main([*mode, *given]) == 2
+    assert re.fullmatch(rf"lstmsim: {given[0]} is .*; allowed: not with {mode[0]}\n", capsys.readouterr().err)
 
 
 def test_version_and_module(capsys):

@@ -42,6 +42,16 @@ def list_of_rows(rows: Iterable[Row], width: int = 100) -> Group:
     return Group(*parts)
 
 
+def settings_table(settings: Iterable[Iterable[object]]) -> Table:
+    """Return what can be set in a row: part, key, value there, what is allowed, meaning."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("of", "key", "default", "allowed", "meaning"):
+        table.add_column(heading, no_wrap=heading in ("of", "key"))
+    for setting in settings:
+        table.add_row(*(escape(str(cell)) for cell in setting))
+    return table
+
+
 def readings_text(requests: Iterable[Request]) -> str:
     """Return, in a sentence, how the rows that were run could be read otherwise; nothing where they cannot."""
     said = []
