@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -36,13 +35,9 @@ def endless(out: Path, *more: str) -> list[str]:
 
 
 def start(arguments: list[str], **how: Any) -> subprocess.Popen[str]:
-    """Begin a run that hears Ctrl-C, which programs in the background do not."""
+    """Begin a run."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(arguments, preexec_fn=_hear, **(pipes | how))
-
-
-def _hear() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(arguments, **(pipes | how))
 
 
 def complete(arguments: list[str]) -> subprocess.CompletedProcess[str]:

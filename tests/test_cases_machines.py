@@ -139,7 +139,7 @@ def test_the_first_line_alone_is_read():
     assert done.stdout.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [pytest.param("2>&-", marks=pytest.mark.slow), "<&- >&- 2>&-"])
 def test_closed_streams_harm_no_file(closed, tmp_path):
     """Files that are opened then take the numbers of the streams."""
     done = shell(f'exec "$@" {closed}', *QUICK, tmp_path / "out")

@@ -188,8 +188,7 @@ def slowly(self, *args, **how):
     self.commit()
     time.sleep(0.02)
 scan_store.ScanStore.finish = slowly
-rates = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0]
-over = {"learning_rate": rates, "T": [20, 30, 40]}
+over = {"learning_rate": [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0], "T": [20, 30, 40]}
 settings = {"max_sequences": 300, "window": 100, "final_test": 16}
 lstmsim.scan("4-1", over, trials=int(sys.argv[2]), out=sys.argv[1], checkpoint_every=0.1, **settings)
 """

@@ -79,7 +79,7 @@ def test_streams_of_a_net_stepped_by_hand(alone):
             np.testing.assert_allclose(result.final[name], values, rtol=1e-9, atol=1e-12)  # symbols have their own sums
 
 
-@pytest.mark.parametrize("lanes", [2, 8, 16])
+@pytest.mark.parametrize("lanes", [2, 8, pytest.param(16, marks=pytest.mark.slow)])
 def test_same_bits_for_any_number_of_lanes(lanes, alone):
     for trial, result in simulate(CONFIG, lanes=lanes).items():
         assert_same(result, alone[trial])

@@ -51,13 +51,13 @@ def test_there_are_notebooks():
     }
 
 
-LONG = {"rivals", "stream"}  # half a minute each
+QUICK = {"tour", "cec_over_1000_steps"}
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in NOTEBOOKS],
+    [pytest.param(path, marks=[] if path.stem in QUICK else [pytest.mark.slow]) for path in NOTEBOOKS],
     ids=lambda path: path.stem,
 )
 def test_a_notebook_runs(path, folder, monkeypatch):

@@ -44,12 +44,12 @@ def unequal(tmp_path_factory):
 # Held open.
 
 HELD = {
-    "xarray": "held = [xr.open_dataset(path, group=g) for g in ('test_trace', 'weights')]; held[0].cell_state[0].values",
-    "xarray_tree": "held = xr.open_datatree(path)",
-    "xarray_h5netcdf": "held = xr.open_dataset(path, group='test_trace', engine='h5netcdf')",
-    "netCDF4": "held = netCDF4.Dataset(path); held['weights']['source'][:]",
-    "h5netcdf": "import h5netcdf; held = h5netcdf.File(path); held['weights']['source'][:]",
-    "open_run": "held = lstmsim.open_run(path)",
+    "xarray": "a = [xr.open_dataset(path, group=g) for g in ('test_trace', 'weights')]; a[0].cell_state[0].values",
+    "xarray_tree": "b = xr.open_datatree(path)",
+    "xarray_h5netcdf": "c = xr.open_dataset(path, group='test_trace', engine='h5netcdf')",
+    "netCDF4": "d = netCDF4.Dataset(path); d['weights']['source'][:]",
+    "h5netcdf": "import h5netcdf; e = h5netcdf.File(path); e['weights']['source'][:]",
+    "open_run": "f = lstmsim.open_run(path)",
 }
 USES = """
 import sys, gc, threading, subprocess
@@ -75,10 +75,13 @@ def use():
 """
 
 
-@pytest.mark.parametrize("how", HELD)
+HELD["all"] = "\n".join(HELD.values())
+
+
+@pytest.mark.parametrize("how", [how if how == "all" else pytest.param(how, marks=pytest.mark.slow) for how in HELD])
 def test_a_file_that_somebody_holds_open_is_opened_read_and_added_to(how, run, tmp_path):
     """The README's own order: plain xarray first, then `open_run`; then the run goes on."""
-    if "h5netcdf" in how:
+    if "h5netcdf" in HELD[how]:
         pytest.importorskip("h5py")
         pytest.importorskip("h5netcdf")
     folder = tmp_path / "run"
@@ -131,7 +134,7 @@ def test_threads_and_processes_read_together(run):
 import gc, subprocess, sys, threading
 import lstmsim
 def use():
-    for _ in range(8):
+    for _ in range(3):
         tree = lstmsim.open_run(sys.argv[1])
         tree["4-1/trace"]["cell_state"].values
         tree["4-1/weights"].load()

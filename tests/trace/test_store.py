@@ -351,6 +351,7 @@ def test_plan_is_ascending_and_about_eight_a_decade(max_sequences):
     np.testing.assert_array_equal(longer[: len(plan)], plan)
 
 
+@pytest.mark.slow  # readers in threads are quick, see test_files.py
 def test_files_forgotten_in_reference_cycles_do_no_harm(tmp_path):
     """Opening files while forgotten trees still wait for garbage collection; a new process, because failing is a crash."""
     code = (
