@@ -61,12 +61,13 @@ def test_signs_belong_to_the_trial_and_to_the_step(rule):
     assert difference(whole.weights(0), other.weights(0)) > 1e-6
 
 
-def test_kernels_follow_their_equations():
-    given = settings("kernl", leak=0.4, exactness=1, kernel_rate=0.05, kernel_decay=0.3, kernel_noise=1e-3)
+@pytest.mark.parametrize("decay", [0.9, 0.3], ids=["", "to the bound"])
+def test_kernels_follow_their_equations(decay):
+    given = settings("kernl", leak=0.4, exactness=1, kernel_rate=0.05, kernel_decay=decay, kernel_noise=1e-3)
     [(inputs, targets)] = examples(3, 2, [8])
     net = made(given)
     w, kept, n = net.weights(0), net.kept, given.n_hidden
-    a, copy, kernel, beta = np.zeros(n), np.zeros(n), np.eye(n), np.full(n, 0.3)
+    a, copy, kernel, beta = np.zeros(n), np.zeros(n), np.eye(n), np.full(n, decay)
     omega, gamma, b = np.zeros(n), np.zeros(n), np.zeros((n, 9))
     found = gradients(net, inputs, targets)
     for t, (x, d) in enumerate(zip(inputs, targets, strict=True)):
@@ -79,11 +80,13 @@ def test_kernels_follow_their_equations():
         r = np.maximum(0.0, 1.0 - beta)
         gamma, omega = r * gamma - omega, r * omega + xi
         wrong = (copy - a) / 1e-3 - kernel @ omega
-        kernel, beta = kernel + 0.05 * np.outer(wrong, omega), beta + 0.05 * (wrong @ kernel) * gamma
+        change = 0.05 * (wrong @ kernel) * gamma
+        kernel, beta = kernel + 0.05 * np.outer(wrong, omega), np.maximum(0.0, beta + change)
         b = np.maximum(0.0, 1.0 - beta)[:, None] * b + slope[:, None] * z
         y = 1.0 / (1.0 + np.exp(-w["output"] @ np.append(a, 1.0)))
         q = w["output"][:, :-1].T @ ((d - y) * y * (1.0 - y))
         np.testing.assert_allclose(found[t], (q @ kernel)[:, None] * b, rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(kept.kernel[:, :n], kernel, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(kept.beta[:n], beta, rtol=1e-8)
+    assert (beta == 0.0).any() == (decay == 0.3)
     assert np.abs(kernel - np.eye(n)).max() > 0.01

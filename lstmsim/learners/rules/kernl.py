@@ -1,9 +1,9 @@
 """Kernel RNN learning (Roth, Kanitscheider and Fiete 2019, ICLR): M_kij ~ K_ki B_ij, kernels learned from a perturbed copy.
 
-B_ij <- r_i B_ij + d_i z_j, r_i = max(0, 1 - beta_i), g_ij = sum_k q_k K_ki B_ij. A copy of the net takes the same inputs
-with noise sigma xi_i, xi = +-1, added to its activations at every step. With Omega_i <- r_i Omega_i + xi_i, K and beta
-descend on the squared error of sum_i K_ki Omega_i as a prediction of (copy_k - a_k) / sigma. K begins as the identity.
-Equals RFLO where kernels are not learned and r = 1 - alpha. Time and memory H m + H^2.
+B_ij <- r_i B_ij + d_i z_j, r_i = max(0, 1 - beta_i), beta_i >= 0, g_ij = sum_k q_k K_ki B_ij. A copy of the net takes the
+same inputs with noise sigma xi_i, xi = +-1, added to its activations at every step. With Omega_i <- r_i Omega_i + xi_i, K
+and beta descend on the squared error of sum_i K_ki Omega_i as a prediction of (copy_k - a_k) / sigma. K begins as the
+identity. Equals RFLO where kernels are not learned and r = 1 - alpha. Time and memory H m + H^2.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def learn_kernels(nets):
             slope = fma(kept.wrong[k], entry, slope)
             store_at(kept.kernel, k * wide + i, fma(kept.rate * kept.wrong[k], omega, entry))
         change = kept.rate * slope * load_at(UNITS, kept.gamma, i)
-        store_at(kept.beta, i, load_at(UNITS, kept.beta, i) + change)
+        beta = load_at(UNITS, kept.beta, i) + change
+        store_at(kept.beta, i, select(beta > 0.0, beta, 0.0))  # r of no more than 1, or B and Omega grow without bound
 
 
 @inlined
