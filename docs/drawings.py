@@ -1,6 +1,7 @@
 """Drawings of the page "The idea": a memory cell, a memory cell block in its net, and where an error goes."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 INK, SOFT, GATE, STATE = "#222222", "#777777", "#c05a1c", "#1f5fa8"
@@ -110,4 +111,29 @@ def kept_entries(*rules, **changes):
         name, _, n = rule.partition(" ")
         given = RuleSettings(2, 2, n_hidden=8, rule=name, n=int(n or 2), **changes)
         plots.kept_entries(errorflow.kept_entries(given), axes)
+    return figure
+
+
+def bifurcation():
+    """Draw the fixed points of y = tanh(w y + b) over b, and the fold that bounds where there are two stable ones."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.6), layout="constrained")
+    y = np.linspace(-0.9995, 0.9995, 4001)
+    for w, color in ((0.5, SOFT), (1.25, STATE), (2.0, GATE)):
+        b, stable = np.arctanh(y) - w * y, w * (1 - y**2) < 1
+        left.plot(np.where(stable, b, np.nan), y, color=color, label=f"w = {w:g}")
+        left.plot(np.where(stable, np.nan, b), y, color=color, ls=":")
+        if w > 1:
+            fold = np.sqrt(1 - 1 / w) * np.array([1, -1])
+            left.plot(np.arctanh(fold) - w * fold, fold, "o", color=color, ms=5)
+    left.set(xlim=(-1.5, 1.5), xlabel="b", ylabel="y = tanh(w y + b)")
+    left.legend(frameon=False, fontsize=9)
+    w = np.linspace(1, 3, 400)
+    fold = np.sqrt(1 - 1 / w)
+    bound = w * fold - np.arctanh(fold)
+    right.fill_between(w, -bound, bound, color=STATE, alpha=0.15, lw=0)
+    right.plot(w, bound, color=STATE)
+    right.plot(w, -bound, color=STATE)
+    right.text(2.4, 0, "two stable states", ha="center", va="center", color=STATE)
+    right.text(1.15, 0.8, "one", ha="center", color=SOFT)
+    right.set(xlim=(0.5, 3), ylim=(-1.3, 1.3), xlabel="w", ylabel="b")
     return figure
