@@ -299,6 +299,26 @@ class TrialLearner(AnyLearner):
         """
 
 
+def check_join_window(n: int, window: int) -> None:
+    """Refuse a stopping rule over too few sequences for `has_stopped_falling`.
+
+    Raises
+    ------
+    ValueError
+        Naming both numbers.
+    """
+    if 2 * n > window:
+        raise ValueError(f"join_window is {n}, window {window}; allowed: a window of at least twice join_window")
+
+
+def has_stopped_falling(errors: Callable[[int], Floats], since: int, n: int, ratio: float) -> bool:
+    """Whether the mean |error| of the latest n sequences is not below `ratio` times that of the n before; see `grow`."""
+    if since < 2 * n:
+        return False
+    latest = errors(2 * n)
+    return not latest[n:].mean() < ratio * latest[:n].mean()
+
+
 L = TypeVar("L", bound=type[AnyLearner])
 _TABLE: Table[type[AnyLearner]] = Table("learner", "lstmsim.learners")
 learners, learner = _TABLE.all, _TABLE.one

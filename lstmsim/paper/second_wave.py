@@ -14,6 +14,7 @@ from lstmsim.paper.base import Published, Row, Table, configuration, register
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.curves import Curves
 from lstmsim.tasks.gap import Gap
+from lstmsim.tasks.stream import Stream
 from lstmsim.tasks.tomita import Tomita
 from lstmsim.tasks.two_sequence import TwoSequence
 from lstmsim.tasks.uniform_latch import UniformLatch
@@ -30,7 +31,7 @@ SEARCH = {"n_hidden": 5, "weight_range": 10.0, "n_train": 30, "n_test": 256, "ac
 @register
 def second_wave() -> list[Row]:
     """All rows of the other systems."""
-    return [*_latch(), *_gaps(), *_tomita(), *_two_sequence(), *_bengio(), *_curves()]
+    return [*_latch(), *_gaps(), _levels(), *_tomita(), *_two_sequence(), *_bengio(), *_curves()]
 
 
 def _latch() -> list[Row]:
@@ -63,6 +64,13 @@ def _gaps() -> list[Row]:
             configuration("ring", Gap(gap), stop), Published(1.0, 2.0 * sets))
         for gap, sets in {2: 4, 4: 6, 6: 8, 8: 10, 10: 12}.items()
     ]  # fmt: skip
+
+
+def _levels() -> Row:
+    """The multilevel hierarchy on Schmidhuber's stream, as the chunker's control: most runs within 5000 strings."""
+    stop = StoppingRule(test=100, max_sequences=3_500, window=100, test_every=50, final_test=100, error_bound=0.3)
+    title = "20-step stream, 10 strings a sequence, predictor hierarchy"
+    return Row("stream-levels", TABLE, title, 17, configuration("hierarchy", Stream(), stop), Published())
 
 
 def _tomita() -> list[Row]:

@@ -33,8 +33,9 @@ class Literal:
         self.p = np.zeros_like(self.hidden)
 
     def read(self, symbol):
+        """Take a symbol, or a whole input."""
         n = self.hidden.shape[1] - 1
-        self.x = np.eye(n)[symbol]
+        self.x = symbol if np.ndim(symbol) else np.eye(n)[symbol]
         own = self.hidden[:, n]
         z = np.concatenate([np.tile(self.x, (len(self.h), 1)), self.h[:, None]], axis=1)
         self.h = logistic((self.hidden * z).sum(axis=1))

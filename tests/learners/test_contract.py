@@ -42,7 +42,8 @@ def cases() -> dict[str, Experiment]:
     table, found = rows(), {}
     for row in table.values():
         if row.config.learner not in TRIAL_LEARNERS:
-            found.setdefault(row.config.learner, short(row.config))
+            growth = {"join_window": 5} if row.config.learner == "hierarchy" else {}
+            found.setdefault(row.config.learner, short(row.config, **growth))
     adding = tasks.task("adding")(20)
     dense = {"n_inputs": 2, "n_outputs": 1, "n_hidden": 3}
     for name, settings in (

@@ -36,7 +36,7 @@ class Shape(Struct):
 class Net(Struct):
     """One net: weights, activations, partials. Strides are multiples of 8."""
 
-    w_in: Array  # (hidden, input stride)
+    w_in: Array  # (hidden, input stride); the last input is the time stamp, if there is one
     w_self: Array  # (hidden,)
     w_symbol: Array  # (input, output stride): inputs to outputs
     w_output: Array  # (hidden, output stride): hidden units to outputs
@@ -49,6 +49,8 @@ class Net(Struct):
     d_k: Array  # (1, output stride) target
     mask: Array  # (output stride,) 1 where an output exists
     shortcuts: bool  # the outputs see the inputs
+    stamped: bool  # the net sees a time stamp beside the symbol
+    stamp: Array  # (1,): the time stamp
     symbol: Array  # (1,) int: input read last
 
 
@@ -76,25 +78,32 @@ def read(net, symbol, tracking):
 
     dh/dw_in = f'(x + w_self dh/dw_in(t-1)) and dh/dw_self = f'(h(t-1) + w_self dh/dw_self(t-1)).
     """
-    stride, wide = net.w_in.shape[1], net.w_symbol.shape[1]
+    stride, wide, last = net.w_in.shape[1], net.w_symbol.shape[1], net.w_symbol.shape[0] - 1
     net.symbol[0] = symbol
     for u in range(net.h.size):
         before, own = net.h[u], net.w_self[u]
-        h = 1.0 / (1.0 + math.exp(-(net.w_in[u, symbol] + own * before)))
+        total = net.w_in[u, symbol] + own * before
+        if net.stamped:
+            total += net.w_in[u, last] * net.stamp[0]
+        h = 1.0 / (1.0 + math.exp(-total))
         slope = h * (1.0 - h)
         net.h[u] = h
         if tracking:
             for i in range(0, stride, 8):
                 store_at(net.p_in, u * stride + i, slope * own * load_at(UNITS, net.p_in, u * stride + i))
             net.p_in[u, symbol] += slope
+            if net.stamped:
+                net.p_in[u, last] += slope * net.stamp[0]
             net.p_self[u] = slope * (before + own * net.p_self[u])
     for k in range(0, wide, 8):
-        total = splat(UNITS, 0.0)
+        net_k = splat(UNITS, 0.0)
         if net.shortcuts:
-            total = load_at(UNITS, net.w_symbol, symbol * wide + k)
+            net_k = load_at(UNITS, net.w_symbol, symbol * wide + k)
+            if net.stamped:
+                net_k = fma(load_at(UNITS, net.w_symbol, last * wide + k), net.stamp[0], net_k)
         for u in range(net.h.size):
-            total = fma(load_at(UNITS, net.w_output, u * wide + k), net.h[u], total)
-        store_at(net.y_k, k, logistic(total))
+            net_k = fma(load_at(UNITS, net.w_output, u * wide + k), net.h[u], net_k)
+        store_at(net.y_k, k, logistic(net_k))
 
 
 @inlined
@@ -115,7 +124,7 @@ def errors(net):
 def update(net, alpha, measure):
     """Change all weights by alpha times the error's negative slope; the squared norm of the change if measured."""
     stride, wide = net.w_in.shape[1], net.w_symbol.shape[1]
-    first = net.symbol[0] * wide
+    first, last = net.symbol[0] * wide, (net.w_symbol.shape[0] - 1) * wide
     squares = splat(UNITS, 0.0)
     for k in range(0, wide, 8):
         change = alpha * load_at(UNITS, net.e_k, k)
@@ -123,6 +132,11 @@ def update(net, alpha, measure):
             store_at(net.w_symbol, first + k, load_at(UNITS, net.w_symbol, first + k) + change)
             if measure:
                 squares = fma(change, change, squares)
+            if net.stamped:
+                part = change * net.stamp[0]
+                store_at(net.w_symbol, last + k, load_at(UNITS, net.w_symbol, last + k) + part)
+                if measure:
+                    squares = fma(part, part, squares)
         for u in range(net.h.size):
             part = change * net.h[u]
             store_at(net.w_output, u * wide + k, load_at(UNITS, net.w_output, u * wide + k) + part)

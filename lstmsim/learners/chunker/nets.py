@@ -13,7 +13,7 @@ from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM, LearnerSettings, register
 from lstmsim.learners.chunker.equations import Net, Nets, Shape, State, advance
 from lstmsim.learners.over_time import OneLaneLearner
-from lstmsim.learners.weights import Masks, Weights, checked_weights, uniform_weights
+from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, uniform_weights
 
 
 @settings
@@ -90,8 +90,8 @@ def _padded(n: int) -> int:
     return -(-n // 8) * 8
 
 
-def _net(inputs: int, hidden: int, outputs: int, *, shortcuts: bool = True) -> Net:
-    """Return an empty net."""
+def new_net(inputs: int, hidden: int, outputs: int, *, shortcuts: bool = True, stamped: bool = False) -> Net:
+    """Return an empty net; the last of its inputs is a time stamp if it is to be stamped."""
     stride, wide = _padded(inputs), _padded(outputs)
     mask = aligned(wide)
     mask[:outputs] = 1.0
@@ -110,7 +110,22 @@ def _net(inputs: int, hidden: int, outputs: int, *, shortcuts: bool = True) -> N
         mask=mask,
         symbol=np.zeros(1, np.int64),
         shortcuts=bool(shortcuts),
+        stamped=stamped,
+        stamp=np.zeros(1),
     )
+
+
+def give(net: Net, hidden: Floats, output: Floats) -> None:
+    """Give a net its weights: (hidden, inputs and self), (output, inputs and hidden)."""
+    n = len(net.w_symbol)
+    net.w_in[:, :n], net.w_self[:] = hidden[:, :n], hidden[:, n]
+    net.w_symbol[:, : len(output)], net.w_output[:, : len(output)] = output[:, :n].T, output[:, n:].T
+
+
+def taken(net: Net, outputs: int) -> tuple[Floats, Floats]:
+    """Return copies of a net's weights, as `give` takes them."""
+    hidden = np.concatenate([net.w_in[:, : len(net.w_symbol)], net.w_self[:, None]], axis=1)
+    return hidden, np.concatenate([net.w_symbol[:, :outputs], net.w_output[:, :outputs]]).T.copy()
 
 
 @register("chunker", ChunkerSettings, label="chunker")
@@ -162,26 +177,22 @@ class ChunkerNets(OneLaneLearner):
             raise refusal("symbols", symbols, "True, the chunker takes one-hot inputs")
         settings.check_sizes()
         self.settings = s = settings
-        self.automatizer = a = _net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)
-        self.chunker = _net(s.n_inputs, s.chunker_hidden, s.n_outputs, shortcuts=s.chunker_shortcuts)
+        self.automatizer = a = new_net(s.n_inputs, s.n_hidden, s.n_outputs + s.n_imitated)
+        self.chunker = new_net(s.n_inputs, s.chunker_hidden, s.n_outputs, shortcuts=s.chunker_shortcuts)
         shape = Shape(s.n_inputs, True, s.n_outputs, s.n_imitated, s.failure, s.learning_rate)
         self.nets = Nets(shape, a, self.chunker, State(a.y_k, a.e_k, np.ones(2, np.bool_), aligned(1)))
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Any]) -> None:
         """Give both nets their weights, by the names and shapes of `ChunkerSettings.shapes`."""
-        given, n = checked_weights(weights, self.settings.exists), self.settings.n_inputs
+        given = checked_weights(weights, self.settings.exists)
         for name, net in (("automatizer", self.automatizer), ("chunker", self.chunker)):
-            hidden, output = given[f"{name}_hidden"], given[f"{name}_output"]
-            net.w_in[:, :n], net.w_self[:] = hidden[:, :n], hidden[:, n]
-            net.w_symbol[:, : len(output)], net.w_output[:, : len(output)] = output[:, :n].T, output[:, n:].T
+            give(net, given[f"{name}_hidden"], given[f"{name}_output"])
 
     def weights(self, lane: int) -> Weights:
         """Copies of the weights of both nets."""
-        result, shapes, n = {}, self.settings.shapes, self.settings.n_inputs
+        result, shapes = {}, self.settings.shapes
         for name, net in (("automatizer", self.automatizer), ("chunker", self.chunker)):
-            outputs = shapes[f"{name}_output"][0]
-            result[f"{name}_hidden"] = np.concatenate([net.w_in[:, :n], net.w_self[:, None]], axis=1)
-            result[f"{name}_output"] = np.concatenate([net.w_symbol[:, :outputs], net.w_output[:, :outputs]]).T.copy()
+            result[f"{name}_hidden"], result[f"{name}_output"] = taken(net, shapes[f"{name}_output"][0])
         return result
 
     def reset(self, lane: int | slice = 0) -> None:

@@ -14,7 +14,7 @@ from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
-from lstmsim.learners.base import StepLearner, register
+from lstmsim.learners.base import StepLearner, check_join_window, has_stopped_falling, register
 from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import PEEPHOLES, RATE, InitialWeights, LSTMSettings, rate_at
 from lstmsim.learners.lstm.steps import advance, learn_last, weights_are_numbers
@@ -253,9 +253,8 @@ class LaneNets(StepLearner):
 
     def check(self, *, window: int) -> None:
         """Refuse a stopping rule that keeps fewer errors than `grow` compares."""
-        n = self.settings.join_window
-        if self.settings.sequential and 2 * n > window:
-            raise ValueError(f"join_window is {n}, window {window}; allowed: a window of at least twice join_window")
+        if self.settings.sequential:
+            check_join_window(self.settings.join_window, window)
 
     def growth_window(self, lane: int) -> int:
         """Sequences after which `grow` is asked again while a block has not joined."""
@@ -267,11 +266,7 @@ class LaneNets(StepLearner):
         The rule: the mean |error| of the latest `join_window` sequences is not below `join_ratio` times that of the
         `join_window` sequences before them.
         """
-        n = self.settings.join_window
-        if since < 2 * n:
-            return False
-        latest = errors(2 * n)
-        if latest[n:].mean() < self.settings.join_ratio * latest[:n].mean():
+        if not has_stopped_falling(errors, since, self.settings.join_window, self.settings.join_ratio):
             return False
         self.join(lane)
         return True
