@@ -14,7 +14,7 @@ from numba.core.errors import NumbaError
 from lstmsim.checks import Field, Real, Whole, check, refusal
 from lstmsim.kernels.compile import called, inlined, kernel
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
-from lstmsim.kernels.vector import UNITS, lane_bits, lane_sum, load_at, lowest, splat
+from lstmsim.kernels.vector import UNITS, lane_bits, lane_sum, load_at, lowest, marked_bytes, splat
 
 RANDOM = "below, uniform and normal of lstmsim.kernels.random, draw n of a key"
 
@@ -88,16 +88,6 @@ def inputs_in_order(sequences, low, high, n_inputs, symbols):
 
 
 @inlined
-def marks_from(event, n):
-    """Where there are marks in the 32 elements from flat position `n` on, as bits."""
-    a, b = load_at(UNITS, event, n), load_at(UNITS, event, n + 8)
-    c, d = load_at(UNITS, event, n + 16), load_at(UNITS, event, n + 24)
-    if not lane_bits(((a + b) + (c + d)) != 0):  # mostly
-        return 0
-    return lane_bits(a != 0) | lane_bits(b != 0) << 8 | lane_bits(c != 0) << 16 | lane_bits(d != 0) << 24
-
-
-@inlined
 def inner_marks(sequences, n):
     """Lanes judged in the 8 elements from flat position `n` on, as bits, and whether other than inner steps are among them.
 
@@ -139,7 +129,7 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
     n, end = low * lanes, min(high + longest, clocks) * lanes
     begun, whole = begun * lanes, whole * lanes if lanes in (8, 16) else 0
     while n < end:
-        marked = marks_from(event, n) if n + 32 <= end else (1 << (end - n)) - 1
+        marked = marked_bytes(event, n) if n + 32 <= end else (1 << (end - n)) - 1
         while marked:
             at = n + (lowest(marked) & ~7)
             if begun <= at and at + 8 <= whole:

@@ -26,7 +26,7 @@ class Sequences(Struct):
 
     inputs: Array  # (clock, input, lane) float64, dense inputs
     symbol: Array  # (clock, lane) int64, one-hot inputs
-    event: Array  # (clock, lane) int64: sum of LEARN, JUDGE, END; 0 at most steps
+    event: Array  # (clock, lane) uint8: sum of LEARN, JUDGE, END; 0 at most steps
     learn: Array  # (clock, lane) int64: row of `targets`, where event has LEARN
     judge: Array  # (clock, lane) int64: row of `targets`, where event has JUDGE
     targets: Array  # (row, output) float64, padded to a multiple of 8: fixed rows first, then `slots` rows for each lane
@@ -60,7 +60,7 @@ def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) 
     return Sequences(
         inputs=aligned(clocks, inputs, lanes),
         symbol=ints(clocks, lanes),
-        event=ints(clocks, lanes),
+        event=aligned(clocks, lanes, dtype=np.uint8),
         learn=ints(clocks, lanes),
         judge=ints(clocks, lanes),
         targets=targets,

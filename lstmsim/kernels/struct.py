@@ -26,15 +26,15 @@ Flags = npt.NDArray[np.bool_]
 
 _I64 = ir.IntType(64)
 _SCALARS = {bool: types.boolean, int: types.int64, float: types.float64}
-_DTYPES = {np.dtype(t): t for t in (np.float64, np.int64, np.uint64, np.bool_)}
+_DTYPES = {np.dtype(t): t for t in (np.float64, np.int64, np.uint64, np.uint8, np.bool_)}
 
 
 @typing.dataclass_transform(frozen_default=True)
 class Struct:
     """Base of structs: the annotations of a subclass name its fields, in the order of its arguments.
 
-    A field holds a C-contiguous array of float64, int64, uint64 or bool, a number, a truth value, another struct, or an
-    object that is only a type to kernels, such as a `Width`. Fields cannot be replaced; what arrays hold can.
+    A field holds a C-contiguous array of float64, int64, uint64, uint8 or bool, a number, a truth value, another struct, or
+    an object that is only a type to kernels, such as a `Width`. Fields cannot be replaced; what arrays hold can.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def _words(kind: types.Type) -> int:
 def _code(kind: types.Type) -> str:
     """A field's type in few letters: Numba compares types by their names, often."""
     if isinstance(kind, types.Array):
-        return f"{str(kind.dtype)[0]}{kind.ndim}"
+        return f"{np.dtype(str(kind.dtype)).str[1:]}x{kind.ndim}"
     return kind.name if isinstance(kind, StructType) else str(kind)
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "load_one",
     "lowest",
     "magnitude",
+    "marked_bytes",
     "scatter",
     "select",
     "splat",
@@ -149,12 +150,20 @@ def _is_array(array: Any) -> bool:
     return isinstance(array, types.Array) and array.layout in "CA" and array.dtype in (types.float64, types.int64)
 
 
+def _is_loaded(array: Any) -> bool:
+    """Whether vectors are read from the array: from one of bytes they come as whole numbers."""
+    return _is_array(array) or (isinstance(array, types.Array) and array.layout in "CA" and array.dtype == types.uint8)
+
+
 def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], vector: Any) -> Any:
     """The vector of what stands at so many flat positions."""
     value = ir.Constant(vector, ir.Undefined)
     for lane, element in enumerate(elements):
         pointer = _pointer(context, builder, array_type, array, element)
-        value = builder.insert_element(value, builder.load(pointer, typ=vector.element), ir.Constant(_I32, lane))
+        loaded = builder.load(pointer)
+        if array_type.dtype == types.uint8:
+            loaded = builder.zext(loaded, vector.element)
+        value = builder.insert_element(value, loaded, ir.Constant(_I32, lane))
     return value
 
 
@@ -189,6 +198,9 @@ def _loading(width: Any, array: Any, rows_of: int) -> Any:
             elements = _from(builder, element, vector.lanes)
             return _gathered(context, builder, sig.args[1], args[1], elements, vector.llvm)
         pointer = _pointer(context, builder, sig.args[1], args[1], element)
+        if sig.args[1].dtype == types.uint8:
+            few = ir.VectorType(ir.IntType(8), vector.lanes)
+            return builder.zext(builder.load(builder.bitcast(pointer, few.as_pointer()), align=1, typ=few), vector.llvm)
         return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
 
     return vector(width, array, types.intp), codegen
@@ -212,13 +224,28 @@ def _storing(array: Any, value: Any, rows_of: int) -> Any:
 @intrinsic
 def load(_typing: Any, width: Any, array: Any, row: Any) -> Any:
     """Row `row` of a contiguous array whose rows are one vector long."""
-    return _loading(width, array, width.lanes) if isinstance(width, WidthType) and _is_array(array) else None
+    return _loading(width, array, width.lanes) if isinstance(width, WidthType) and _is_loaded(array) else None
 
 
 @intrinsic
 def load_at(_typing: Any, width: Any, array: Any, element: Any) -> Any:
     """The `width` values of a contiguous array from flat position `element` on."""
-    return _loading(width, array, 1) if isinstance(width, WidthType) and _is_array(array) else None
+    return _loading(width, array, 1) if isinstance(width, WidthType) and _is_loaded(array) else None
+
+
+@intrinsic
+def marked_bytes(_typing: Any, array: Any, element: Any) -> Any:
+    """Which of the 32 values of a contiguous array of uint8 from flat position `element` on are not 0, as bits."""
+    if not (isinstance(array, types.Array) and array.layout == "C" and array.dtype == types.uint8):
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), 32)
+        pointer = builder.bitcast(_pointer(context, builder, sig.args[0], args[0], args[1]), kind.as_pointer())
+        marked = builder.icmp_unsigned("!=", builder.load(pointer, align=1, typ=kind), ir.Constant(kind, None))
+        return builder.zext(builder.bitcast(marked, _I32), _I64)
+
+    return types.int64(array, types.intp), codegen
 
 
 @intrinsic

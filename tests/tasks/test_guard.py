@@ -27,7 +27,7 @@ def look(sequences: Sequences, marks: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def unjudge(sequences: Sequences, first: int) -> None:
-    sequences.event[first : first + P, 2] &= ~JUDGE
+    sequences.event[first : first + P, 2] &= LEARN | END
 
 
 CHANGES = {
