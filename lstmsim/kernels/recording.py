@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.scores import RUNNING, close_sequence
 from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
@@ -144,11 +144,26 @@ def begin_row(shape, state, sequences, scores, record, lane, clock):
 
 
 @inlined
-def finish_sequence(scores, record, lane, tick):
-    """Enter a lane's sequence, which ended before `tick`, and begin the next one; whether the lane needs attention.
+def wants_attention(scores, record, lane, between):
+    """Whether a lane's flag says so, or its progress or, between two sequences, its recorded rows have filled the room."""
+    full = between and record.used[lane] + record.room > record.rows.shape[1]
+    return full or scores.progress_rows[lane] == scores.progress.shape[1] or scores.flag[lane] != RUNNING
 
-    It does when its flag leaves RUNNING, or when there is no more room for progress or recorded rows.
-    """
+
+@kernel
+def lanes_in_need(scores, record, active, found):
+    """How many of the active lanes want attention; their numbers are put into `found` (lane,)."""
+    count = 0
+    for lane in range(active.size):
+        if active[lane] and wants_attention(scores, record, lane, record.begun[lane] == record.tick[0]):
+            found[count] = lane
+            count += 1
+    return count
+
+
+@inlined
+def finish_sequence(scores, record, lane, tick):
+    """Enter a lane's sequence, which ended before `tick`, and begin the next one; whether the lane wants attention."""
     steps = tick - record.begun[lane]
     record.begun[lane] = tick
     if scores.idle[lane] == 2:
@@ -158,6 +173,4 @@ def finish_sequence(scores, record, lane, tick):
     close_sequence(scores, lane, steps)
     scores.idle[lane] *= 2
     record.on[lane] = scores.idle[lane] == 0 and wanted(record, lane, scores.index[lane])
-    full = record.used[lane] + record.room > record.rows.shape[1]
-    full |= scores.progress_rows[lane] == scores.progress.shape[1]
-    return full or scores.flag[lane] != RUNNING
+    return wants_attention(scores, record, lane, True)

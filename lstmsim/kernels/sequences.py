@@ -14,7 +14,7 @@ import numpy as np
 from lstmsim.kernels.compile import kernel, shared
 from lstmsim.kernels.random import subkey
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import aligned
+from lstmsim.kernels.vector import UNITS, aligned, load_at, store_at
 
 Array = Any
 
@@ -142,6 +142,10 @@ def rewind(sequences, clock):
             sequences.event[t, lane] = sequences.event[clock + t, lane]
             sequences.learn[t, lane] = sequences.learn[clock + t, lane]
             sequences.judge[t, lane] = sequences.judge[clock + t, lane]
-    for t in range(left, last):
-        for lane in range(lanes):
-            sequences.event[t, lane] = 0
+    n, end = left * lanes, last * lanes
+    while n + 8 <= end:
+        store_at(sequences.event, n, load_at(UNITS, sequences.event, n) & 0)  # eight at once
+        n += 8
+    while n < end:
+        sequences.event[n // lanes, n % lanes] = 0
+        n += 1

@@ -46,7 +46,8 @@ __all__ = [
     "store_where",
 ]
 
-_I32, _I64, _F64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
+_DTYPES = (types.float64, types.int64, types.uint8)  # vectors of bytes are whole numbers
+_I8, _I32, _I64, _F64 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
 
 
 def _splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
@@ -147,12 +148,7 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, element: A
 
 def _is_array(array: Any) -> bool:
     """Whether kernels know the array: contiguous, or one thread's share of what many have (`lstmsim.kernels.thread`)."""
-    return isinstance(array, types.Array) and array.layout in "CA" and array.dtype in (types.float64, types.int64)
-
-
-def _is_loaded(array: Any) -> bool:
-    """Whether vectors are read from the array: from one of bytes they come as whole numbers."""
-    return _is_array(array) or (isinstance(array, types.Array) and array.layout in "CA" and array.dtype == types.uint8)
+    return isinstance(array, types.Array) and array.layout in "CA" and array.dtype in _DTYPES
 
 
 def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], vector: Any) -> Any:
@@ -170,8 +166,9 @@ def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements:
 def _scatter(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], value: Any) -> None:
     """Write the vector to so many flat positions."""
     for lane, element in enumerate(elements):
-        pointer = _pointer(context, builder, array_type, array, element)
-        builder.store(builder.extract_element(value, ir.Constant(_I32, lane)), pointer)
+        one = builder.extract_element(value, ir.Constant(_I32, lane))
+        one = builder.trunc(one, _I8) if array_type.dtype == types.uint8 else one
+        builder.store(one, _pointer(context, builder, array_type, array, element))
 
 
 def _from(builder: Any, element: Any, count: int) -> list[Any]:
@@ -199,7 +196,7 @@ def _loading(width: Any, array: Any, rows_of: int) -> Any:
             return _gathered(context, builder, sig.args[1], args[1], elements, vector.llvm)
         pointer = _pointer(context, builder, sig.args[1], args[1], element)
         if sig.args[1].dtype == types.uint8:
-            few = ir.VectorType(ir.IntType(8), vector.lanes)
+            few = ir.VectorType(_I8, vector.lanes)
             return builder.zext(builder.load(builder.bitcast(pointer, few.as_pointer()), align=1, typ=few), vector.llvm)
         return builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()), align=8, typ=vector.llvm)
 
@@ -214,8 +211,10 @@ def _storing(array: Any, value: Any, rows_of: int) -> Any:
         if sig.args[0].layout != "C":
             _scatter(context, builder, sig.args[0], args[0], _from(builder, element, sig.args[2].lanes), args[2])
             return context.get_dummy_value()
-        pointer = _pointer(context, builder, sig.args[0], args[0], element)
-        builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()), align=8)
+        pointer, value, align = _pointer(context, builder, sig.args[0], args[0], element), args[2], 8
+        if sig.args[0].dtype == types.uint8:
+            value, align = builder.trunc(value, ir.VectorType(_I8, sig.args[2].lanes)), 1
+        builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=align)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
@@ -224,13 +223,13 @@ def _storing(array: Any, value: Any, rows_of: int) -> Any:
 @intrinsic
 def load(_typing: Any, width: Any, array: Any, row: Any) -> Any:
     """Row `row` of a contiguous array whose rows are one vector long."""
-    return _loading(width, array, width.lanes) if isinstance(width, WidthType) and _is_loaded(array) else None
+    return _loading(width, array, width.lanes) if isinstance(width, WidthType) and _is_array(array) else None
 
 
 @intrinsic
 def load_at(_typing: Any, width: Any, array: Any, element: Any) -> Any:
     """The `width` values of a contiguous array from flat position `element` on."""
-    return _loading(width, array, 1) if isinstance(width, WidthType) and _is_loaded(array) else None
+    return _loading(width, array, 1) if isinstance(width, WidthType) and _is_array(array) else None
 
 
 @intrinsic
@@ -240,7 +239,7 @@ def marked_bytes(_typing: Any, array: Any, element: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind = ir.VectorType(ir.IntType(8), 32)
+        kind = ir.VectorType(_I8, 32)
         pointer = builder.bitcast(_pointer(context, builder, sig.args[0], args[0], args[1]), kind.as_pointer())
         marked = builder.icmp_unsigned("!=", builder.load(pointer, align=1, typ=kind), ir.Constant(kind, None))
         return builder.zext(builder.bitcast(marked, _I32), _I64)

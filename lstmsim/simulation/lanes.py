@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lstmsim.kernels.compile import called
-from lstmsim.kernels.recording import Record
+from lstmsim.kernels.recording import Record, lanes_in_need
 from lstmsim.kernels.scores import RUNNING, clear, lane_state, new_scores, restore
 from lstmsim.kernels.sequences import rewind
 from lstmsim.learners.base import StepLearner
@@ -133,12 +133,9 @@ class Lanes:
 
     def needing_attention(self) -> list[int]:
         """Lanes whose flag says so, or whose progress or recorded rows have filled the room."""
-        scores, record = self.scores, self.record
-        full = (record.begun == record.tick[0]) & (record.used + record.room > record.rows.shape[1])
-        full |= scores.progress_rows == scores.progress.shape[1]
-        full |= scores.flag != RUNNING
-        found: list[int] = np.flatnonzero(full & self.sequences.active).tolist()
-        return found
+        found = np.empty(self.learner.lanes, np.int64)
+        numbers: list[int] = found[: called(lanes_in_need, self.scores, self.record, self.sequences.active, found)].tolist()
+        return numbers
 
     def wrong(self) -> int:
         """Finished sequences of all lanes that are not correct, where results are kept."""
