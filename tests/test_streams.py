@@ -85,6 +85,15 @@ def test_same_bits_for_any_number_of_lanes(lanes, alone):
         assert_same(result, alone[trial])
 
 
+@pytest.mark.parametrize("tested", [10, 20])
+def test_every_lane_of_a_test_has_the_weights(tested):
+    """Whatever streams and lanes: ten streams on eight lanes, when lanes had equal shares, left three lanes empty."""
+    config = dataclasses.replace(CONFIG, stop=dataclasses.replace(STOP, test=tested, final_test=tested, max_sequences=40))
+    (alone,) = simulate(config, [0], lanes=1, policy=Policy.parse("none")).values()
+    (found,) = simulate(config, [0], lanes=8, policy=Policy.parse("none")).values()
+    assert_same(found, alone, recorded=False)
+
+
 @pytest.mark.parametrize("text", ["none", "default", "first:7,last:5", "every:13"])
 def test_same_bits_whatever_is_recorded(text, alone):
     policy = Policy.parse(text)

@@ -81,7 +81,7 @@ class SecondLanes:
             lanes = self._lanes(task, count=share, rows=rows, first=recorded)
             per = -(-share // lanes.learner.lanes)
             begins = np.arange(0, share, per)
-            used = slice(0, len(begins))
+            used = slice(0, lanes.learner.lanes if lanes.scores.streams else len(begins))
             lanes.learner.set_weights(used, weights)
             lanes.learner.set_carried(used, carried)
             if lanes.scores.streams:
