@@ -65,6 +65,18 @@ CASES = {
         experiment("noise_free", {"p": 5}, {"n_blocks": 2, "forget_gates": True, "peepholes": "live", "learning_rate": 0.5}),
         "none",
     ),
+    "streams": (
+        experiment(
+            "continual_reber",
+            {"stream_steps": 60},
+            {"n_blocks": 2, "forget_gates": True, "learning_rate": 0.5},
+            wrong=0,
+            max_sequences=400,
+            test=3,
+            test_every=100,
+        ),
+        "none",
+    ),
     "diverging": (
         experiment("multiplication", {"T": 20}, {"learning_rate": 1e300, "output": "identity", "bias": "ga"}),
         "none",

@@ -278,7 +278,7 @@ def refuse(config: Experiment, variants: Variants | None) -> None:
             "learner", config.learner, "with device='cuda' one whose trials go lane by lane, such as a small 'lstm'"
         )
     if not isinstance(config.task, CompiledTask) or not type(config.task).__module__.startswith("lstmsim."):
-        raise refusal("task", config.task.name, "with device='cuda' one of lstmsim's own")
+        raise refusal("task", config.task.name, "with device='cuda' one of lstmsim's own that is compiled")
     if variants is not None and len(variants.tasks) > 1:
         raise refusal("the number of tasks that share lanes", len(variants.tasks), "1 with device='cuda'")
 

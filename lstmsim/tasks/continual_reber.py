@@ -10,8 +10,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, Task, register
 from lstmsim.tasks.reber import SYMBOLS, automaton
 
 _B, _E = SYMBOLS.index("B"), SYMBOLS.index("E")
@@ -42,7 +42,7 @@ def fill(sequences, horizon, symbols, states):
 
 @register("continual_reber")
 @settings
-class ContinualReber(Task):
+class ContinualReber(CompiledTask):
     """Say at every step which symbols may come next, in a stream of strings of the embedded Reber grammar.
 
     Gers, Schmidhuber and Cummins (2000): the strings of experiment 1, one after another, with nothing that tells where one
@@ -77,11 +77,12 @@ class ContinualReber(Task):
             row[[SYMBOLS.index(symbol) for symbol, _, _ in branches]] = 1.0
         return rows
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write strings until every lane reaches the horizon."""
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
         both = [[branches[0], branches[-1]] for branches in automaton()[:-1]]
         symbols = np.array([[SYMBOLS.index(symbol) for symbol, _, _ in branches] for branches in both])
-        fill(sequences, horizon, symbols, np.array([[state for _, _, state in branches] for branches in both]))
+        return fill, (symbols, np.array([[state for _, _, state in branches] for branches in both]))
 
     def test_sets(self) -> list[Task]:
         """Return the same with the length of a test stream."""

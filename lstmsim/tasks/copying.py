@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 
 @kernel
@@ -31,7 +31,7 @@ def fill(sequences, horizon, alphabet, length, delay):
 
 @register("copying")
 @settings
-class Copying(Task):
+class Copying(CompiledTask):
     """Say `length` symbols again in their order, from a cue on that comes after a delay.
 
     Correct when the symbol that is due is the most active output at every step of the recall. Sequences follow each other:
@@ -74,9 +74,10 @@ class Copying(Task):
         """One row for each symbol."""
         return np.eye(self.alphabet)
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.alphabet, self.length, self.delay)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.alphabet, self.length, self.delay)
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps with a symbol, and that of the cue."""

@@ -10,8 +10,8 @@ import numpy as np
 from lstmsim.checks import Field, Flag, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, Task, register
 
 
 @kernel
@@ -36,7 +36,7 @@ def fill(sequences, horizon, letters, longest, in_order):
 
 @register("counting")
 @settings
-class Counting(Task):
+class Counting(CompiledTask):
     """Say at every step which symbols may come next in a^n b^n or a^n b^n c^n, between a start and an end.
 
     Gers and Schmidhuber (2001): trained with n up to 10. The target of every symbol that may come next is 1, of the others
@@ -89,9 +89,10 @@ class Counting(Task):
         both[0, :2] = 1.0
         return np.concatenate([np.eye(self.n_outputs), both])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.letters, self.longest, self.in_order)
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.letters, self.longest, self.in_order)
 
     def test_sets(self) -> list[Task]:
         """Return all n that are tested, each in turn."""

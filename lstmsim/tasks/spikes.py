@@ -9,8 +9,8 @@ import numpy as np
 from lstmsim.checks import Field, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 
 @kernel
@@ -32,7 +32,7 @@ def fill(sequences, horizon, interval, longer, measure):
 
 @register("spikes")
 @settings
-class Spikes(Task):
+class Spikes(CompiledTask):
     """Spikes at T(n) = T(n-1) + F + I(n), with I(n) 0 or 1: measured ("msd"), or made ("gts", where I is 0).
 
     Gers, Schraudolph and Schmidhuber (2002). "msd": the input is 1 at spikes, where the net must say what I(n) was, else 0;
@@ -72,9 +72,10 @@ class Spikes(Task):
         """Targets 0 and 1."""
         return np.array([[0.0], [1.0]])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
-        fill(sequences, horizon, self.F, int(self.kind == "msd"), self.kind == "msd")
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
+        return fill, (self.F, int(self.kind == "msd"), self.kind == "msd")
 
     def events(self, inputs: Floats) -> Steps:
         """Find the spikes of the input, or the steps at which one is due."""

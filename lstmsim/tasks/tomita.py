@@ -13,8 +13,8 @@ import numpy.typing as npt
 from lstmsim.checks import Field, Flag, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, Task, register
 
 _STREAM = 1982  # keeps the draws of the training strings apart from those of the trials
 _END = 2  # symbol after the string
@@ -74,7 +74,7 @@ def fill(sequences, horizon, strings, counts, balanced, in_order):
 
 @register("tomita")
 @settings
-class Tomita(Task):
+class Tomita(CompiledTask):
     """Say at the end symbol after a string of 0 and 1 whether it is one of a language's: 1, or 0; correct within 0.5.
 
     1: 1*. 2: (10)*. 3: no run of 0s of odd length after a run of 1s of odd length. 4: no 000. 5: 0s and 1s in even numbers.
@@ -119,10 +119,11 @@ class Tomita(Task):
         """Targets of strings that are not in the language, and of those that are."""
         return np.array([[0.0], [1.0]])
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
         strings, counts = _strings(self.language, self.longest, self.share, self.set)
-        fill(sequences, horizon, strings, counts, self.balanced, self.in_order)
+        return fill, (strings, counts, self.balanced, self.in_order)
 
     def test_sets(self) -> list[Task]:
         """Return all strings, each in turn."""

@@ -10,8 +10,8 @@ import numpy as np
 from lstmsim.checks import Field, Real, Whole, settings
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below, uniform
-from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import Floats, Steps, Task, register
+from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
+from lstmsim.tasks.base import CompiledTask, Filler, Floats, Steps, register
 
 _PATTERNS = np.array([[float(bit in on) for bit in range(6)] for on in combinations(range(6), 3)])
 _VALID, _NOISE = 10, 5
@@ -46,7 +46,7 @@ def fill(sequences, horizon, patterns, valid, noise, interval, pause):
 
 @register("trace_patterning")
 @settings
-class TracePatterning(Task):
+class TracePatterning(CompiledTask):
     """Say at every step how near the reward is: gamma to the number of steps to it, less 1; 0 where none is to come.
 
     Javed, Rafiee and others, with the target itself as supervision instead of temporal differences. A cue has 6 bits, 3 of
@@ -75,11 +75,12 @@ class TracePatterning(Task):
         """Targets by the steps to the reward, from 1 on, and 0."""
         return np.append(self.gamma ** np.arange(_INTERVAL[1], dtype=float), 0.0)[:, None]
 
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every lane reaches the horizon."""
+    @property
+    def filler(self) -> Filler:
+        """What writes sequences."""
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_STREAM, self.set))))
         valid = random.permutation(len(_PATTERNS)) < _VALID
-        fill(sequences, horizon, _PATTERNS, valid, _NOISE, np.array(_INTERVAL), np.array(_PAUSE))
+        return fill, (_PATTERNS, valid, _NOISE, np.array(_INTERVAL), np.array(_PAUSE))
 
     def events(self, inputs: Floats) -> Steps:
         """Find the steps of cue and reward."""
