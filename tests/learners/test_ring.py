@@ -143,6 +143,14 @@ def test_the_published_step_width_diverges():
     assert ((found.joined >= 8) & (found.joined <= 10)).all()
 
 
+@pytest.mark.parametrize(("alpha", "status"), [(0.15, "solved"), (0.2, "diverged")])
+def test_alpha_times_the_number_of_levels_must_stay_below_2(alpha, status):
+    """At gap 10 there are 11 levels."""
+    settings = {"learning_rate": alpha, "epsilon": alpha * 0.1 / 1.5}
+    found = simulate("gap-10-ring", trials=1, record="none", progress=False, **settings)["gap-10-ring"]
+    assert (found.status == status).all()
+
+
 def test_noise_builds_units_up_to_the_limit():
     learner = Ring(RingSettings(4, 4, max_hidden=30), symbols=True)
     learner.start(0, (0, 0))
