@@ -1,5 +1,6 @@
 """The command line: what it prints, what it leaves, what it refuses."""
 
+import contextlib
 import json
 import os
 import re
@@ -303,6 +304,42 @@ def test_the_limit_of_a_containers_memory_is_respected(tmp_path):
     assert machine.memory(tmp_path, tmp_path / "own") == 1_000_000
     (tmp_path / "memory.max").write_text("max\n")
     assert machine.memory(tmp_path, tmp_path / "own") > 10**8
+
+
+GROUPS = Path("/sys/fs/cgroup")  # version 1 has a folder for each controller
+LIMITS = {
+    "processors": [
+        (GROUPS / "cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "90000"}),
+        (GROUPS, {"cpu.max": "90000 100000"}),
+    ],
+    "memory": [(GROUPS / "memory", {"memory.limit_in_bytes": "2147483648"}), (GROUPS, {"memory.max": "2147483648"})],
+}
+
+
+@contextlib.contextmanager
+def control_group(what):
+    """Make a control group of this machine with a limit; the test is skipped where that is not allowed."""
+    for tree, limits in LIMITS[what]:
+        group = tree / f"lstmsim-test-{os.getpid()}"
+        with contextlib.suppress(OSError):
+            group.mkdir()
+            try:
+                for name, value in limits.items():
+                    (group / name).write_text(value)
+                yield group
+                return
+            finally:
+                group.rmdir()
+    pytest.skip("control groups cannot be made here")
+
+
+@pytest.mark.parametrize(("what", "expected"), [("processors", 1), ("memory", 2**31)])
+def test_the_limit_of_a_real_control_group_is_respected(what, expected):
+    code = f"from lstmsim.campaign import machine; print(machine.{what}())"
+    with control_group(what) as group:
+        enter = f'echo $$ > "{group}/cgroup.procs" && exec "$@"'
+        done = subprocess.run(["bash", "-c", enter, "-", sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == f"{expected}\n", done.stderr
 
 
 @pytest.mark.parametrize("text", ["gate [/] x", "bias [a] x", "[/]x", "results[final]", ":smile: [red]x[/red]"])
