@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba import config
 from numba.core import event
 from numba.core.codegen import JITCodeLibrary
@@ -265,12 +266,13 @@ def bound(function: Any, *arguments: Any) -> Callable[..., Any]:
     return compiled
 
 
+_PLAIN = {int, float, bool, np.ndarray}
 _compiled: dict[Any, Callable[..., Any]] = {}  # kernels by function and types of the arguments, see `called`
 
 
 def called(function: Any, *arguments: Any) -> Any:
     """Call a kernel with structs, tuples of them, and numbers: their types are at hand, where Numba would look for each."""
-    kinds = function, *map(_kind, arguments)
+    kinds = function, *[type(value) if type(value) in _PLAIN else _kind(value) for value in arguments]
     if kinds not in _compiled:
         _compiled[kinds] = bound(function, *arguments)
     return _compiled[kinds](*arguments)

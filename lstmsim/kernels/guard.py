@@ -240,17 +240,18 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
         del _writing[threading.get_ident()]
     sizes = task.n_inputs, task.n_outputs, task.symbols, task.min_length, task.max_length
     fault, lane, clock, value = called(first_fault, sequences, horizon, before, *sizes)
+    if fault == _NONE and outside is None:
+        return
     if outside is not None and fault != Fault.LENGTH:
         raise explained(task, outside) from outside
     if fault in (Fault.INPUT, Fault.SYMBOL):
         fault, lane, clock, value = _wrong_input(task, sequences, before[0])
-    if fault:
-        number, step = before[1, lane], clock - before[0, lane]
-        ends = np.flatnonzero(sequences.event[before[0, lane] : max(clock, 0), lane] & END)
-        if ends.size:
-            number, step = number + ends.size, clock - before[0, lane] - ends[-1] - 1
-        place = f"step {step} of sequence {number}"
-        raise ValueError(f"task {task.name!r}: {_words(Fault(fault), task, sequences, place, int(number), int(value))}")
+    number, step = before[1, lane], clock - before[0, lane]
+    ends = np.flatnonzero(sequences.event[before[0, lane] : max(clock, 0), lane] & END)
+    if ends.size:
+        number, step = number + ends.size, clock - before[0, lane] - ends[-1] - 1
+    place = f"step {step} of sequence {number}"
+    raise ValueError(f"task {task.name!r}: {_words(Fault(fault), task, sequences, place, int(number), int(value))}")
 
 
 def _wrong_input(task: Any, sequences: Sequences, before: Any) -> tuple[int, int, int, int]:
