@@ -246,6 +246,8 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
         raise explained(task, outside) from outside
     if fault in (Fault.INPUT, Fault.SYMBOL):
         fault, lane, clock, value = _wrong_input(task, sequences, before[0])
+        if fault == _NONE:
+            return
     number, step = before[1, lane], clock - before[0, lane]
     ends = np.flatnonzero(sequences.event[before[0, lane] : max(clock, 0), lane] & END)
     if ends.size:
