@@ -381,6 +381,7 @@ def changes(args: argparse.Namespace) -> None:
 
 
 PICTURED = ("1-2", "1-5", "2c-1", "3a-1", "3b-1", "4-1", "6a")
+MARKERS = "os^Dv"  # for print in black and white
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 
 
@@ -428,7 +429,7 @@ def picture(args: argparse.Namespace) -> None:
                     n = levels.index(level)
                     value = effects[row][0][factor, level][measure]
                     value = min(max(value, 0.0), 1.0) if measure == 0 else min(value, args.cap)
-                    axis.plot(value, y + 0.14 * (n - (len(levels) - 1) / 2), "o", color=COLOURS[n], ms=6)
+                    axis.plot(value, y + 0.14 * (n - (len(levels) - 1) / 2), MARKERS[n], color=COLOURS[n], ms=6)
             for y in range(len(PICTURED) - 1):
                 axis.axhline(y + 0.5, color="0.9", lw=0.8)
             axis.set_yticks(range(len(PICTURED)), [f"{row} ({effects[row][1]})" for row in PICTURED])
@@ -436,7 +437,9 @@ def picture(args: argparse.Namespace) -> None:
         axes[0, column].set_title(title)
         axes[0, column].set_xlim(-0.04, 1.04)
         axes[0, column].set_xlabel("share of trials solved")
-        handles = [plt.Line2D([], [], marker="o", ls="", color=COLOURS[n], label=level) for n, level in enumerate(levels)]
+        handles = [
+            plt.Line2D([], [], marker=MARKERS[n], ls="", color=COLOURS[n], label=level) for n, level in enumerate(levels)
+        ]
         axes[0, column].legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
         axes[1, column].set_xscale("log")
         axes[1, column].set_xlim(0.05, 2.3)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from lstmsim import plots
 from tests.test_plots import EVENTS, make_progress, make_trace, marks, shown
@@ -82,6 +83,21 @@ def test_colours_are_told_apart_with_every_colour_vision(vision):
     # Differences in lightness and hue; 2.3 is just noticeable. The first four serve up to four blocks.
     assert nearest(plots.PALETTE, vision) > 10
     assert nearest(plots.PALETTE[:4], vision) > 15
+
+
+def test_the_first_colours_differ_in_black_and_white():
+    lightness = np.sort(lab(plots.PALETTE[:4], "normal")[:, 0])
+    assert np.diff(lightness).min() > 10
+    assert 100 - lightness[-1] > 25  # of white paper
+
+
+def test_lines_of_one_kind_differ_by_more_than_colour(trace):
+    ax = plots.gates(trace, ax=Figure().add_subplot())
+    styles = {line.get_label().rpartition(" ")[0]: line.get_linestyle() for line in shown(ax)}
+    assert len(set(styles.values())) == len(styles) >= 2
+    ax = plots.learning_curve(make_progress(), ax=Figure().add_subplot())
+    [other] = [axes for axes in ax.figure.axes if axes is not ax]
+    assert ax.lines[0].get_linestyle() != other.lines[0].get_linestyle()
 
 
 def test_the_check_of_colours_refuses_matplotlibs_own():

@@ -34,7 +34,7 @@ def kept_entries(kept: xr.DataArray, ax: Axes | None = None) -> Axes:
         raise ValueError(f"kept must have the dimensions 'unit' and 'weight_unit', got {listing(kept.dims)}")
     ax = axes_or_new(ax)
     values = kept.transpose("unit", "weight_unit").values
-    colours = ListedColormap(["0.94", PALETTE[0], PALETTE[4]])
+    colours = ListedColormap(["0.94", PALETTE[0], PALETTE[1]])
     ax.pcolormesh(values, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=1.0 if len(values) <= 64 else 0.0)
     ax.set_aspect("equal")
     ax.invert_yaxis()

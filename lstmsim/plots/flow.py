@@ -13,6 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from lstmsim.plots.sequence import cell_looks
 from lstmsim.plots.styles import DASHES, PALETTE, Array, axes_or_new, axis_label, fade, legend_above, listing, style
 
+_SIGNED = 600  # weights whose minus signs can still be told apart
+
 
 @style()
 def credit_map(credit: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -151,7 +153,7 @@ def scaling(measured: xr.DataArray, bound: xr.DataArray, ax: Axes | None = None)
 
 @style()
 def weights(weights: xr.DataArray, ax: Axes | None = None) -> Axes:
-    """Draw weights as a heat map, blue negative and red positive.
+    """Draw weights as a heat map, blue negative and red positive, with a minus where there is room.
 
     Parameters
     ----------
@@ -187,6 +189,10 @@ def weights(weights: xr.DataArray, ax: Axes | None = None) -> Axes:
     ax.grid(False)
     limit = float(np.nanmax(np.abs(table), initial=0.0)) or 1.0
     mesh = ax.pcolormesh(table, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    if table.size <= _SIGNED:
+        for strong in (False, True):  # red and blue are the same grey
+            at = np.nonzero((table < -0.05 * limit) & ((table < -0.6 * limit) == strong))
+            ax.plot(at[1] + 0.5, at[0] + 0.5, "_", color="white" if strong else "0.1", markersize=5)
     ax.invert_yaxis()
     for axis, names, most in ((ax.xaxis, columns, 24), (ax.yaxis, rows, 32)):
         every = -(-len(names) // most)

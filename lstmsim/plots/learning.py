@@ -12,7 +12,19 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from lstmsim.plots.styles import DASHES, MARKERS, PALETTE, Array, axes_or_new, axis_label, fade, legend_above, need, style
+from lstmsim.plots.styles import (
+    BESIDE,
+    DASHES,
+    MARKERS,
+    PALETTE,
+    Array,
+    axes_or_new,
+    axis_label,
+    fade,
+    legend_above,
+    need,
+    style,
+)
 
 
 @style()
@@ -45,7 +57,8 @@ def learning_curve(
     Returns
     -------
     matplotlib.axes.Axes
-        The error's Axes, y logarithmic; the fraction has a twin Axes on the right. One line per trial in each.
+        The error's Axes, y logarithmic; the fraction has a twin Axes on the right. One line per trial in each,
+        dashed for the fraction.
 
     Raises
     ------
@@ -75,11 +88,11 @@ def learning_curve(
         right.grid(False)
         right.spines["right"].set_visible(True)
         for trial in trials:
-            right.plot(trial["sequences"], trial["fraction_correct"], color=PALETTE[1], **looks)
+            right.plot(trial["sequences"], trial["fraction_correct"], color=BESIDE, linestyle=DASHES[1], **looks)
         right.set_ylim(-0.03, 1.03)
         if ended is not None and test is not None:
-            right.plot([ended], [test[1]], "s", color=PALETTE[1], markersize=6, clip_on=False)
-        right.set_ylabel(axis_label(progress["fraction_correct"], "fraction correct"), color=PALETTE[1])
+            right.plot([ended], [test[1]], "s", color=BESIDE, markersize=6, clip_on=False)
+        right.set_ylabel(axis_label(progress["fraction_correct"], "fraction correct"), color=BESIDE)
     if ended is not None:
         ax.axvline(ended, color="0.35", linestyle=DASHES[2], linewidth=1.3, label=f"ended at {ended:,.0f}")
     _mark_paper(ax, paper)

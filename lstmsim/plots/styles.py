@@ -18,9 +18,11 @@ Array = NDArray[np.float64]
 Colour = tuple[float, ...]
 
 # Okabe and Ito's colours, told apart with every common colour vision; their yellow is too pale for lines on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# In this order the first four, blue, orange, black and green, differ in lightness too, for print in black and white.
+PALETTE = ("#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+BESIDE = PALETTE[5]  # a second kind of thing beside blue, dark enough for text, with dashes or a mark of its own
 DASHES = ("-", (0, (3.5, 1.2)), (0, (1.0, 1.0)), (0, (5, 1.2, 1, 1.2)))
-PALE = 0.5  # share of the colour left in an output gate's line
+PALE = 0.7  # share of the colour left in an output gate's line
 MARKERS = "os^D"
 MAX_LEGEND = 12
 STYLE: dict[Any, Any] = {

@@ -86,7 +86,7 @@ def gates(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None = 
     Returns
     -------
     matplotlib.axes.Axes
-        Colour by block, paler and behind for output gates, dashed for forget gates; y axis from 0 to 1.
+        Colour by block, dotted, paler and behind for output gates, dashed for forget gates; y axis from 0 to 1.
 
     Raises
     ------
@@ -183,9 +183,9 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        One colour per signal. Where few steps have an error: a dot per unit, on an axis that is logarithmic with both signs
-        over at most six decades and linear around zero. Where more than 30, or most, have: the Euclidean norm over units, on
-        a logarithmic axis over at most six decades.
+        One colour, and dashes or a mark, per signal. Where few steps have an error: a dot per unit, on an axis that is
+        logarithmic with both signs over at most six decades and linear around zero. Where more than 30, or most, have: the
+        Euclidean norm over units, on a logarithmic axis over at most six decades.
 
     Raises
     ------
@@ -209,7 +209,8 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
         sizes.append(np.abs(values[np.isfinite(values)]))
         dots = {"linestyle": "", "marker": MARKERS[place % len(MARKERS)], "markersize": 5, "markeredgecolor": "white"}
         for column, line in enumerate(values.T):
-            how: dict[str, Any] = {"linewidth": width(steps)} if busy else {**dots, "clip_on": False}
+            dash = DASHES[place % len(DASHES)]
+            how: dict[str, Any] = {"linewidth": width(steps), "linestyle": dash} if busy else {**dots, "clip_on": False}
             ax.plot(steps, line, color=colour, label=label if column == 0 else f"_{label}", **how)
     size = np.concatenate(sizes)
     if size.size and busy:
@@ -238,7 +239,7 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        One outline per gate; colour by block, paler and behind for output gates, dashed for forget gates.
+        One outline per gate; colour by block, dotted, paler and behind for output gates, dashed for forget gates.
 
     Raises
     ------
@@ -304,7 +305,7 @@ def _gate_lines(trace: xr.Dataset) -> Lines:
         if variable not in trace:
             continue
         front = variable != "output_gate"
-        dashes = {"linestyle": "--"} if variable == "forget_gate" else {}
+        dashes = {"input_gate": DASHES[0], "output_gate": DASHES[2], "forget_gate": DASHES[1]}[variable]
         gate = by_unit(trace, variable)
         for place, (values, block) in enumerate(zip(gate.values.T, gate["block"].values, strict=True)):
             # A net without output gates is recorded with NaN, or with gates that are open.
@@ -313,4 +314,4 @@ def _gate_lines(trace: xr.Dataset) -> Lines:
                 colour: Colour = to_rgb(PALETTE[place % len(PALETTE)])
                 colour = colour if front else tuple(1.0 - PALE * (1.0 - part) for part in colour)
                 name = f"{variable.replace('_', ' ')} {block}"
-                yield values, {"color": colour, "label": name, "zorder": 2.0 if front else 1.9, **dashes}
+                yield values, {"color": colour, "label": name, "zorder": 2.0 if front else 1.9, "linestyle": dashes}

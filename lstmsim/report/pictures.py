@@ -22,7 +22,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from lstmsim import plots
 from lstmsim.campaign.trials import trial_path
 from lstmsim.learners.base import learner
-from lstmsim.plots.styles import PALETTE, legend_above
+from lstmsim.plots.styles import BESIDE, PALETTE, legend_above
 from lstmsim.report.results import RowResult
 from lstmsim.report.tables import Comparison
 from lstmsim.tasks.distractors import Distractors
@@ -86,13 +86,13 @@ def overview_picture(results: Sequence[RowResult]) -> Picture | None:
         if reached.mean is not None:
             ax.plot(reached.mean, y, "|", color=PALETTE[0], markersize=13, markeredgewidth=2.4)
         if paper is not None:
-            ax.plot(paper, y, "D", color=PALETTE[1], markersize=5, markerfacecolor="none", markeredgewidth=1.4)
+            ax.plot(paper, y, "D", color=BESIDE, markersize=5, markerfacecolor="none", markeredgewidth=1.4)
         count = f"{result.n_solved}/{result.n}"
         ax.text(1.01, y, count, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.text(1.01, -0.1, "solved", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.plot([], [], "o", color=PALETTE[0], alpha=0.5, markersize=4, label="trial solved")
     ax.plot([], [], "|", color=PALETTE[0], markersize=11, markeredgewidth=2.4, label="mean of solved")
-    ax.plot([], [], "D", color=PALETTE[1], markerfacecolor="none", markersize=5, label="paper's mean")
+    ax.plot([], [], "D", color=BESIDE, markerfacecolor="none", markersize=5, label="paper's mean")
     ax.set(xscale="log", xlabel="training sequences until solved", ylim=(height + 0.05, -0.05))
     ax.set_yticks(places, names, fontsize=8 if heights.max() > heights.min() else None)
     low, high = ax.get_xlim()
@@ -145,7 +145,7 @@ def _scaling_panel(ax: Axes, key: str, group: list[RowResult]) -> None:
     plots.lag_scaling(x, trials, [p[0] for p in paper], [p[1] for p in paper], ax=ax)
     early = [(_task(r, key), r.reached("correct_95").mean) for r in group]
     known = [(at, mean) for at, mean in early if mean is not None]
-    ax.plot(*zip(*known, strict=True) if known else ([], []), "x", color=PALETTE[2], label="95 % correct")
+    ax.plot(*zip(*known, strict=True) if known else ([], []), "x", color=PALETTE[3], label="95 % correct")
     _legend(ax)
 
 
