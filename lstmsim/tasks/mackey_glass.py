@@ -69,8 +69,10 @@ class MackeyGlass(Task):
 
     Parameters
     ----------
-    beta, gamma, exponent, delay
+    beta, gamma : float
         Of dx/dt = beta x(t-delay) / (1 + x(t-delay)**exponent) - gamma x, with Euler's step of 1.
+    exponent, delay : int
+        Of the same equation.
     skipped : int
         Steps before the first input, at least 2.
     steps : int
