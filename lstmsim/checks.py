@@ -235,6 +235,7 @@ class Table(Generic[C]):
     def __init__(self, kind: str, package: str) -> None:
         self._kind, self._package = kind, package
         self._classes: dict[str, C] = {}
+        self._whole = False
 
     def enter(self, name: str, cls: C) -> None:
         """Enter a class; one that is defined anew, as in a notebook, takes the place of the one before.
@@ -253,9 +254,11 @@ class Table(Generic[C]):
 
     def all(self) -> dict[str, C]:
         """Return all classes, in the order of their names."""
-        package = importlib.import_module(self._package)
-        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            importlib.import_module(module.name)
+        if not self._whole:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+                importlib.import_module(module.name)
+            self._whole = True
         return dict(sorted(self._classes.items()))
 
     def one(self, name: str) -> C:

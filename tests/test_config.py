@@ -266,3 +266,10 @@ def test_every_learner_can_take_every_task():
 
 def names(cls):
     return {f.name for f in dataclasses.fields(cls) if f.init} if dataclasses.is_dataclass(cls) else set()
+
+
+def test_modules_are_searched_for_learners_and_tasks_once(monkeypatch):
+    """Each recorded piece of a stream asks for all learners' variables."""
+    found = learners(), tasks()
+    monkeypatch.setattr("pkgutil.walk_packages", None)
+    assert (learners(), tasks()) == found
