@@ -49,7 +49,7 @@ def memory_cell():
         _arrow(axes, (x, 0.75), (x, 2.55), color=GATE)
         _say(axes, x + 0.12, 1.05, f"$y_{{{name}}} = f(net_{{{name}}})$", color=GATE, ha="left")
         _say(axes, x, 0.45, words, color=GATE)
-    _say(axes, 6.5, 1.75, "cell state: the constant error carousel", color=STATE)
+    _say(axes, 7.3, 1.75, "cell state: the constant error carousel", color=STATE)
     _say(axes, 6.5, 5.6, r"$s_c(t) = s_c(t-1) + y_{in}(t)\, g(net_c(t))$   (9)", size=12)
     return axes
 

@@ -31,7 +31,7 @@ def credit_map(credit: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        Lag in steps on the x axis, one row per group; grey where every contribution is zero; the colour bar spans at
+        Lag in steps on the x axis, one row per group; hatched where every contribution is zero; the colour bar spans at
         most eight decades.
 
     Raises
@@ -52,6 +52,7 @@ def credit_map(credit: xr.Dataset, ax: Axes | None = None) -> Axes:
     low = max(float(table.min()), 1e-8 * high)
     ax = axes_or_new(ax)
     ax.set_facecolor("0.88")
+    ax.patch.set(hatch="//", edgecolor="0.7", linewidth=0.0)  # in black and white the largest is as light
     ax.grid(False)
     mesh = ax.pcolormesh(
         _edges(credit["lag"].values),
