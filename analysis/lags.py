@@ -23,7 +23,6 @@ from matplotlib.figure import Figure
 import lstmsim
 from lstmsim import plots
 from lstmsim.paper import row
-from lstmsim.plots.styles import PALETTE
 from lstmsim.tasks.adding import Adding
 from lstmsim.tasks.base import Task
 from lstmsim.tasks.lag_sequences import NoiseFree
@@ -78,7 +77,7 @@ METHODS: dict[str, Method] = {
     "annealing": Method("search", "annealing", SEARCH, ("2a",)),
     "EM": Method("EM", "em", {"stay": 9.0}),
 }
-COLOURS = {"LSTM": "#000000", "gradient": PALETTE[0], "memory": PALETTE[2], "search": PALETTE[1], "EM": PALETTE[3]}
+COLOURS = {"LSTM": "#000000", "gradient": "#0072B2", "memory": "#009E73", "search": "#D55E00", "EM": "#CC79A7"}
 MARKS = "os^Dvx*"
 
 
