@@ -28,7 +28,8 @@ def delayed_add(out: Path, trials: int, exact_trials: int, share: float, **how: 
     """Run the rows of the delayed addition, to a share of their steps; a table of what came out."""
     floors = ", ".join(f"{name} {nats:.4f}" for name, (nats, _) in row("add-6-10-exact").config.task.floors().items())
     lines = [f"floors: {floors}", "", "| row | nats | below t1 | squared error below it after |", "|---|---|---|---|"]
-    for name in (name for name in rows() if name.startswith("add-")):
+    names = [name for name in rows() if name.startswith("add-")]
+    for name in sorted(names, key=lambda name: name.endswith("exact")):  # what takes longest comes last
         config, count = row(name).config, exact_trials if name.endswith("exact") else trials
         most, below = int(share * config.stop.max_sequences), config.task.floors()["t1"][0]
         found = lstmsim.simulate(name, trials=count, record="last:100", out=out / "add", max_sequences=most, **how)[name]
