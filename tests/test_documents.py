@@ -11,6 +11,7 @@ from matplotlib import pyplot
 
 from lstmsim import tasks
 from lstmsim.campaign.requests import from_file, requested
+from lstmsim.learners import learners
 from lstmsim.learners.base import _TABLE
 from lstmsim.run import parse_assignment, parser
 from lstmsim.simulation.policy import Policy
@@ -44,6 +45,13 @@ def test_every_task_is_in_the_reference():
     page = (ROOT / "docs" / "api-tasks.md").read_text(encoding="utf-8")
     for made in tasks.tasks().values():
         assert f"   ~{made.__module__}.{made.__qualname__}\n" in page
+
+
+def test_every_learner_is_in_the_reference_with_its_settings():
+    page = (ROOT / "docs" / "api-learners.md").read_text(encoding="utf-8")
+    for name, made in learners().items():
+        assert f"{made.Settings.__qualname__}\n" in page
+        assert name == "lstm" or f"   ~{made.__module__}.{made.__qualname__}\n" in page  # its lanes are not for users
 
 
 def test_there_are_blocks():
