@@ -10,8 +10,8 @@ import lstmsim
 from lstmsim import tasks
 from lstmsim.checks import settings
 from lstmsim.kernels.random import below, trial_keys
-from lstmsim.learners import LSTMSettings, learner
-from lstmsim.learners.base import StepLearner
+from lstmsim.learners import Learner, LearnerSettings, LSTMSettings, learner, register
+from lstmsim.learners.base import _TABLE, StepLearner
 from lstmsim.simulation.config import Experiment, StoppingRule
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.policy import Policy
@@ -143,6 +143,46 @@ def test_test_streams_are_counted(alone):
             assert passed == right[number]
 
 
+class Walk(Learner):
+    """Draws at every step, and keeps from one step to the next what no target has taught."""
+
+    def start(self):
+        self.w = np.zeros((7, 7))
+
+    def reset(self):
+        """Nothing: what is carried goes on."""
+
+    def step(self, x, target=None):
+        if self.learning:
+            self.w += 0.1 * self.rng.normal(size=(7, 1)) * x
+        return 0.5 + 0.5 * np.tanh(self.w @ x)
+
+
+@pytest.mark.parametrize("name", ["rules uoro", "walk"])
+def test_what_is_passed_over_leaves_nothing_behind(name, tmp_path, monkeypatch):
+    """Neither activations that are carried nor counts, draws and changes without a target: a checkpoint is taken before."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr(_TABLE, "_classes", _TABLE.all())
+    register("walk", LearnerSettings, label="walk")(Walk)
+    given = LearnerSettings() if name == "walk" else dataclasses.replace(CASES[name].settings, n_inputs=0, n_outputs=0)
+    stop = StoppingRule(max_sequences=40, window=50, error=0.0, test=1, test_every=1, final_test=3)
+    config = Experiment(Lenient(), (name.split()[0], given), stop)
+    whole, ended, turns = run(config, [0], policy="none")[0], {}, 0
+    while not ended:
+        turns += 1
+        ended = run(config, [0], tmp_path, policy="none", stop_after=turns)
+    assert turns > 2
+    assert_same(ended[0], whole, recorded=False)
+
+
+@pytest.mark.parametrize("changes", [{"carry": "states"}, {"carry": "all", "forget_gates": True}])
+def test_a_carried_lstm_is_refused(changes):
+    with pytest.raises(ValueError, match=f"carry is {changes['carry']!r}; allowed: 'none' where the task has streams"):
+        Experiment(Lenient(), dataclasses.replace(NET, **changes))
+    with pytest.raises(ValueError, match="carry is"):
+        CONFIG.with_settings(changes)
+
+
 STEP_LEARNERS = {name: c for name, c in CASES.items() if issubclass(learner(c.learner), StepLearner)}
 
 
@@ -151,6 +191,8 @@ def test_every_learner_walks_through_streams(name):
     """What it saw is the trial's strings, cut where an output was wrong and nowhere else."""
     given, task = STEP_LEARNERS[name], Lenient()
     sizes = {"n_inputs": 0, "n_outputs": 0}
+    if given.learner in ("lstm", "exact_lstm"):
+        sizes["carry"] = "none"
     own = dataclasses.replace(given.settings, **sizes)
     stop = StoppingRule(max_sequences=40, window=50, final_test=3)
     config = Experiment(task, (given.learner, own), stop)

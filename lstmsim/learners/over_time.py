@@ -25,6 +25,12 @@ def _advance(nets, sequences, scores, record, clock, until, learn, track):
     `learn` weights change too.
     """
     while clock < until:
+        if scores.idle[0]:  # what the end of a stream has cut off: it would leave its marks on what is carried
+            record.tick[0] += 1
+            clock += 1
+            if sequences.event[clock - 1, 0] & END:
+                finish_sequence(scores, record, 0, record.tick[0])
+            continue
         noted = record.on[0]
         step(nets, sequences, scores, record, clock, learn, track)
         if noted:

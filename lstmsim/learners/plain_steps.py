@@ -197,6 +197,11 @@ class PlainLearner(StepLearner):
         frozen = None if learn else self.weights(0)
         self.net.learning, attention = learn, False
         while clock < until and not attention:
+            if scores.idle[0]:  # what the end of a stream has cut off: it might draw, or change weights without a target
+                record.tick[0] += 1
+                judge_and_close(self._sizes, self._state, scores, sequences, record, clock)
+                clock += 1
+                continue
             if self._fresh:
                 self.net.reset()
                 self._fresh = False

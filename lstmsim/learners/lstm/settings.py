@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -208,6 +208,18 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
         sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
         weights = wide * (3 * self.n_cells + self.n_hidden + self.n_outputs) // 4
         not_too_large(weights, **{name: getattr(self, name) for name in sizes})
+
+    def fitted(self, task: Any) -> Self:
+        """Return the settings with as many inputs and outputs as a task has.
+
+        Raises
+        ------
+        ValueError
+            If they name other numbers, or carry what lanes would go on changing in what the end of a stream has cut off.
+        """
+        if self.carry != "none" and (task.stream_steps or task.stream_sequences):
+            raise refusal("carry", self.carry, "'none' where the task has streams")
+        return super().fitted(task)
 
     @property
     def n_cells(self) -> int:
