@@ -110,6 +110,8 @@ def remember(nets, t, learns):
         at = t * shape.first_input + k
         store_at(history.y, at, load_at(UNITS, state.y, k))
         store_at(history.back, at, load_at(UNITS, state.back, k) if learns else splat(UNITS, 0.0))
+        if nets.curvature and not learns:
+            store_at(history.bend, at, splat(UNITS, 0.0))
     if learns:
         history.waiting[0] += 1
 

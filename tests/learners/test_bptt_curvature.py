@@ -102,6 +102,22 @@ def test_outputs_of_a_layer_follow_the_rule_over_several_targets(kind):
     np.testing.assert_allclose(change(weights, learner.weights(0))["output"], expected, rtol=1e-10)
 
 
+@every_net
+@KINDS
+def test_targets_of_one_sequence_leave_nothing_to_the_next(kind, topology, n_hidden, bias):
+    """A step without a target injects no second derivative, whatever an earlier sequence had there."""
+    settings = BPTTSettings(3, 2, n_hidden, topology, bias, curvature=kind, mu=0.01)
+    weights, (before, sequence) = draw(settings.exists), [examples(3, 2, [9], every=every)[0] for every in (1, 4)]
+    learner = with_weights(BPTT(settings), weights)
+    run(learner, [before])
+    learner.set_weights(0, weights)
+    run(learner, [sequence])
+    found, expected = change(weights, learner.weights(0)), changes(settings, weights, [sequence])
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+        assert expected[name].any()
+
+
 @pytest.mark.parametrize("given", [{"mu": 0.0}, {"curvature": "exact"}])
 def test_settings_are_checked(given):
     with pytest.raises(ValueError, match=f"{next(iter(given))} is"):
