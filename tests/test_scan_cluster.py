@@ -15,7 +15,7 @@ if importlib.util.find_spec("distributed") is None:  # found, not imported: that
 def address():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as machines:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as machines:
         yield machines.scheduler_address
 
 

@@ -77,7 +77,7 @@ class Nets(Struct):
 
 @inlined
 def level(nets, s):
-    """Level number s."""
+    """The net of level number s, the lowest being 0."""
     if s == 0:
         return nets.first
     if s == 1:
