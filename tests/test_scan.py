@@ -11,9 +11,10 @@ import xarray as xr
 
 import lstmsim
 from lstmsim import Experiment, StoppingRule
-from lstmsim.campaign.halving import LOST, SOLVED, survivors
+from lstmsim.campaign.halving import LOST, SOLVED, Score, survivors
 from lstmsim.campaign.scan import Scan
 from lstmsim.campaign.scan_points import over_of
+from lstmsim.campaign.scan_store import ScanStore
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.run import main
 from lstmsim.simulation.variants import shared
@@ -263,6 +264,15 @@ def test_halving_goes_on_after_an_interruption(tmp_path):
 )
 def test_survivors(scores, left):
     assert survivors(scores, 2) == left
+
+
+def test_a_score_that_is_no_number_is_kept_as_none(tmp_path):
+    """SQLite has no NaN: it would come back as None, and no mean could be made of it."""
+    store = ScanStore(tmp_path)
+    store.begin({"of": "this test"}, ["{}"], 1)
+    with contextlib.closing(store):
+        store.save_at(7, {"result": {"sequences": 5}, "scores": {"sums": np.array([np.nan, 0.0, 3.0])}}, 10)
+        assert repr(store.scores()) == repr({(7, 5): Score(0.6, np.nan)})
 
 
 def test_the_command_line_scans(tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 import threading
 import time
@@ -147,7 +148,7 @@ class ScanStore:
     def scores(self) -> dict[tuple[int, int], Score]:
         """Return the scores of trials at their limits, by the trial's number and the sequences."""
         rows = self._all("SELECT number, sequences, correct, error FROM scores")
-        return {(number, seen): Score(correct, error) for number, seen, correct, error in rows}
+        return {(n, seen): Score(correct, math.nan if error is None else error) for n, seen, correct, error in rows}
 
     def stop(self, numbers: Mapping[int, int]) -> None:
         """Keep that trials were given up after so many sequences each, and drop their states."""
