@@ -1,6 +1,7 @@
 """Every code block of README.md and docs/: Python is run, commands are read by the command line."""
 
 import importlib.util
+import random
 import re
 import runpy
 import shlex
@@ -115,6 +116,15 @@ def test_python_runs(page, tmp_path, monkeypatch, capsys):
 
 README = ROOT / "README.md"
 EXAMPLES = dict(zip(("run", "data", "task", "learner", "scan", "hand"), blocks(README, "python"), strict=True))
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_readme_run_in_any_order_in_one_process(tmp_path, monkeypatch):
+    orders = [list(EXAMPLES)[::-1], random.Random(0).sample(list(EXAMPLES), len(EXAMPLES))]
+    for number, order in enumerate(orders):
+        (folder := tmp_path / str(number)).mkdir()
+        for example in order:
+            run(README, [EXAMPLES[example]], folder, monkeypatch)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -3,7 +3,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -178,17 +177,20 @@ def test_a_learner_that_takes_one_trial_after_another():
         np.testing.assert_array_equal(scan[name].sel(max_sequences=40), run[name].astype(float))
 
 
-SLOWLY = """
-import sys, time
+KILLED = """
+import os, signal, sys
 import lstmsim
 from lstmsim.campaign import scan_store
 
-finish = scan_store.ScanStore.finish
-def slowly(self, *args, **how):
+finish, left = scan_store.ScanStore.finish, int(sys.argv[3])
+def last(self, *args, **how):
+    global left
     finish(self, *args, **how)
     self.commit()
-    time.sleep(0.02)
-scan_store.ScanStore.finish = slowly
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+scan_store.ScanStore.finish = last
 over = {"learning_rate": [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0], "T": [20, 30, 40]}
 settings = {"max_sequences": 300, "window": 100, "final_test": 16}
 lstmsim.scan("4-1", over, trials=int(sys.argv[2]), out=sys.argv[1], checkpoint_every=0.1, **settings)
@@ -198,12 +200,9 @@ lstmsim.scan("4-1", over, trials=int(sys.argv[2]), out=sys.argv[1], checkpoint_e
 @pytest.mark.parametrize("trials", [3, pytest.param(64, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)
 def test_a_scan_killed_twice_is_the_undisturbed_one(trials, tmp_path):
-    for at in (0.3, 0.7):
-        child = subprocess.Popen([sys.executable, "-c", SLOWLY, str(tmp_path / "a"), str(trials)])
-        while child.poll() is None and ended(tmp_path / "a") < at * 24 * trials:
-            time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL
+    for finished in (8 * trials, 9 * trials):
+        child = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a"), str(trials), str(finished)])
+        assert child.returncode == -signal.SIGKILL
     assert 0 < ended(tmp_path / "a") < 24 * trials
     settings = {"max_sequences": 300, "window": 100, "final_test": 16}
     over = {"learning_rate": [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0], "T": [20, 30, 40]}

@@ -31,6 +31,7 @@ from lstmsim.trace.store import library, whole_or_absent
 
 _WINDOWS = 400  # points of a learning curve, about
 _WIDTH = 5.2  # inches: the letters stay legible at the width of a phone
+_HEIGHT = 4.0  # of the pictures of a row, one of which has two parts
 _DPI = 170
 _NAME = 28  # letters of a line of a row's name in the overview
 
@@ -181,7 +182,7 @@ def _learning(out: Path, result: RowResult) -> Picture | None:
     for trial, table in enumerate(tables):
         grid[trial, : len(table)] = table
     columns = {name: (("trial", "window"), grid[:, :, i], v.attrs) for i, (name, v) in enumerate(PROGRESS.items())}
-    figure, ax = _figure(3.4)
+    figure, ax = _figure(_HEIGHT)
     bound = None if result.rule.squared_error else result.rule.conditions[-1].error
     plots.learning_curve(xr.Dataset(columns), ax=ax, bound=bound, paper=result.request.row.published.sequences)
     _legend(ax)
@@ -208,7 +209,7 @@ def _progress(path: Path) -> npt.NDArray[np.float64]:
 def _success(result: RowResult) -> Picture:
     # Without a trial that gave up, the axis need not go on to where one would have.
     cap = result.cap if result.n_solved < result.n else None
-    figure, ax = _figure(3.4)
+    figure, ax = _figure(_HEIGHT)
     plots.success_curve(result.trials, ax=ax, paper=result.request.row.published.sequences, cap=cap)
     _legend(ax)
     return picture_of(
@@ -292,7 +293,7 @@ def write_interactive(out: Path, result: RowResult) -> Path | None:
 
 
 def _cells(trace: xr.Dataset, which: str) -> Picture:
-    figure = Figure(figsize=(_WIDTH, 4.6), dpi=_DPI)
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI)
     above = figure.add_subplot(2, 1, 1)
     below = figure.add_subplot(2, 1, 2, sharex=above)
     plots.cell_states(trace, ax=above)
@@ -312,7 +313,7 @@ def _cells(trace: xr.Dataset, which: str) -> Picture:
 
 
 def _hidden(trace: xr.Dataset, which: str) -> Picture:
-    figure, ax = _figure(3.4)
+    figure, ax = _figure(_HEIGHT)
     plots.hidden(trace, ax=ax)
     _legend(ax)
     values = trace["hidden"].values
