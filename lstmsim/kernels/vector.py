@@ -157,8 +157,7 @@ def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements:
     for lane, element in enumerate(elements):
         pointer = _pointer(context, builder, array_type, array, element)
         loaded = builder.load(pointer)
-        if array_type.dtype == types.uint8:
-            loaded = builder.zext(loaded, vector.element)
+        loaded = builder.zext(loaded, vector.element) if array_type.dtype == types.uint8 else loaded
         value = builder.insert_element(value, loaded, ir.Constant(_I32, lane))
     return value
 
