@@ -223,8 +223,8 @@ def _main(options: argparse.Namespace) -> int:
 
 def _only(options: argparse.Namespace, mode: str, *names: str) -> None:
     """Refuse what is given beside `--mode` and means nothing there."""
-    for name, given in vars(options).items():
-        if name not in (mode, *names) and given != parser().get_default(name) and given != []:
+    for name, default in vars(parser().parse_args([])).items():
+        if name not in (mode, *names) and (given := vars(options)[name]) != default:
             option = name if name == "rows" else f"--{name.replace('_', '-')}"
             raise ValueError(f"{option} is {given!r}; allowed: not with --{mode}")
 
