@@ -21,14 +21,18 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite.binding import ModuleRef
 from numba import config
 from numba.core import event
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import AnalysisPass, register_pass
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
+from numba.core.compiler import CompilerBase, DefaultPassBuilder, StateDict
+from numba.core.compiler_machinery import AnalysisPass, PassManager, register_pass
+from numba.core.dispatcher import Dispatcher
+from numba.core.event import Event
 from numba.core.untyped_passes import IRProcessing
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+Machine = Callable[..., Any]  # a kernel's machine code for arguments of certain types
 COMPILER = "lstmsim-compiler"  # name of the threads that compile: they can be neither stopped nor waited for
 
 
@@ -103,7 +107,7 @@ def _usable_folder(module: str) -> Path | None:
 _no_cache = ""  # why compiled kernels cannot be kept
 
 
-def _compile(function: Callable[..., Any], *, cached: bool = False, **options: Any) -> Any:
+def _compile(function: Callable[..., object], *, cached: bool = False, **options: object) -> Dispatcher:
     """Compile with the flags that every kernel has; the cache folder is ours alone, other users of Numba keep theirs.
 
     An index out of bounds is an IndexError in kernels outside this package, or a task of one's own could end the process.
@@ -120,18 +124,18 @@ def _compile(function: Callable[..., Any], *, cached: bool = False, **options: A
         config.CACHE_DIR = before
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+def kernel(function: Callable[..., object]) -> Dispatcher:
     """Compile a kernel that Python calls: cached on disk, releases the GIL, IEEE arithmetic as written."""
     return _compile(function, cached=True, pipeline_class=_Compiler)
 
 
-def inlined(function: Callable[..., Any]) -> Any:
+def inlined(function: Callable[..., object]) -> Dispatcher:
     """Compile a piece of a kernel: inlined into every caller, with the same flags; Python cannot call it."""
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return _compile(function, forceinline=True, pipeline_class=_Compiler, **wrappers)
 
 
-def shared(function: Callable[..., Any]) -> Any:
+def shared(function: Callable[..., object]) -> Dispatcher:
     """Compile a piece of a kernel that tasks in plain Python call too."""
     return _compile(function, forceinline=True)
 
@@ -142,13 +146,13 @@ _NOT_FROM_PYTHON = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void
 class _WithoutMachineCode:
     """Numba's code generator for a library in which there is no place to set."""
 
-    def __init__(self, codegen: Any) -> None:
+    def __init__(self, codegen: JITCPUCodegen) -> None:
         self._codegen = codegen
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._codegen, name)
 
-    def set_env(self, env_name: str, env: Any) -> None:
+    def set_env(self, env_name: str, env: object) -> None:
         pass
 
 
@@ -159,7 +163,7 @@ class _PieceLibrary(JITCodeLibrary):
     """
 
     @property
-    def codegen(self) -> Any:
+    def codegen(self) -> _WithoutMachineCode:
         return _WithoutMachineCode(self._codegen)
 
     def _optimize_final_module(self) -> None:
@@ -181,7 +185,7 @@ class _KernelLibrary(JITCodeLibrary):
     across two lines took a fifteenth of the time of row 4-1's net with 8 lanes.
     """
 
-    def add_ir_module(self, module: Any) -> None:
+    def add_ir_module(self, module: ModuleRef) -> None:
         for function in module.functions:
             if function.blocks:
                 function.attributes.alignstack = 64
@@ -196,7 +200,7 @@ class _TakeLibrary(AnalysisPass):
     def __init__(self) -> None:
         super().__init__()
 
-    def run_pass(self, state: Any) -> bool:
+    def run_pass(self, state: StateDict) -> bool:
         library = _PieceLibrary if state.flags.forceinline else _KernelLibrary
         state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
@@ -206,7 +210,7 @@ class _TakeLibrary(AnalysisPass):
 class _Compiler(CompilerBase):
     """Numba's own passes, with a library of our own."""
 
-    def define_pipelines(self) -> list[Any]:
+    def define_pipelines(self) -> list[PassManager]:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.add_pass_after(_TakeLibrary, IRProcessing)
         passes.finalize()
@@ -220,7 +224,7 @@ class _Watch(event.Listener):
         self.running: dict[int, tuple[int, str]] = {}  # thread: how deep in kernels that call others, name of the outermost
         self.told = False
 
-    def on_start(self, event: Any) -> None:
+    def on_start(self, event: Event) -> None:
         function = event.data["dispatcher"].py_func
         depth, name = self.running.get(threading.get_ident(), (0, function.__qualname__))
         self.running[threading.get_ident()] = depth + 1, name
@@ -228,7 +232,7 @@ class _Watch(event.Listener):
             self.told = True
             print(f"lstmsim: compiled kernels cannot be kept ({_no_cache}); they are compiled for this run", file=sys.stderr)
 
-    def on_end(self, event: Any) -> None:
+    def on_end(self, event: Event) -> None:
         depth, name = self.running.pop(threading.get_ident())
         if depth > 1:
             self.running[threading.get_ident()] = depth - 1, name
@@ -243,12 +247,12 @@ def compiling() -> list[str]:
     return sorted(name for _, name in list(_watch.running.values()))
 
 
-def bound(function: Any, *arguments: Any) -> Callable[..., Any]:
+def bound(function: Dispatcher, *arguments: object) -> Machine:
     """A kernel compiled for arguments of these types, to be called with such only: no time is spent on looking at them.
 
     It is compiled in a thread, so that Ctrl-C is answered at once.
     """
-    found: list[Any] = []
+    found: list[Machine | BaseException] = []
 
     def compile_it() -> None:
         try:
@@ -262,15 +266,14 @@ def bound(function: Any, *arguments: Any) -> Callable[..., Any]:
         thread.join(0.05)
     if isinstance(found[0], BaseException):
         raise found[0]
-    compiled: Callable[..., Any] = found[0]
-    return compiled
+    return found[0]
 
 
 _PLAIN = {int, float, bool, np.ndarray}
-_compiled: dict[Any, Callable[..., Any]] = {}  # kernels by function and types of the arguments, see `called`
+_compiled: dict[object, Machine] = {}  # kernels by function and types of the arguments, see `called`
 
 
-def called(function: Any, *arguments: Any) -> Any:
+def called(function: Dispatcher, *arguments: object) -> Any:
     """Call a kernel with structs, tuples of them, and numbers: their types are at hand, where Numba would look for each."""
     kinds = function, *[type(value) if type(value) in _PLAIN else _kind(value) for value in arguments]
     if kinds not in _compiled:
@@ -278,6 +281,6 @@ def called(function: Any, *arguments: Any) -> Any:
     return _compiled[kinds](*arguments)
 
 
-def _kind(value: Any) -> Any:
+def _kind(value: object) -> object:
     """What decides a value's type."""
     return tuple(map(_kind, value)) if isinstance(value, tuple) else getattr(value, "type", None) or type(value)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Flags, Floats, Ints
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.scores import RUNNING, close_sequence
 from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
-
-Array = Any
 
 HEAD = 2  # sequence, t stand before the variables
 
@@ -21,13 +21,13 @@ HEAD = 2  # sequence, t stand before the variables
 class Record(Struct):
     """Rows of recorded steps per lane, in the column order of the learner's `Layout`."""
 
-    on: Array  # (lane,) bool: the running sequence is being recorded
-    used: Array  # (lane,) int: rows in use
-    begun: Array  # (lane,) int: tick at which the running sequence began
-    tick: Array  # (1,) int: steps of the common clock since the beginning
-    rows: Array  # (lane, row, column)
-    plan: Array  # (number,) int: sequences to record besides the rules below, ascending
-    place: Array  # (lane,) int: first entry of the plan not yet passed
+    on: Flags  # (lane,) bool: the running sequence is being recorded
+    used: Ints  # (lane,) int: rows in use
+    begun: Ints  # (lane,) int: tick at which the running sequence began
+    tick: Ints  # (1,) int: steps of the common clock since the beginning
+    rows: Floats  # (lane, row, column)
+    plan: Ints  # (number,) int: sequences to record besides the rules below, ascending
+    place: Ints  # (lane,) int: first entry of the plan not yet passed
     first: int  # record all sequences below this number
     every: int  # and every so many; 0: none
     room: int  # rows that must be free when a sequence begins
@@ -35,7 +35,15 @@ class Record(Struct):
 
 
 def new_record(
-    lanes: int, rows: int, width: int, room: int, plan: Any = (), *, first: int = 0, every: int = 0, longest: int = 0
+    lanes: int,
+    rows: int,
+    width: int,
+    room: int,
+    plan: Sequence[int] | Ints = (),
+    *,
+    first: int = 0,
+    every: int = 0,
+    longest: int = 0,
 ) -> Record:
     """An empty record of `rows` steps of `width` columns per lane."""
     return Record(

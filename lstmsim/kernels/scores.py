@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Array, Flags, Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_max, lane_sum, load_at, magnitude, select, splat
-
-Array = Any
 
 
 class Flag(IntEnum):
@@ -33,22 +32,22 @@ _ENDLESS = int(np.iinfo(np.int64).max)
 class Scores(Struct):
     """Per lane: counts, the latest `window` sequences, milestones, progress rows."""
 
-    index: Array  # (lane,) int: sequences finished
-    steps: Array  # (lane,) int: steps done
-    pause_at: Array  # (lane,) int: number of sequences at which to hand over to Python
-    flag: Array  # (lane,) int: RUNNING, PAUSED, REACHED or DIVERGED
-    ring: Array  # (lane, window, 3): mean |error|, mean squared error and correctness of the latest sequences
-    sums: Array  # (lane, 3): sums over the ring
-    current: Array  # (lane, 4): sums of |e|, e**2, count and largest |e| of the running sequence
-    ranked: Array  # (lane,) bool: the running sequence's rankings are right so far
-    milestones: Array  # (lane, 8) int: sequences at which each LEVEL, then the two error bounds, was first met; -1
-    progress: Array  # (lane, row, 4): sequences seen, then the means over the window
-    progress_rows: Array  # (lane,) int: rows in use
+    index: Ints  # (lane,) int: sequences finished
+    steps: Ints  # (lane,) int: steps done
+    pause_at: Ints  # (lane,) int: number of sequences at which to hand over to Python
+    flag: Ints  # (lane,) int: RUNNING, PAUSED, REACHED or DIVERGED
+    ring: Floats  # (lane, window, 3): mean |error|, mean squared error and correctness of the latest sequences
+    sums: Floats  # (lane, 3): sums over the ring
+    current: Floats  # (lane, 4): sums of |e|, e**2, count and largest |e| of the running sequence
+    ranked: Flags  # (lane,) bool: the running sequence's rankings are right so far
+    milestones: Ints  # (lane, 8) int: sequences at which each LEVEL, then the two error bounds, was first met; -1
+    progress: Floats  # (lane, row, 4): sequences seen, then the means over the window
+    progress_rows: Ints  # (lane,) int: rows in use
     # (lane, row, 4): largest |e|, mean |e|, mean e**2, correct, of each sequence; no rows, none kept. (lane, row, 6) of
     # streams: their steps too, and the task's sequences that were right.
-    results: Array
-    fewer_wrong: Array  # (lane,) int: the stage is reached with fewer wrong of the latest `window`; 0: never
-    error_limit: Array  # (lane,) and with a mean error below this
+    results: Floats
+    fewer_wrong: Ints  # (lane,) int: the stage is reached with fewer wrong of the latest `window`; 0: never
+    error_limit: Floats  # (lane,) and with a mean error below this
     tolerance: float
     error_bound: float
     squared_error: bool  # the stage's mean error is the squared one
@@ -56,9 +55,9 @@ class Scores(Struct):
     streams: bool  # what is counted and judged as one sequence is a stream of the task's, see lstmsim.kernels.streams
     stream_steps: int  # steps after which a stream ends
     stream_sequences: int  # and sequences of the task
-    right: Array  # (lane,) int: sequences of the task that the running stream has passed without an error
-    taken: Array  # (lane,) int: number of the task's next sequence, where there are streams
-    idle: Array  # (lane,) int: 0, or 1, then 2 after the end of a stream until its last sequence, cut short, is over
+    right: Ints  # (lane,) int: sequences of the task that the running stream has passed without an error
+    taken: Ints  # (lane,) int: number of the task's next sequence, where there are streams
+    idle: Ints  # (lane,) int: 0, or 1, then 2 after the end of a stream until its last sequence, cut short, is over
 
 
 def new_scores(
@@ -74,7 +73,7 @@ def new_scores(
 ) -> Scores:
     """Empty scores; without arguments they only count."""
 
-    def ints(value: int = 0) -> Array:
+    def ints(value: int = 0) -> Ints:
         return np.full(lanes, value, np.int64)
 
     return Scores(
@@ -105,7 +104,7 @@ def new_scores(
     )
 
 
-def clear(scores: Scores, lane: int | slice, index: int | Array = 0) -> None:
+def clear(scores: Scores, lane: int | slice, index: int | Ints = 0) -> None:
     """Begin the scores of a lane, or of several, anew, before sequence number `index`."""
     for array in (
         scores.steps,
@@ -154,7 +153,7 @@ def progress_of(scores: Scores, lane: int) -> Progress:
     return Progress(int(scores.steps[lane]), seen, *(float(scores.sums[lane, q] / window) for q in (0, 2)))
 
 
-def window_means(scores: Scores, lane: int) -> Array:
+def window_means(scores: Scores, lane: int) -> Floats:
     """Return a row of progress as it stands now: sequences seen, then the means over the window; shape (1, 4)."""
     seen = int(scores.index[lane])
     return np.array([[seen, *(scores.sums[lane] / min(seen, scores.ring.shape[1]))]])

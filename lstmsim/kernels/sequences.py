@@ -7,16 +7,16 @@ whole sequences until every lane reaches the horizon. Targets are rows of one ta
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Bytes, Flags, Floats, Ints, Words
 from lstmsim.kernels.compile import kernel, shared
 from lstmsim.kernels.random import subkey
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, load_at, store_at
-
-Array = Any
 
 LEARN, JUDGE, END = 1, 2, 4
 
@@ -24,37 +24,84 @@ LEARN, JUDGE, END = 1, 2, 4
 class Sequences(Struct):
     """Sequences of all lanes along the clock; all arrays are written in place."""
 
-    inputs: Array  # (clock, input, lane) float64, dense inputs
-    symbol: Array  # (clock, lane) int64, one-hot inputs
-    event: Array  # (clock, lane) uint8: sum of LEARN, JUDGE, END; 0 at most steps
-    learn: Array  # (clock, lane) int64: row of `targets`, where event has LEARN
-    judge: Array  # (clock, lane) int64: row of `targets`, where event has JUDGE
-    targets: Array  # (row, output) float64, padded to a multiple of 8: fixed rows first, then `slots` rows for each lane
+    inputs: Floats  # (clock, input, lane) float64, dense inputs
+    symbol: Ints  # (clock, lane) int64, one-hot inputs
+    event: Bytes  # (clock, lane) uint8: sum of LEARN, JUDGE, END; 0 at most steps
+    learn: Ints  # (clock, lane) int64: row of `targets`, where event has LEARN
+    judge: Ints  # (clock, lane) int64: row of `targets`, where event has JUDGE
+    targets: Floats  # (row, output) float64, padded to a multiple of 8: fixed rows first, then `slots` rows for each lane
     fixed_rows: int
     slots: int
-    write: Array  # (lane,) int64: first clock not yet written
-    index: Array  # (lane,) int64: number of the next sequence to write
-    key: Array  # (lane,) uint64: key of the lane's stream
-    active: Array  # (lane,) bool: lanes that hold a trial
-    asked: Array  # (lane,) int64: clock at which `unfilled` last had a sequence begun; -1: the lane was full since
-    row: Array  # (lane,) int64: own target rows that `own_row` has given out
+    write: Ints  # (lane,) int64: first clock not yet written
+    index: Ints  # (lane,) int64: number of the next sequence to write
+    key: Words  # (lane,) uint64: key of the lane's stream
+    active: Flags  # (lane,) bool: lanes that hold a trial
+    asked: Ints  # (lane,) int64: clock at which `unfilled` last had a sequence begun; -1: the lane was full since
+    row: Ints  # (lane,) int64: own target rows that `own_row` has given out
+
+
+class Writer(ABC):
+    """What writes sequences: a task, as far as kernels and learners know it."""
+
+    name: ClassVar[str]
+    symbols: ClassVar[bool] = False
+    ranking: ClassVar[bool] = False
+    stream_steps: int = 0
+    stream_sequences: int = 0
+
+    @property
+    @abstractmethod
+    def n_inputs(self) -> int:
+        """Input units of a net for this task."""
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Output units of a net for this task."""
+
+    @property
+    def tolerance(self) -> float:
+        """Largest |error| of a correct sequence, exclusive; without meaning where the ranking decides."""
+        return 0.0
+
+    @property
+    @abstractmethod
+    def max_length(self) -> int:
+        """Longest sequence in steps."""
+
+    @property
+    def min_length(self) -> int:
+        """Shortest sequence in steps: all are equally long unless overridden."""
+        return self.max_length
+
+    def fixed_rows(self) -> Floats:
+        """Rows of the target table that all sequences share, shape (row, output); none unless overridden."""
+        return np.zeros((0, self.n_outputs))
+
+    @abstractmethod
+    def fill(self, sequences: Sequences, horizon: int) -> None:
+        """Write sequences until every active lane reaches the horizon."""
+
+    def own_rows(self, clocks: int) -> int:
+        """Target rows that a lane needs of its own for so many steps: one for each sequence unless overridden."""
+        return clocks // self.min_length + 2
 
 
 class Examples(NamedTuple):
     """Whole sequences one after another, outside kernels."""
 
-    inputs: Array  # (step, input)
-    begins: Array  # (sequence + 1,) int64: first step of each, and the end of the last
-    learned: Array  # (step, output), NaN where nothing is learned
-    judged: Array  # (step, output), NaN where nothing is judged
+    inputs: Floats  # (step, input)
+    begins: Ints  # (sequence + 1,) int64: first step of each, and the end of the last
+    learned: Floats  # (step, output), NaN where nothing is learned
+    judged: Floats  # (step, output), NaN where nothing is judged
 
 
-def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Any, slots: int) -> Sequences:
+def new_sequences(lanes: int, clocks: int, inputs: int, fixed: Floats, slots: int) -> Sequences:
     """Room for `clocks` steps of every lane; `fixed` (row, output) holds the target rows that all sequences share."""
     targets = aligned(len(fixed) + lanes * slots, -(-fixed.shape[1] // 8) * 8)
     targets[: len(fixed), : fixed.shape[1]] = fixed
 
-    def ints(*shape: int) -> Array:
+    def ints(*shape: int) -> Ints:
         return aligned(*shape, dtype=np.int64)
 
     return Sequences(

@@ -14,15 +14,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import NativeValue, lower_getattr_generic, models, register_model, typeof_impl, unbox
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from lstmsim.kernels.arrays import Ints
 
 _I64 = ir.IntType(64)
 _SCALARS = {bool: types.boolean, int: types.int64, float: types.float64}
@@ -75,7 +72,7 @@ class Struct:
         return type(self), tuple(self)
 
 
-def _packed(name: str, value: Any) -> tuple[types.Type, npt.NDArray[np.int64]]:
+def _packed(name: str, value: Any) -> tuple[types.Type, Ints]:
     """Numba's type of a field and the words it takes in the block: an array's address and shape, a number, an address."""
     if isinstance(value, np.ndarray):
         if value.dtype not in _DTYPES or not value.flags.c_contiguous:

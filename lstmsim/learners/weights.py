@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmsim.checks import floats, refusal
+from lstmsim.kernels.arrays import Flags, Floats
 
-Floats = npt.NDArray[np.float64]
 Weights = dict[str, Floats]
-Masks = dict[str, npt.NDArray[np.bool_]]
+Masks = dict[str, Flags]
 
 MAX_WEIGHTS = 20_000_000
 
@@ -41,7 +39,7 @@ def uniform_weights(exists: Masks, init_range: float, seed: int | Sequence[int])
     return {name: np.where(mask, random.uniform(-1.0, 1.0, mask.shape) * init_range, 0.0) for name, mask in exists.items()}
 
 
-def checked_weights(weights: Mapping[str, Any], exists: Masks) -> Weights:
+def checked_weights(weights: Mapping[str, object], exists: Masks) -> Weights:
     """Weights as float64 arrays: every group of `exists` present, shapes right, all finite, absent connections zero.
 
     Raises

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lstmsim.checks import check, refusal
+from lstmsim.kernels.arrays import Array, Words
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.cuda import Device
 from lstmsim.kernels.scores import PAUSED, RUNNING, Progress
@@ -65,7 +66,7 @@ class DeviceSimulation(Simulation):
         policy: Policy,
         variants: Variants | None = None,
         *,
-        device: Any = None,
+        device: Device | None = None,
     ) -> None:
         refuse(config, variants)
         self.device = Device() if device is None else device
@@ -193,11 +194,11 @@ class DeviceSimulation(Simulation):
             if on_progress is not None:
                 on_progress(self)
 
-    def _address(self, array: Any) -> int:
+    def _address(self, array: Array) -> int:
         """Address of the first word of an array, of all threads."""
         return self.memory + 8 * self.threads * self.layout.row_of(array)
 
-    def _row(self, array: Any) -> Any:
+    def _row(self, array: Array) -> Array:
         """First word of an array, of all threads."""
         return self.device.get(self._address(array), self.threads).view(array.dtype)
 
@@ -219,7 +220,7 @@ class DeviceSimulation(Simulation):
             self.device.launch(self._copy, self.memory, self._buffer, words)
             yield from (result for result in ended if result is not None)
 
-    def _attend_one(self, lane: int, column: Any) -> Result | None:
+    def _attend_one(self, lane: int, column: Words) -> Result | None:
         """Do for one trial what is to be done, on the one lane here; the result if it has ended."""
         lanes, result = self.lanes, None
         trial = self.trials_on.pop(lane, None)

@@ -9,24 +9,26 @@ A task is one file beside this one. It registers itself in one line::
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numba.core.dispatcher import Dispatcher
 
 from lstmsim.checks import Field, Table, Whole, check
 from lstmsim.kernels import guard
+from lstmsim.kernels.arrays import Array, Floats
 from lstmsim.kernels.random import trial_keys
-from lstmsim.kernels.sequences import END, JUDGE, LEARN, Examples, Sequences, new_sequences
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, Examples, Sequences, Writer, new_sequences
+from lstmsim.kernels.struct import Struct
 
-Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.intp]
-Filler = tuple[Any, tuple[Any, ...]]
+Filler = tuple[Dispatcher, tuple[Struct | Array | float, ...]]
 
 
-class Task(ABC):
+class Task(Writer):
     """One task; the subclasses are frozen dataclasses whose fields are the task's parameters.
 
     Attributes
@@ -45,45 +47,6 @@ class Task(ABC):
         must be judged.
     """
 
-    name: ClassVar[str]
-    symbols: ClassVar[bool] = False
-    ranking: ClassVar[bool] = False
-    stream_steps: int = 0
-    stream_sequences: int = 0
-
-    @property
-    @abstractmethod
-    def n_inputs(self) -> int:
-        """Input units of a net for this task."""
-
-    @property
-    @abstractmethod
-    def n_outputs(self) -> int:
-        """Output units of a net for this task."""
-
-    @property
-    def tolerance(self) -> float:
-        """Largest |error| of a correct sequence, exclusive; without meaning where the ranking decides."""
-        return 0.0
-
-    @property
-    @abstractmethod
-    def max_length(self) -> int:
-        """Longest sequence in steps."""
-
-    @property
-    def min_length(self) -> int:
-        """Shortest sequence in steps: all are equally long unless overridden."""
-        return self.max_length
-
-    def fixed_rows(self) -> Floats:
-        """Rows of the target table that all sequences share, shape (row, output); none unless overridden."""
-        return np.zeros((0, self.n_outputs))
-
-    @abstractmethod
-    def fill(self, sequences: Sequences, horizon: int) -> None:
-        """Write sequences until every active lane reaches the horizon."""
-
     def write(self, sequences: Sequences, horizon: int) -> None:
         """Write sequences with `fill`, and look through them before anybody reads them.
 
@@ -93,10 +56,6 @@ class Task(ABC):
             Naming what is wrong with what was written, where, and what is allowed.
         """
         guard.write(self, sequences, horizon)
-
-    def own_rows(self, clocks: int) -> int:
-        """Target rows that a lane needs of its own for so many steps: one for each sequence unless overridden."""
-        return clocks // self.min_length + 2
 
     def for_trial(self, trial: int) -> Task:
         """Return the task as a trial of this number meets it; the same for all unless overridden."""

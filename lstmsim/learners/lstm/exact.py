@@ -8,13 +8,14 @@ learning through gates, cells and outputs.
 from __future__ import annotations
 
 from lstmsim.checks import refusal
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.logistic import logistic_slope
 from lstmsim.kernels.recording import Record
 from lstmsim.kernels.scores import Scores, judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
 from lstmsim.kernels.streams import join
-from lstmsim.kernels.struct import Floats, Struct
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, load_one, splat, store, store_at
 from lstmsim.learners.base import register
 from lstmsim.learners.lstm.equations import (

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmsim.kernels.struct import Floats, Ints, Struct
+from lstmsim.kernels.arrays import Floats, Ints
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import Width, aligned
 from lstmsim.learners.lstm.settings import LSTMSettings
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmsim.kernels.struct import Floats, Ints, Struct
+from lstmsim.kernels.arrays import Floats, Ints
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.lstm.structs import Rule, Shape, rule_of, shape_of
