@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
+from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.vector import Lanes, fma, select
+from lstmsim.kernels.width import Intrinsic
 
 
 @intrinsic
-def _power_of_two(_typing: Any, shifted: Any) -> Any:
+def _power_of_two(_typing: Context, shifted: types.Type) -> Intrinsic:
     """2**n, where n + 1023 stands in the low bits of `shifted`: they become the exponent bits."""
     ints = Lanes(shifted.lanes, "int").llvm
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         bits = builder.shl(builder.bitcast(args[0], ints), ir.Constant(ints, [52] * ints.count))
         return builder.bitcast(bits, sig.args[0].llvm)
 
@@ -96,12 +99,12 @@ def exponential(x):
 
 
 @intrinsic
-def square_root(_typing: Any, x: Any) -> Any:
+def square_root(_typing: Context, x: types.Type) -> Intrinsic:
     """The square root, correctly rounded."""
     if not (isinstance(x, Lanes) and x.kind == "float"):
         return None
 
-    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
         name = f"llvm.sqrt.v{sig.args[0].lanes}f64"
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)

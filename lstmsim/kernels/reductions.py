@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
+
+from lstmsim.kernels.width import Intrinsic
 
 _I32 = ir.IntType(32)
 
 
-def _neighbours(builder: Any, value: Any, distance: int) -> Any:
+def _neighbours(builder: IRBuilder, value: Value, distance: int) -> Value:
     """In each lane the value of the lane whose number differs in one bit."""
     lanes = value.type.count
     order = ir.Constant(ir.VectorType(_I32, lanes), [lane ^ distance for lane in range(lanes)])
     return builder.shuffle_vector(value, value, order)
 
 
-def _tree(combine: Any, builder: Any, value: Any) -> Any:
+def _tree(combine: Callable[[IRBuilder, Value, Value], Value], builder: IRBuilder, value: Value) -> Value:
     """Combine all lanes as a balanced tree: neighbours first, then pairs, and so on."""
     distance = 1
     while distance < value.type.count:
@@ -28,21 +33,21 @@ def _tree(combine: Any, builder: Any, value: Any) -> Any:
 
 
 @intrinsic
-def lane_sum(_typing: Any, x: Any) -> Any:
+def lane_sum(_typing: Context, x: types.Type) -> Intrinsic:
     """Sum over the lanes, as a balanced tree: the order is fixed by the number of lanes, so use it over `UNITS` only."""
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         return _tree(lambda builder, a, b: builder.fadd(a, b), builder, args[0])
 
     return types.float64(x), codegen
 
 
 @intrinsic
-def lane_max(_typing: Any, x: Any) -> Any:
+def lane_max(_typing: Context, x: types.Type) -> Intrinsic:
     """Largest value of the lanes; without meaning if one is NaN."""
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def larger(builder: Any, a: Any, b: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
+        def larger(builder: IRBuilder, a: Value, b: Value) -> Value:
             return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
         return _tree(larger, builder, args[0])
@@ -51,10 +56,10 @@ def lane_max(_typing: Any, x: Any) -> Any:
 
 
 @intrinsic
-def group_sum(_typing: Any, x: Any, group: Any) -> Any:
+def group_sum(_typing: Context, x: types.Type, group: types.Type) -> Intrinsic:
     """In each lane the sum over its `group` neighbours, 1, 2, 4 or 8; the order of the additions is fixed."""
 
-    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         distance, total = 1, args[0]
         result = total
         while distance < total.type.count:
@@ -64,3 +69,23 @@ def group_sum(_typing: Any, x: Any, group: Any) -> Any:
         return result
 
     return x(x, types.int64), codegen
+
+
+@intrinsic
+def lane_bits(_typing: Context, mask: types.Type) -> Intrinsic:
+    """A mask as a whole number: bit n is set where the mask holds in lane n."""
+
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
+        return builder.zext(builder.bitcast(args[0], ir.IntType(sig.args[0].lanes)), ir.IntType(64))
+
+    return types.int64(mask), codegen
+
+
+@intrinsic
+def lowest(_typing: Context, bits: types.Type) -> Intrinsic:
+    """Number of the lowest bit that is set in a whole number other than 0."""
+
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import typing
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.datamodel import DataModelManager
+from numba.core.pythonapi import _UnboxContext
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import NativeValue, lower_getattr_generic, models, register_model, typeof_impl, unbox
 
@@ -48,7 +52,7 @@ class Struct:
     def __init_subclass__(cls) -> None:
         cls.fields = tuple(cls.__annotations__)
 
-    def __init__(self, *values: Any, **named: Any) -> None:
+    def __init__(self, *values: object, **named: object) -> None:
         given = dict(zip(self.fields, values, strict=False)) | named
         if len(values) + len(named) != len(given) or set(given) != set(self.fields):
             raise TypeError(f"{type(self).__name__} takes each of {self.fields} once, not {len(values)} and {sorted(named)}")
@@ -60,14 +64,14 @@ class Struct:
             slots = np.concatenate([slots, words])
         vars(self).update(type=StructType(type(self).__name__, tuple(kinds)), block=slots, address=slots.ctypes.data)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} of {type(self).__name__} cannot be replaced; what an array holds can")
 
     def __iter__(self) -> Iterator[Any]:
         """Values of the fields in their order."""
         return (vars(self)[name] for name in self.fields)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Copies have memory of their own; arrays that are one array stay one."""
         return type(self), tuple(self)
 
@@ -118,17 +122,17 @@ class StructType(types.Type):
 
 @register_model(StructType)
 class _StructModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: StructType) -> None:
+    def __init__(self, dmm: DataModelManager, fe_type: StructType) -> None:
         super().__init__(dmm, fe_type, _I64.as_pointer())
 
 
 @typeof_impl.register(Struct)
-def _typeof(value: Struct, _context: Any) -> StructType:
+def _typeof(value: Struct, _context: BaseContext) -> StructType:
     return value.type
 
 
 @unbox(StructType)
-def _unbox(_type: StructType, value: Any, c: Any) -> Any:
+def _unbox(_type: StructType, value: Value, c: _UnboxContext) -> NativeValue:
     number = c.pyapi.object_getattr_string(value, "address")
     address = c.builder.bitcast(c.pyapi.long_as_voidptr(number), _I64.as_pointer())
     c.pyapi.decref(number)
@@ -144,11 +148,11 @@ class _StructAttributes(AttributeTemplate):
 
 
 @lower_getattr_generic(StructType)
-def _getattr(context: Any, builder: Any, struct: StructType, value: Any, attribute: str) -> Any:
+def _getattr(context: BaseContext, builder: IRBuilder, struct: StructType, value: Value, attribute: str) -> Value:
     """Read one field; an array is put together as Numba has it, and what is not used of it costs nothing."""
     kind, place = struct.kinds[attribute], struct.places[attribute]
 
-    def word(n: int, of: Any = _I64) -> Any:
+    def word(n: int, of: ir.Type = _I64) -> Value:
         slot = builder.bitcast(builder.gep(value, [ir.Constant(_I64, place + n)]), of.as_pointer())
         loaded = builder.load(slot, typ=of)
         loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -165,7 +169,7 @@ def _getattr(context: Any, builder: Any, struct: StructType, value: Any, attribu
     return builder.trunc(word(0), ir.IntType(1)) if kind == types.boolean else word(0)
 
 
-def _array(context: Any, builder: Any, kind: types.Array, word: Any) -> Any:
+def _array(context: BaseContext, builder: IRBuilder, kind: types.Array, word: Callable[..., Value]) -> Value:
     """The value of an array from its address, word 0, and its shape, the words after it."""
     value_type, itemsize = context.get_value_type(kind), np.dtype(str(kind.dtype)).itemsize
     fields = dict(zip(("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides"), range(7), strict=True))

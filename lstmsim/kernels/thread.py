@@ -14,16 +14,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.datamodel import DataModelManager
 from numba.core.imputils import lower_constant
+from numba.core.typing import Context, Signature
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, models, register_model, typeof_impl
 from numba.np.arrayobj import populate_array
 
+from lstmsim.kernels.arrays import Array, Words
 from lstmsim.kernels.struct import Struct
+from lstmsim.kernels.width import Intrinsic
+
+Part = Struct | Array | tuple[Struct | Array, ...]
+Field = tuple[types.Type, Any]  # type in kernels, and what is needed to read it: for each type something else
 
 OWN = 512  # words of an array that is copied to memory of the thread's own
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
@@ -34,7 +42,7 @@ _NUMBERS = {bool: types.boolean, int: types.int64, float: types.float64}
 class Place:
     """Where an array stands: its first word in a thread's share, its number among all, whether it is copied."""
 
-    def __init__(self, array: npt.NDArray[Any], first: int, slot: int, *, own: bool) -> None:
+    def __init__(self, array: Array, first: int, slot: int, *, own: bool) -> None:
         self.array, self.first, self.slot, self.own = array, first, slot, own
 
     @property
@@ -71,10 +79,10 @@ class Layout:
 
     def __init__(
         self,
-        parts: Mapping[str, Any],
-        table: npt.NDArray[Any],
-        row: tuple[Any, str, int] = (None, "", 0),
-        bulk: Sequence[npt.NDArray[Any]] = (),
+        parts: Mapping[str, Part],
+        table: Array,
+        row: tuple[Struct | None, str, int] = (None, "", 0),
+        bulk: Sequence[Array] = (),
     ) -> None:
         self.parts, self.table, self.row = dict(parts), table, row
         self.places: dict[int, Place] = {}
@@ -88,7 +96,7 @@ class Layout:
         self.slots = 3 + len(self.places)  # after the thread's number, the distance of its words and the table's address
         self.type = ShareType("world", tuple((name, self._field(part)) for name, part in self.parts.items()))
 
-    def _enter(self, part: Any, without: Collection[int], *, own: bool) -> None:
+    def _enter(self, part: object, without: Collection[int], *, own: bool) -> None:
         if isinstance(part, np.ndarray):
             if part is self.table or id(part) in self.places or id(part) in without:
                 return
@@ -99,14 +107,14 @@ class Layout:
             for value in part:
                 self._enter(value, without, own=own)
 
-    def row_of(self, array: npt.NDArray[Any]) -> int:
+    def row_of(self, array: Array) -> int:
         """Number of an array's first word in a thread's share."""
         return self.places[id(array)].first
 
     def _kept(self) -> Iterator[Place]:
         return (place for place in self.places.values() if place.first + place.words <= self.kept)
 
-    def _field(self, value: Any, name: str = "", of: Any = None) -> Any:
+    def _field(self, value: Any, name: str = "", of: Struct | None = None) -> Field:
         """A field's type in kernels, and what is needed to read it."""
         if isinstance(value, np.ndarray):
             of_table = value is self.table
@@ -127,13 +135,13 @@ class Layout:
             return _NUMBERS[type(value)], value
         return value.type, None
 
-    def read(self, column: npt.NDArray[np.uint64]) -> None:
+    def read(self, column: Words) -> None:
         """Copy one thread's words into the structs' arrays."""
         for place in self._kept():
             words = column[place.first : place.first + place.words]
             place.array.reshape(-1)[:] = words.view(place.array.dtype) if place.array.dtype != bool else words != 0
 
-    def write(self, column: npt.NDArray[np.uint64]) -> None:
+    def write(self, column: Words) -> None:
         """Copy the structs' arrays into one thread's words."""
         for place in self._kept():
             values = place.array.reshape(-1)
@@ -144,7 +152,7 @@ class Layout:
 class ShareType(types.Type):
     """Numba's type of one thread's share of a struct."""
 
-    def __init__(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
+    def __init__(self, name: str, fields: tuple[tuple[str, Field], ...]) -> None:
         self.fields = dict(fields)
         digest = hashlib.sha256(repr(fields).encode()).hexdigest()[:12]
         super().__init__(name=f"{name}@{digest}")
@@ -152,12 +160,12 @@ class ShareType(types.Type):
 
 @register_model(ShareType)
 class _ShareModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: ShareType) -> None:
+    def __init__(self, dmm: DataModelManager, fe_type: ShareType) -> None:
         super().__init__(dmm, fe_type, _I8.as_pointer())
 
 
 @typeof_impl.register(Layout)
-def _typeof(value: Layout, _context: Any) -> types.Type:
+def _typeof(value: Layout, _context: BaseContext) -> types.Type:
     return LayoutType(value)
 
 
@@ -175,7 +183,7 @@ class _LayoutModel(models.OpaqueModel):
 
 
 @lower_constant(LayoutType)
-def _constant(context: Any, _builder: Any, _type: Any, _value: Any) -> Any:
+def _constant(context: BaseContext, _builder: IRBuilder, _type: LayoutType, _value: Layout) -> Value:
     return context.get_dummy_value()
 
 
@@ -189,16 +197,16 @@ class _ShareAttributes(AttributeTemplate):
 
 
 @lower_getattr_generic(ShareType)
-def _getattr(context: Any, builder: Any, share: ShareType, block: Any, attribute: str) -> Any:
+def _getattr(context: BaseContext, builder: IRBuilder, share: ShareType, block: Value, attribute: str) -> Value:
     return _field(context, builder, block, *share.fields[attribute])
 
 
-def _slot(builder: Any, block: Any, slot: int, kind: Any) -> Any:
+def _slot(builder: IRBuilder, block: Value, slot: int, kind: ir.Type) -> Value:
     """Address of a slot of the block in which the addresses stand."""
     return builder.bitcast(builder.gep(block, [ir.Constant(_I64, 8 * slot)], source_etype=_I8), kind.as_pointer())
 
 
-def _field(context: Any, builder: Any, block: Any, kind: types.Type, how: Any) -> Any:
+def _field(context: BaseContext, builder: IRBuilder, block: Value, kind: types.Type, how: Any) -> Value:
     """The value of a field."""
     if isinstance(kind, types.NamedTuple):
         return context.make_tuple(builder, kind, [_field(context, builder, block, *field) for field in how])
@@ -212,14 +220,21 @@ def _field(context: Any, builder: Any, block: Any, kind: types.Type, how: Any) -
     return context.get_dummy_value() if how is None else context.get_constant(kind, how)
 
 
-def _array(context: Any, builder: Any, block: Any, kind: types.Array, shape: tuple[int, ...], place: Place | None) -> Any:
+def _array(
+    context: BaseContext,
+    builder: IRBuilder,
+    block: Value,
+    kind: types.Array,
+    shape: tuple[int, ...],
+    place: Place | None,
+) -> Value:
     array = context.make_array(kind)(context, builder)
     slot = 2 if place is None else place.slot
     data = builder.load(_slot(builder, block, slot, array.data.type), typ=array.data.type)
     itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
     unit = ir.Constant(_I64, itemsize) if kind.layout == "C" else builder.load(_slot(builder, block, 1, _I64), typ=_I64)
     sizes = [1 << 40 if place is None and not axis else size for axis, size in enumerate(shape)]
-    strides: list[Any] = []
+    strides: list[Value] = []
     elements = 1
     for size in reversed(sizes):
         strides.insert(0, builder.mul(unit, ir.Constant(_I64, elements)))
@@ -232,7 +247,7 @@ def _own(layout: Layout) -> Iterable[Place]:
     return (place for place in layout.places.values() if place.own)
 
 
-def _words(builder: Any, block: Any, place: Place, first: Any) -> Iterable[tuple[Any, Any]]:
+def _words(builder: IRBuilder, block: Value, place: Place, first: Value) -> Iterable[tuple[Value, Value]]:
     """For each word of a copied array where the copy stands and where the original, as addresses."""
     distance = builder.load(_slot(builder, block, 1, _I64), typ=_I64)
     copy = builder.load(_slot(builder, block, place.slot, _I8.as_pointer()), typ=_I8.as_pointer())
@@ -243,11 +258,13 @@ def _words(builder: Any, block: Any, place: Place, first: Any) -> Iterable[tuple
 
 
 @intrinsic
-def enter(_typing: Any, layout: Any, memory: Any, table: Any, thread: Any, threads: Any) -> Any:
+def enter(
+    _typing: Context, layout: types.Type, memory: types.Type, table: types.Type, thread: types.Type, threads: types.Type
+) -> Intrinsic:
     """One thread's share of what stands at `memory`, with copies of the small arrays; `leave` writes them back."""
     plan = layout.layout
 
-    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
         memory, table, thread, threads = args[1:]
         block = cgutils.alloca_once(builder, ir.ArrayType(_I64, plan.slots))
         block = builder.bitcast(block, _I8.as_pointer())
@@ -255,7 +272,7 @@ def enter(_typing: Any, layout: Any, memory: Any, table: Any, thread: Any, threa
         builder.store(thread, _slot(builder, block, 0, _I64))
         builder.store(distance, _slot(builder, block, 1, _I64))
 
-        def cast(pointer: Any) -> Any:
+        def cast(pointer: Value) -> Value:
             return builder.addrspacecast(pointer, _I8.as_pointer())
 
         builder.store(cast(builder.inttoptr(table, _I8.as_pointer(_GLOBAL))), _slot(builder, block, 2, _I8.as_pointer()))
@@ -275,17 +292,17 @@ def enter(_typing: Any, layout: Any, memory: Any, table: Any, thread: Any, threa
     return plan.type(layout, types.int64, types.int64, types.int64, types.int64), codegen
 
 
-def _first(builder: Any, memory: Any, thread: Any) -> Any:
+def _first(builder: IRBuilder, memory: Value, thread: Value) -> Value:
     offset = builder.mul(thread, ir.Constant(_I64, 8))
     return builder.gep(builder.inttoptr(memory, _I8.as_pointer(_GLOBAL)), [offset], source_etype=_I8)
 
 
 @intrinsic
-def leave(_typing: Any, layout: Any, world: Any, memory: Any) -> Any:
+def leave(_typing: Context, layout: types.Type, world: types.Type, memory: types.Type) -> Intrinsic:
     """Write the copies back."""
     plan = layout.layout
 
-    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
         thread = builder.load(_slot(builder, args[1], 0, _I64), typ=_I64)
         first = _first(builder, args[2], thread)
         for place in _own(plan):
@@ -297,20 +314,20 @@ def leave(_typing: Any, layout: Any, world: Any, memory: Any) -> Any:
 
 
 @intrinsic
-def word(_typing: Any, address: Any) -> Any:
+def word(_typing: Context, address: types.Type) -> Intrinsic:
     """The word at an address."""
 
-    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+    def codegen(_context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
         return builder.load(builder.inttoptr(args[0], _I64.as_pointer(_GLOBAL)), typ=_I64)
 
     return types.int64(types.int64), codegen
 
 
 @intrinsic
-def set_word(_typing: Any, address: Any, value: Any) -> Any:
+def set_word(_typing: Context, address: types.Type, value: types.Type) -> Intrinsic:
     """Write the word at an address."""
 
-    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
         builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer(_GLOBAL)))
         return context.get_dummy_value()
 

@@ -8,17 +8,20 @@ The width is known at compile time through a `Width` argument, which carries no 
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Callable
 
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
 from numba.core.imputils import lower_builtin
+from numba.core.typing import Context, Signature
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
 
-from lstmsim.kernels.reductions import group_sum, lane_max, lane_sum
-from lstmsim.kernels.width import UNITS, Lanes, Width, WidthType, aligned
+from lstmsim.kernels.reductions import group_sum, lane_bits, lane_max, lane_sum, lowest
+from lstmsim.kernels.width import UNITS, Intrinsic, Lanes, Width, WidthType, aligned
 
 __all__ = [
     "UNITS",
@@ -46,18 +49,20 @@ __all__ = [
     "store_where",
 ]
 
+Instruction = Callable[[IRBuilder, Value, Value], Value]
+
 _DTYPES = (types.float64, types.int64, types.uint8)  # vectors of bytes are whole numbers
 _I8, _I32, _I64, _F64 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
 
 
-def _splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
+def _splat(builder: IRBuilder, scalar: Value, vector: ir.VectorType) -> Value:
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
     zeros = ir.Constant(ir.VectorType(_I32, vector.count), [ir.Constant(_I32, 0)] * vector.count)
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def _as_vector(context: Any, builder: Any, value: Any, given: Any, wanted: Lanes) -> Any:
+def _as_vector(context: BaseContext, builder: IRBuilder, value: Value, given: types.Type, wanted: Lanes) -> Value:
     """The value itself if it is a vector, else the scalar in every lane."""
     if isinstance(given, Lanes):
         return value
@@ -65,7 +70,7 @@ def _as_vector(context: Any, builder: Any, value: Any, given: Any, wanted: Lanes
     return _splat(builder, context.cast(builder, value, given, scalar), wanted.llvm)
 
 
-def _vector_of(*given: Any) -> Lanes | None:
+def _vector_of(*given: types.Type) -> Lanes | None:
     """The vector type among the arguments, if they can be combined."""
     vectors = [g for g in given if isinstance(g, Lanes)]
     if not vectors or any(v != vectors[0] for v in vectors):
@@ -75,12 +80,12 @@ def _vector_of(*given: Any) -> Lanes | None:
     return vectors[0]
 
 
-def _operator(function: Any, opcodes: dict[str, Any], result: str | None = None) -> None:
+def _operator(function: Callable[..., object], opcodes: dict[str, Instruction], result: str | None = None) -> None:
     """Teach Numba one binary operator on vectors: `opcodes` maps the kind to the instruction."""
 
     @infer_global(function)
     class _Template(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
+        def generic(self, args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> Signature | None:
             if len(args) != 2 or kws:
                 return None
             vector = _vector_of(*args)
@@ -88,7 +93,7 @@ def _operator(function: Any, opcodes: dict[str, Any], result: str | None = None)
                 return None
             return signature(Lanes(vector.lanes, result) if result else vector, *args)
 
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def lower(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         vector = _vector_of(*sig.args)
         assert vector is not None
         left, right = (_as_vector(context, builder, a, t, vector) for a, t in zip(args, sig.args, strict=True))
@@ -98,11 +103,11 @@ def _operator(function: Any, opcodes: dict[str, Any], result: str | None = None)
         lower_builtin(function, *pair)(lower)
 
 
-def _instruction(name: str) -> Any:
+def _instruction(name: str) -> Instruction:
     return lambda builder, left, right: getattr(builder, name)(left, right)
 
 
-def _compare(sign: str) -> dict[str, Any]:
+def _compare(sign: str) -> dict[str, Instruction]:
     compare = "fcmp_unordered" if sign == "!=" else "fcmp_ordered"  # NaN != NaN, every other comparison is false
     return {
         "float": lambda builder, left, right: getattr(builder, compare)(sign, left, right),
@@ -122,13 +127,13 @@ _operator(operator.truediv, {"float": _instruction("fdiv")})
 
 @infer_global(operator.neg)
 class _Negative(AbstractTemplate):
-    def generic(self, args: Any, kws: Any) -> Any:
+    def generic(self, args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> Signature | None:
         known = len(args) == 1 and isinstance(args[0], Lanes) and args[0].kind == "float"
         return signature(args[0], *args) if known and not kws else None
 
 
 @lower_builtin(operator.neg, Lanes)
-def _negate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+def _negate(_context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
     return builder.fneg(args[0])
 
 
@@ -136,7 +141,7 @@ for _function, _sign in ((operator.lt, "<"), (operator.gt, ">"), (operator.ge, "
     _operator(_function, _compare(_sign), result="mask")
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, element: Any) -> Any:
+def _pointer(context: BaseContext, builder: IRBuilder, array_type: types.Array, array: Value, element: Value) -> Value:
     """Address of an element by its flat position; in an array with gaps the last stride leads from one to the next."""
     made = context.make_array(array_type)(context, builder, array)
     if array_type.layout == "C":
@@ -146,12 +151,19 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, element: A
     return builder.bitcast(builder.gep(first, [offset], source_etype=ir.IntType(8)), made.data.type)
 
 
-def _is_array(array: Any) -> bool:
+def _is_array(array: types.Type) -> bool:
     """Whether kernels know the array: contiguous, or one thread's share of what many have (`lstmsim.kernels.thread`)."""
     return isinstance(array, types.Array) and array.layout in "CA" and array.dtype in _DTYPES
 
 
-def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], vector: Any) -> Any:
+def _gathered(
+    context: BaseContext,
+    builder: IRBuilder,
+    array_type: types.Array,
+    array: Value,
+    elements: list[Value],
+    vector: ir.Type,
+) -> Value:
     """The vector of what stands at so many flat positions."""
     value = ir.Constant(vector, ir.Undefined)
     for lane, element in enumerate(elements):
@@ -162,7 +174,14 @@ def _gathered(context: Any, builder: Any, array_type: Any, array: Any, elements:
     return value
 
 
-def _scatter(context: Any, builder: Any, array_type: Any, array: Any, elements: list[Any], value: Any) -> None:
+def _scatter(
+    context: BaseContext,
+    builder: IRBuilder,
+    array_type: types.Array,
+    array: Value,
+    elements: list[Value],
+    value: Value,
+) -> None:
     """Write the vector to so many flat positions."""
     for lane, element in enumerate(elements):
         one = builder.extract_element(value, ir.Constant(_I32, lane))
@@ -170,25 +189,25 @@ def _scatter(context: Any, builder: Any, array_type: Any, array: Any, elements: 
         builder.store(one, _pointer(context, builder, array_type, array, element))
 
 
-def _from(builder: Any, element: Any, count: int) -> list[Any]:
+def _from(builder: IRBuilder, element: Value, count: int) -> list[Value]:
     """The flat positions from `element` on."""
     return [builder.add(element, ir.Constant(_I64, n)) for n in range(count)]
 
 
-def _each(builder: Any, elements: Any) -> list[Any]:
+def _each(builder: IRBuilder, elements: Value) -> list[Value]:
     """The lanes' values of a vector of ints."""
     return [builder.extract_element(elements, ir.Constant(_I32, lane)) for lane in range(elements.type.count)]
 
 
-def _lanes_of(width: Any, array: Any) -> Lanes:
+def _lanes_of(width: WidthType, array: types.Array) -> Lanes:
     return Lanes(width.lanes, "float" if array.dtype == types.float64 else "int")
 
 
-def _loading(width: Any, array: Any, rows_of: int) -> Any:
+def _loading(width: WidthType, array: types.Array, rows_of: int) -> Intrinsic:
     """Signature and code of a load that begins at a multiple of `rows_of` elements."""
     vector = _lanes_of(width, array)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         element = builder.mul(args[2], ir.Constant(_I64, rows_of))
         if sig.args[1].layout != "C":
             elements = _from(builder, element, vector.lanes)
@@ -202,10 +221,10 @@ def _loading(width: Any, array: Any, rows_of: int) -> Any:
     return vector(width, array, types.intp), codegen
 
 
-def _storing(array: Any, value: Any, rows_of: int) -> Any:
+def _storing(array: types.Array, value: Lanes, rows_of: int) -> Intrinsic:
     """The same for a store."""
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         element = builder.mul(args[1], ir.Constant(_I64, rows_of))
         if sig.args[0].layout != "C":
             _scatter(context, builder, sig.args[0], args[0], _from(builder, element, sig.args[2].lanes), args[2])
@@ -220,24 +239,24 @@ def _storing(array: Any, value: Any, rows_of: int) -> Any:
 
 
 @intrinsic
-def load(_typing: Any, width: Any, array: Any, row: Any) -> Any:
+def load(_typing: Context, width: types.Type, array: types.Type, row: types.Type) -> Intrinsic:
     """Row `row` of a contiguous array whose rows are one vector long."""
     return _loading(width, array, width.lanes) if isinstance(width, WidthType) and _is_array(array) else None
 
 
 @intrinsic
-def load_at(_typing: Any, width: Any, array: Any, element: Any) -> Any:
+def load_at(_typing: Context, width: types.Type, array: types.Type, element: types.Type) -> Intrinsic:
     """The `width` values of a contiguous array from flat position `element` on."""
     return _loading(width, array, 1) if isinstance(width, WidthType) and _is_array(array) else None
 
 
 @intrinsic
-def marked_bytes(_typing: Any, array: Any, element: Any) -> Any:
+def marked_bytes(_typing: Context, array: types.Type, element: types.Type) -> Intrinsic:
     """Which of the 32 values of a contiguous array of uint8 from flat position `element` on are not 0, as bits."""
     if not (isinstance(array, types.Array) and array.layout == "C" and array.dtype == types.uint8):
         return None
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         kind = ir.VectorType(_I8, 32)
         pointer = builder.bitcast(_pointer(context, builder, sig.args[0], args[0], args[1]), kind.as_pointer())
         marked = builder.icmp_unsigned("!=", builder.load(pointer, align=1, typ=kind), ir.Constant(kind, None))
@@ -247,37 +266,37 @@ def marked_bytes(_typing: Any, array: Any, element: Any) -> Any:
 
 
 @intrinsic
-def load_one(_typing: Any, width: Any, array: Any, element: Any) -> Any:
+def load_one(_typing: Context, width: types.Type, array: types.Type, element: types.Type) -> Intrinsic:
     """One value of a contiguous float64 array, in every lane."""
     if not (isinstance(width, WidthType) and _is_array(array)):
         return None
     vector = Lanes(width.lanes)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         return _splat(builder, builder.load(_pointer(context, builder, sig.args[1], args[1], args[2])), vector.llvm)
 
     return vector(width, array, types.intp), codegen
 
 
 @intrinsic
-def store(_typing: Any, array: Any, row: Any, value: Any) -> Any:
+def store(_typing: Context, array: types.Type, row: types.Type, value: types.Type) -> Intrinsic:
     """Write row `row` of a contiguous array whose rows are one vector long."""
     return _storing(array, value, value.lanes) if _is_array(array) and isinstance(value, Lanes) else None
 
 
 @intrinsic
-def store_at(_typing: Any, array: Any, element: Any, value: Any) -> Any:
+def store_at(_typing: Context, array: types.Type, element: types.Type, value: types.Type) -> Intrinsic:
     """Write a vector to a contiguous array from flat position `element` on."""
     return _storing(array, value, 1) if _is_array(array) and isinstance(value, Lanes) else None
 
 
 @intrinsic
-def store_where(_typing: Any, mask: Any, array: Any, row: Any, value: Any) -> Any:
+def store_where(_typing: Context, mask: types.Type, array: types.Type, row: types.Type, value: types.Type) -> Intrinsic:
     """Write row `row`, only the lanes where the mask holds."""
     if not (isinstance(mask, Lanes) and _is_array(array) and isinstance(value, Lanes)):
         return None
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         vector = sig.args[3].llvm
         element = builder.mul(args[2], ir.Constant(_I64, vector.count))
         if sig.args[1].layout != "C":
@@ -298,25 +317,25 @@ def store_where(_typing: Any, mask: Any, array: Any, row: Any, value: Any) -> An
 
 
 @intrinsic
-def gather(_typing: Any, array: Any, elements: Any) -> Any:
+def gather(_typing: Context, array: types.Type, elements: types.Type) -> Intrinsic:
     """One value per lane, from the flat positions `elements` (a vector of ints) of a contiguous float64 array."""
     if not (_is_array(array) and isinstance(elements, Lanes) and elements.kind == "int"):
         return None
     vector = Lanes(elements.lanes)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         return _gathered(context, builder, sig.args[0], args[0], _each(builder, args[1]), vector.llvm)
 
     return vector(array, elements), codegen
 
 
 @intrinsic
-def scatter(_typing: Any, array: Any, elements: Any, value: Any) -> Any:
+def scatter(_typing: Context, array: types.Type, elements: types.Type, value: types.Type) -> Intrinsic:
     """Write one value per lane to the flat positions `elements` of a contiguous float64 array."""
     if not (_is_array(array) and isinstance(elements, Lanes) and elements.kind == "int"):
         return None
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         _scatter(context, builder, sig.args[0], args[0], _each(builder, args[1]), args[2])
         return context.get_dummy_value()
 
@@ -324,13 +343,13 @@ def scatter(_typing: Any, array: Any, elements: Any, value: Any) -> Any:
 
 
 @intrinsic
-def fma(_typing: Any, x: Any, y: Any, z: Any) -> Any:
+def fma(_typing: Context, x: types.Type, y: types.Type, z: types.Type) -> Intrinsic:
     """X * y + z with one rounding; any of the three may be a scalar."""
     vector = _vector_of(x, y, z)
     if vector is None or vector.kind != "float":
         return None
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         values = [_as_vector(context, builder, a, t, vector) for a, t in zip(args, sig.args, strict=True)]
         kind = ir.FunctionType(vector.llvm, [vector.llvm] * 3)
         name = f"llvm.fma.v{vector.lanes}f64"
@@ -340,12 +359,12 @@ def fma(_typing: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 @intrinsic
-def magnitude(_typing: Any, x: Any) -> Any:
+def magnitude(_typing: Context, x: types.Type) -> Intrinsic:
     """|x|."""
     if not (isinstance(x, Lanes) and x.kind == "float"):
         return None
 
-    def codegen(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
         name = f"llvm.fabs.v{sig.args[0].lanes}f64"
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
@@ -354,47 +373,27 @@ def magnitude(_typing: Any, x: Any) -> Any:
 
 
 @intrinsic
-def splat(_typing: Any, width: Any, value: Any) -> Any:
+def splat(_typing: Context, width: types.Type, value: types.Type) -> Intrinsic:
     """The same float in every lane."""
     if not isinstance(width, WidthType):
         return None
     vector = Lanes(width.lanes)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         return _as_vector(context, builder, args[1], sig.args[1], vector)
 
     return vector(width, value), codegen
 
 
 @intrinsic
-def select(_typing: Any, mask: Any, x: Any, y: Any) -> Any:
+def select(_typing: Context, mask: types.Type, x: types.Type, y: types.Type) -> Intrinsic:
     """Per lane: x where the mask holds, else y; either may be a scalar."""
     vector = _vector_of(x, y)
     if vector is None:
         return None
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         left, right = (_as_vector(context, builder, a, t, vector) for a, t in zip(args[1:], sig.args[1:], strict=True))
         return builder.select(args[0], left, right)
 
     return vector(mask, x, y), codegen
-
-
-@intrinsic
-def lane_bits(_typing: Any, mask: Any) -> Any:
-    """A mask as a whole number: bit n is set where the mask holds in lane n."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.zext(builder.bitcast(args[0], ir.IntType(sig.args[0].lanes)), _I64)
-
-    return types.int64(mask), codegen
-
-
-@intrinsic
-def lowest(_typing: Any, bits: Any) -> Any:
-    """Number of the lowest bit that is set in a whole number other than 0."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.int64), codegen

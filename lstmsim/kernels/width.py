@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.datamodel import DataModelManager
 from numba.core.imputils import lower_constant
+from numba.core.pythonapi import _UnboxContext
+from numba.core.typing import Signature
 from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
+
+from lstmsim.kernels.arrays import Array
+
+# What an intrinsic returns of types that it knows: its signature, and what writes its instructions.
+Intrinsic = tuple[Signature, Callable[[BaseContext, IRBuilder, Signature, list[Value]], Value]] | None
 
 _SCALARS = {"float": ir.DoubleType(), "int": ir.IntType(64), "mask": ir.IntType(1)}
 
@@ -49,29 +59,29 @@ class _WidthModel(models.OpaqueModel):
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: Lanes) -> None:
+    def __init__(self, dmm: DataModelManager, fe_type: Lanes) -> None:
         super().__init__(dmm, fe_type, fe_type.llvm)
 
 
 @typeof_impl.register(Width)
-def _typeof_width(value: Width, _context: Any) -> WidthType:
+def _typeof_width(value: Width, _context: BaseContext) -> WidthType:
     return value.type
 
 
 @lower_constant(WidthType)
-def _constant_width(context: Any, _builder: Any, _type: Any, _value: Any) -> Any:
+def _constant_width(context: BaseContext, _builder: IRBuilder, _type: WidthType, _value: Width) -> Value:
     return context.get_dummy_value()
 
 
 @unbox(WidthType)
-def _unbox_width(_type: Any, _value: Any, context: Any) -> Any:
+def _unbox_width(_type: WidthType, _value: Value, context: _UnboxContext) -> NativeValue:
     return NativeValue(context.context.get_dummy_value())
 
 
 UNITS = Width(8)  # units of one trial along the vector, whatever the number of lanes
 
 
-def aligned(*shape: int, dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+def aligned(*shape: int, dtype: npt.DTypeLike = np.float64) -> Array:
     """Zeros of `shape` on a 64-byte boundary, so that no full-width load crosses a cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
