@@ -6,15 +6,12 @@ import ctypes
 import ctypes.util
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmsim.checks import refusal
+from lstmsim.kernels.arrays import Array, Words
 from lstmsim.kernels.ptx import kept_ptx
-
-Words = npt.NDArray[np.uint64]
 
 _BLOCK = 64  # threads of a block: two warps, so that few trials already keep all multiprocessors busy
 _MAJOR, _MINOR = 75, 76  # the driver's numbers for the two parts of a GPU's compute capability
@@ -22,7 +19,7 @@ _OUT_OF_MEMORY = 2
 _LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
 
 
-def _library() -> Any:
+def _library() -> ctypes.CDLL | None:
     """The driver's library, or None."""
     for name in _LIBRARIES:
         try:
@@ -42,10 +39,11 @@ class Device:
     """
 
     def __init__(self) -> None:
-        self._driver = _library()
+        driver = _library()
         allowed = "'cpu', or 'cuda' where NVIDIA's driver finds a GPU"
-        if self._driver is None:
+        if driver is None:
             raise refusal("device", "cuda", f"{allowed} (there is no {_LIBRARIES[0]} here)")
+        self._driver = driver
         count, handle, context = ctypes.c_int(), ctypes.c_int(), ctypes.c_void_p()
         status = self._driver.cuInit(0) or self._driver.cuDeviceGetCount(ctypes.byref(count))
         if status or not count.value:
@@ -66,7 +64,7 @@ class Device:
         self._driver.cuGetErrorString(status, ctypes.byref(text))
         return (text.value or b"unknown error").decode()
 
-    def _call(self, function: str, *arguments: Any) -> None:
+    def _call(self, function: str, *arguments: object) -> None:
         status = getattr(self._driver, function)(*arguments)
         if status == _OUT_OF_MEMORY:
             raise MemoryError(f"{self.name}: {self._error(status)}")
@@ -91,7 +89,7 @@ class Device:
         """Give memory back."""
         self._call("cuMemFree_v2", ctypes.c_uint64(address))
 
-    def put(self, address: int, values: npt.NDArray[Any]) -> None:
+    def put(self, address: int, values: Array) -> None:
         """Copy an array to an address."""
         values = np.ascontiguousarray(values)
         self._call(
@@ -106,18 +104,18 @@ class Device:
         )
         return words
 
-    def load(self, name: str, function: Callable[..., Any], key: str) -> Any:
+    def load(self, name: str, function: Callable[..., object], key: str) -> ctypes.c_void_p:
         """Compile a function of (memory, other, thread, threads) for the GPU; `key` as for `kept_ptx`."""
         return self.load_text(name, kept_ptx(name, function, self.capability, key))
 
-    def load_text(self, name: str, text: str) -> Any:
+    def load_text(self, name: str, text: str) -> ctypes.c_void_p:
         """Return the kernel `name` of a PTX text."""
         module, kernel = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(text.encode()))
         self._call("cuModuleGetFunction", ctypes.byref(kernel), module, name.encode())
         return kernel
 
-    def launch(self, kernel: Any, memory: int, other: int, threads: int) -> None:
+    def launch(self, kernel: ctypes.c_void_p, memory: int, other: int, threads: int) -> None:
         """Have so many threads call the function, and wait for them.
 
         Raises

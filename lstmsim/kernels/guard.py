@@ -6,14 +6,15 @@ import math
 import threading
 import time
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numba.core.errors import NumbaError
 
 from lstmsim.checks import Field, Real, Whole, check, refusal
+from lstmsim.kernels.arrays import Ints
 from lstmsim.kernels.compile import called, inlined, kernel
-from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
+from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, Writer
 from lstmsim.kernels.vector import UNITS, lane_bits, lane_sum, load_at, lowest, marked_bytes, splat
 
 RANDOM = "below, uniform and normal of lstmsim.kernels.random, draw n of a key"
@@ -180,7 +181,7 @@ def first_fault(sequences, horizon, marks, n_inputs, n_outputs, symbols, shortes
     return _NONE, 0, 0, 0
 
 
-def check_sizes(task: Any) -> None:
+def check_sizes(task: Writer) -> None:
     """Check the numbers that a task declares.
 
     Raises
@@ -209,12 +210,12 @@ def is_stuck(thread: int | None, seconds: float = 5.0) -> bool:
     return time.monotonic() - _writing.get(thread or 0, math.inf) > seconds
 
 
-def write(task: Any, sequences: Sequences, horizon: int) -> None:
+def write(task: Writer, sequences: Sequences, horizon: int) -> None:
     """Have a task write sequences until every active lane reaches the horizon, and look through what it has written.
 
     Parameters
     ----------
-    task : Task
+    task : Writer
         Its `fill` writes.
     sequences : Sequences
         Changed in place.
@@ -256,7 +257,7 @@ def write(task: Any, sequences: Sequences, horizon: int) -> None:
     raise ValueError(f"task {task.name!r}: {_words(Fault(fault), task, sequences, place, int(number), int(value))}")
 
 
-def _wrong_input(task: Any, sequences: Sequences, before: Any) -> tuple[int, int, int, int]:
+def _wrong_input(task: Writer, sequences: Sequences, before: Ints) -> tuple[int, int, int, int]:
     """Find the first input or symbol of a lane in use that is wrong; lanes that are not in use may hold anything."""
     for lane in np.flatnonzero(sequences.active).tolist():
         steps = slice(int(before[lane]), int(sequences.write[lane]))
@@ -264,7 +265,7 @@ def _wrong_input(task: Any, sequences: Sequences, before: Any) -> tuple[int, int
             symbol = sequences.symbol[steps, lane]
             wrong = (symbol < 0) | (symbol >= task.n_inputs)
         else:
-            wrong = ~np.isfinite(sequences.inputs[steps, :, lane]).all(axis=1)
+            wrong = np.any(~np.isfinite(sequences.inputs[steps, :, lane]), axis=1)
         if wrong.any():
             clock = steps.start + int(np.argmax(wrong))
             if task.symbols:
@@ -273,7 +274,7 @@ def _wrong_input(task: Any, sequences: Sequences, before: Any) -> tuple[int, int
     return Fault.NONE, 0, 0, 0
 
 
-def _words(fault: Fault, task: Any, sequences: Sequences, place: str, number: int, value: int) -> str:
+def _words(fault: Fault, task: Writer, sequences: Sequences, place: str, number: int, value: int) -> str:
     """Say what is wrong."""
     length = f"from min_length={task.min_length} to max_length={task.max_length} steps"
     rows = f"the {sequences.fixed_rows} fixed ones, or the lane's own as begin_sequence gives it"
@@ -292,7 +293,7 @@ def _words(fault: Fault, task: Any, sequences: Sequences, place: str, number: in
     }[fault]
 
 
-def explained(task: Any, error: Exception) -> ValueError:
+def explained(task: Writer, error: Exception) -> ValueError:
     """Return an error of a task's `fill` in one line, with what may be done about it."""
     text = " ".join(str(error).split())
     if isinstance(error, OverflowError):

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
-from typing import Any
 
 import llvmlite.binding as llvm
 import numba
@@ -57,7 +56,7 @@ done:
 """
 
 
-def ptx_of(name: str, function: Callable[..., Any], capability: tuple[int, int] = (9, 0)) -> str:
+def ptx_of(name: str, function: Callable[..., object], capability: tuple[int, int] = (9, 0)) -> str:
     """PTX of a function of (memory, other, thread, threads), all int64, as a kernel of (memory, other, failed, threads).
 
     Every thread with a number below `threads` calls the function; the word at `failed` becomes 1 where it raised an error.
@@ -77,7 +76,7 @@ def ptx_of(name: str, function: Callable[..., Any], capability: tuple[int, int] 
         return text
 
 
-def kept_ptx(name: str, function: Callable[..., Any], capability: tuple[int, int], key: str) -> str:
+def kept_ptx(name: str, function: Callable[..., object], capability: tuple[int, int], key: str) -> str:
     """`ptx_of`, kept on disk with compiled kernels; `key` says all that the function depends on beside the sources."""
     digest = hashlib.sha256(repr((name, capability, key)).encode()).hexdigest()[:24]
     try:
@@ -93,7 +92,9 @@ def kept_ptx(name: str, function: Callable[..., Any], capability: tuple[int, int
     return text
 
 
-def optimised(name: str, function: Callable[..., Any], capability: tuple[int, int]) -> tuple[Any, Any]:
+def optimised(
+    name: str, function: Callable[..., object], capability: tuple[int, int]
+) -> tuple[llvm.TargetMachine, llvm.ModuleRef]:
     """LLVM's machine and module from which `ptx_of` writes."""
     if llvm.llvm_version_info < _OLDEST:
         raise ValueError(f"numba is {numba.__version__}; allowed: 0.62 or later with device='cuda'")

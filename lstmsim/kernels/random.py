@@ -8,11 +8,12 @@ Logarithm and exponential are our own: those of C libraries differ from one mach
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from lstmsim.checks import Field, Whole, check
+from lstmsim.kernels.arrays import Words
 from lstmsim.kernels.compile import shared
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -37,7 +38,7 @@ _EDGES, _DENSITY = _ziggurat()
 _NUMBER = Annotated[Whole, Field(ge=0, lt=2**63)]  # made once: a type that is made anew is looked at anew
 
 
-def trial_keys(seed: int, trial: int) -> Any:
+def trial_keys(seed: int, trial: int) -> Words:
     """Keys of a trial's random sequences: number 0 for training, 1 for testing, 2 and 3 free.
 
     Parameters
@@ -56,7 +57,7 @@ def trial_keys(seed: int, trial: int) -> Any:
     """
     for name, value in (("seed", seed), ("trial", trial)):
         check(name, value, _NUMBER)
-    return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64)
+    return np.random.SeedSequence((seed, trial)).generate_state(4, np.uint64).astype(np.uint64, copy=False)
 
 
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # their sum is ln 2; whole multiples of the first are exact
