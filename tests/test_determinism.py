@@ -39,6 +39,14 @@ def test_same_files_where_trials_take_turns(workers, reference, tmp_path, monkey
     assert_equal_runs(tmp_path, reference)
 
 
+@pytest.mark.parametrize(("most", "short"), [(0, 0.02), (1 << 20, 1e9)])
+def test_same_files_however_many_steps_are_written_ahead(most, short, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr("lstmsim.simulation.lanes._MOST", most)
+    monkeypatch.setattr("lstmsim.simulation.lanes._SHORT", short)
+    assert main([*command(tmp_path)[3:], "--workers", "1", "--lanes", "2"]) == 0
+    assert_equal_runs(tmp_path, reference)
+
+
 @pytest.mark.slow
 def test_same_files_with_an_empty_and_with_a_filled_kernel_cache(reference, tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}

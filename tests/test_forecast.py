@@ -146,6 +146,16 @@ def test_lines_where_there_is_no_terminal():
     assert len(lines) == 6
 
 
+def test_the_last_line_has_all_trials_that_ended():
+    stream = io.StringIO()
+    view = Lines(Console(file=stream, width=120, highlight=False))
+    view.open("0/2 ended", 2)
+    for done in (1, 2):  # too soon for a line
+        view.update(f"{done}/2 ended", done, {})
+    view.close()
+    assert stream.getvalue().splitlines() == ["0/2 ended", "2/2 ended"]
+
+
 def test_bars_on_a_terminal(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     written = on_console(Bars, force_terminal=True, color_system="standard")

@@ -173,7 +173,8 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.began = self.latest = time.perf_counter()
-        self.said = ""
+        self.said = self.last = ""
+        self.ended = self.done = 0  # trials ended by the last line, and by now
 
     def open(self, whole: str, total: int) -> None:
         """Write the first line."""
@@ -181,9 +182,9 @@ class Lines:
 
     def update(self, whole: str, done: int, rows: dict[str, tuple[str, int, int]]) -> None:
         """Write a line, if it is time to."""
-        now = time.perf_counter()
+        now, self.last, self.done = time.perf_counter(), whole, done
         if whole != self.said and now - self.latest >= min(_LINE_AT_MOST, max(_LINE_EVERY, (now - self.began) / 20)):
-            self.latest, self.said = now, whole
+            self.latest, self.ended = now, done
             self.note("; ".join(filter(None, (" | ".join(text for text, _, _ in rows.values()), whole))))
 
     def note(self, text: str) -> None:
@@ -192,7 +193,9 @@ class Lines:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Leave the lines."""
+        """Write how many trials have ended, if the last line does not."""
+        if self.done != self.ended:
+            self.note(self.last)
 
 
 class Notebook:

@@ -21,6 +21,7 @@ from lstmsim.learners.base import StepLearner
 from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
+from lstmsim.simulation.lanes import BLOCK
 from lstmsim.simulation.loop import Simulation, boundary
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
@@ -57,6 +58,8 @@ class DeviceSimulation(Simulation):
     ValueError
         If there is no GPU, the learner or the task cannot run on one, or a single trial does not fit into its memory.
     """
+
+    _block = BLOCK  # every trial has a lane's memory of its own
 
     def __init__(
         self,

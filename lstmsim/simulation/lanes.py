@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from lstmsim.learners.base import StepLearner
 from lstmsim.learners.weights import Floats
 from lstmsim.tasks import Task
 
-BLOCK = 4096  # steps written ahead for every lane
+BLOCK = 4096  # steps written ahead for every lane at first
+_MOST = 131_072  # input numbers of all lanes written ahead, a megabyte, where that is more and stretches are short
+_SHORT = 0.02  # seconds
 RECORDED = 1000  # steps of a stream that are recorded, and those up to the end of the task's sequence then under way
 
 
@@ -36,8 +39,9 @@ class Lanes:
         What takes recorded steps.
     results : int
         Sequences of each lane whose results are kept.
-    block : int
-        Steps that are written ahead.
+    block : int, optional
+        Steps that are written ahead. If not given, the fewer lanes and inputs, the more: between two stretches of a few
+        hundred microseconds Python would take a tenth of the time. Results do not depend on it.
     window, error_bound, squared_error
         As the stopping rule has them.
     """
@@ -49,13 +53,18 @@ class Lanes:
         record: Record,
         *,
         results: int = 0,
-        block: int = BLOCK,
+        block: int | None = None,
         window: int = 1,
         error_bound: float = 0.0,
         squared_error: bool = False,
     ) -> None:
         self.task, self.learner, self.record = task, learner, record
-        self.ahead = self.block = max(block, 2 * task.max_length)
+        first = max(BLOCK if block is None else block, 2 * task.max_length)
+        most = _MOST // (learner.lanes * (1 if task.symbols else task.n_inputs)) if block is None else block
+        self.ahead, self.block = first, max(first, most)
+        self._until: int | None = None  # clock up to which all lanes in use hold sequences; None: to be looked up
+        self._short = True
+        self._found = np.empty(learner.lanes, np.int64)
         self.sequences = task.room(learner.lanes, self.block + 1)
         self.scores = new_scores(
             learner.lanes,
@@ -75,7 +84,7 @@ class Lanes:
 
         `taken` is the number of the task's sequences before it, where that is another.
         """
-        sequences, record = self.sequences, self.record
+        sequences, record, self._until = self.sequences, self.record, None
         sequences.event[self.clock :, lane] = 0
         sequences.write[lane], sequences.index[lane] = self.clock, index if taken is None else taken
         sequences.key[lane], sequences.active[lane] = key, True
@@ -97,6 +106,7 @@ class Lanes:
         """Take a lane out of use."""
         self.sequences.event[self.clock :, lane] = 0
         self.sequences.active[lane] = False
+        self._until = None
         self.scores.flag[lane] = RUNNING
         self.record.on[lane] = False
 
@@ -119,22 +129,26 @@ class Lanes:
     def advance(self, *, learn: bool) -> None:
         """Go on until a lane needs attention or what is written ahead is used up."""
         sequences = self.sequences
-        written = sequences.write[sequences.active]
-        if not written.size:
-            return
-        until = int(written.min())
-        if self.clock >= until:
+        if self._until is None:
+            written = sequences.write[sequences.active]
+            if not written.size:
+                return
+            self._until = int(written.min())
+        if self.clock >= self._until:
             called(rewind, sequences, self.clock)
             self.clock = 0
             self.task.write(sequences, self.ahead)
-            self.ahead = min(2 * self.ahead, self.block)
-            until = int(sequences.write[sequences.active].min())
+            if self._short:
+                self.ahead = min(2 * self.ahead, self.block)
+            self._until = int(sequences.write[sequences.active].min())
+        began, until = time.perf_counter(), self._until
         self.clock = self.learner.advance(sequences, self.scores, self.record, self.clock, until, learn=learn, track=learn)
+        self._short = time.perf_counter() - began < _SHORT
 
     def needing_attention(self) -> list[int]:
         """Lanes whose flag says so, or whose progress or recorded rows have filled the room."""
-        found = np.empty(self.learner.lanes, np.int64)
-        numbers: list[int] = found[: called(lanes_in_need, self.scores, self.record, self.sequences.active, found)].tolist()
+        count = called(lanes_in_need, self.scores, self.record, self.sequences.active, self._found)
+        numbers: list[int] = self._found[:count].tolist() if count else []
         return numbers
 
     def wrong(self) -> int:

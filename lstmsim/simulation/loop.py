@@ -48,6 +48,8 @@ class Simulation:
         Experiments whose trials share the lanes, `config` among them; nothing is recorded then.
     """
 
+    _block: int | None = None  # steps written ahead, where not what `Lanes` chooses
+
     def __init__(self, config: Experiment, seed: int, lanes: int, policy: Policy, variants: Variants | None = None) -> None:
         self.config, self.seed, self.policy, self.variants = config, seed, policy, variants
         self.task, self.stop = config.task, config.stop
@@ -69,11 +71,13 @@ class Simulation:
             self.task if variants is None else cast(Task, self.of_lanes),
             self.learner,
             new_record(self.learner.lanes, rows, width, room, self.plan, **rule),
+            block=self._block,
             window=self.stop.window,
             error_bound=self.stop.error_bound,
             squared_error=self.stop.squared_error,
         )
         self.running: dict[int, Trial] = {}
+        self._share = 0.0  # seconds that a trial would have taken, had it been on a lane all the time
         self.trials: Iterator[int] = iter(())
         self.on_rows: Callable[[int, Floats], None] | None = None
         self.checkpoints: Checkpoints | None = None
@@ -106,9 +110,7 @@ class Simulation:
         while self.running:
             began = time.thread_time()
             self.lanes.advance(learn=True)
-            share = (time.thread_time() - began) / len(self.running)
-            for trial in self.running.values():
-                trial.result.seconds += share
+            self._share += (time.thread_time() - began) / len(self.running)
             for lane in self.lanes.needing_attention():
                 began, trial = time.thread_time(), self.running[lane]
                 result = self._attend(lane)
@@ -155,6 +157,7 @@ class Simulation:
             trial.mark(Boundary(done, state["weights"], state["carried"], self.lanes.taken(lane)), self.policy.last)
         eighth = config.stop.max_sequences * config.task.max_length // 8
         trial.turn = int(self.lanes.scores.steps[lane]) + min(max(eighth, _TURN[0]), _TURN[1])
+        trial.since = self._share
         trial.limit = 0 if self.variants is None else self.variants.limits.get(number // STRIDE, 0)
         self.running[lane] = trial
         self._arm(lane, trial)
@@ -214,6 +217,7 @@ class Simulation:
         if not (trial.save or makes_room or at_limit):
             return False
         trial.save = False
+        self._count_time(trial)
         trial.result.sequences = int(self.lanes.scores.index[lane])
         self._keep(trial, self.lanes.take_rows(lane))
         self.checkpoints.save(trial.result.trial, trial.state() | self.lanes.state(lane))
@@ -227,6 +231,11 @@ class Simulation:
         elif queue is not None:
             queue.put_back(trial.result.trial, progress_of(self.lanes.scores, lane))
         return True
+
+    def _count_time(self, trial: Trial) -> None:
+        """Enter the time on a lane since it was entered last."""
+        trial.result.seconds += self._share - trial.since
+        trial.since = self._share
 
     def _keep(self, trial: Trial, rows: Floats) -> None:
         if self.on_rows is None:
@@ -275,6 +284,7 @@ class Simulation:
     def _finish(self, lane: int, trial: Trial, status: Status) -> Result:
         """Final test and replay of the last sequences; the lane is free afterwards."""
         scores, result = self.lanes.scores, trial.result
+        self._count_time(trial)
         result.sequences, result.steps = int(scores.index[lane]), int(scores.steps[lane])
         result.milestones = milestones(scores, lane)
         result.progress = np.concatenate([np.zeros((0, 4)), *trial.progress])

@@ -211,6 +211,8 @@ class Trial:
         Steps after which it makes room for a trial that waits.
     limit : int
         Sequences after which it is saved and left alone; 0: none.
+    since : float
+        What the simulation's share of time was when it was last entered into the result.
     save : bool
         A checkpoint is to be taken at the end of the sequence.
     tests : int
@@ -230,6 +232,7 @@ class Trial:
     busy: int = 0
     turn: int = 0
     limit: int = 0
+    since: float = 0.0
     save: bool = False
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)

@@ -78,6 +78,7 @@ class TaskOfLanes:
     def __init__(self, tasks: Iterable[Task]) -> None:
         self.tasks = list(tasks)
         first = self.tasks[0]
+        self.n_inputs, self.symbols = first.n_inputs, first.symbols
         self.tolerance, self.ranking = first.tolerance, first.ranking
         self.stream_steps, self.stream_sequences = first.stream_steps, first.stream_sequences
         self.max_length = max(task.max_length for task in self.tasks)
