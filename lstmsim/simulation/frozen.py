@@ -89,7 +89,7 @@ class SecondLanes:
                 wrong = int((tested[:, 3] == 0).sum())
             else:
                 lanes.begin(used, key, begins)
-                lanes.ahead = _TEST_BLOCK[0]
+                lanes.look_ahead(_TEST_BLOCK[0])
                 lanes.scores.pause_at[used] = np.minimum(begins + per, share)
                 while lanes.sequences.active.any() and not (fewer_wrong and wrong >= fewer_wrong):
                     lanes.advance(learn=False)
@@ -151,7 +151,7 @@ def _streams(lanes: Lanes, key: int, count: int, fewer_wrong: int) -> tuple[Floa
 
     for lane in range(lanes.learner.lanes):
         begin(lane)
-    lanes.ahead = _TEST_BLOCK[0]
+    lanes.look_ahead(_TEST_BLOCK[0])
     while under_way and not (fewer_wrong and wrong >= fewer_wrong):
         lanes.advance(learn=False)
         lanes.scores.progress_rows[:] = 0

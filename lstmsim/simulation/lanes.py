@@ -63,7 +63,7 @@ class Lanes:
         most = _MOST // (learner.lanes * (1 if task.symbols else task.n_inputs)) if block is None else block
         self.ahead, self.block = first, max(first, most)
         self._until: int | None = None  # clock up to which all lanes in use hold sequences; None: to be looked up
-        self._short = True
+        self._horizon, self._short = 0, True
         self._found = np.empty(learner.lanes, np.int64)
         self.sequences = task.room(learner.lanes, self.block + 1)
         self.scores = new_scores(
@@ -96,6 +96,10 @@ class Lanes:
         planned = np.isin(index, record.plan) | (np.asarray(index) < record.first)
         record.on[lane] = planned | (record.every > 0 and np.asarray(index) % record.every == 0)
         self.learner.reset(lane)
+
+    def look_ahead(self, steps: int) -> None:
+        """Write so many steps ahead next time, then twice as many, and so on."""
+        self.ahead, self._horizon = steps, 0
 
     def taken(self, lane: int) -> int:
         """Sequences of the task before the next one of a lane's trial."""
@@ -135,11 +139,12 @@ class Lanes:
                 return
             self._until = int(written.min())
         if self.clock >= self._until:
-            called(rewind, sequences, self.clock)
-            self.clock = 0
-            self.task.write(sequences, self.ahead)
-            if self._short:
-                self.ahead = min(2 * self.ahead, self.block)
+            if self.clock >= self._horizon // 2:  # else a lane that has begun catches up with the others
+                called(rewind, sequences, self.clock)
+                self.clock, self._horizon = 0, self.ahead
+                if self._short:
+                    self.ahead = min(2 * self.ahead, self.block)
+            self.task.write(sequences, self._horizon)
             self._until = int(sequences.write[sequences.active].min())
         began, until = time.perf_counter(), self._until
         self.clock = self.learner.advance(sequences, self.scores, self.record, self.clock, until, learn=learn, track=learn)

@@ -137,6 +137,7 @@ class Simulation:
         number = next(self.trials, None)
         if number is None:
             return
+        began = time.thread_time()
         config, of_config = (self.config, number) if self.variants is None else self.variants.of(number)
         if self.variants is not None:
             self.of_lanes.of_lane[lane] = config.task
@@ -161,6 +162,7 @@ class Simulation:
         trial.limit = 0 if self.variants is None else self.variants.limits.get(number // STRIDE, 0)
         self.running[lane] = trial
         self._arm(lane, trial)
+        trial.result.seconds += time.thread_time() - began
 
     def _arm(self, lane: int, trial: Trial) -> None:
         """Set the lane's scores for the trial's next stage and the next number of sequences at which it pauses."""
