@@ -76,9 +76,14 @@ def _plain(value: Any) -> Any:
 
 def _whole(value: Any) -> int:
     value = _plain(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or _beyond(value):
         raise ValueError("not a whole number")
     return value
+
+
+def _beyond(value: Any) -> str:
+    """What is to be said of a number that kernels could not hold, else nothing."""
+    return "" if not isinstance(value, int) or -(2**63) <= value < 2**63 else ", in 64 bits"
 
 
 def _real(value: Any) -> float:
@@ -167,7 +172,7 @@ def check(name: str, value: Any, hint: Any) -> Any:
     try:
         return _adapter(hint).validate_python(value)
     except pydantic.ValidationError:
-        raise refusal(name, value, describe(hint)) from None
+        raise refusal(name, value, describe(hint) + _beyond(value)) from None
 
 
 @functools.cache
@@ -218,7 +223,7 @@ def _refused(cls: Any, complaint: Any, given: dict[str, Any]) -> ValueError:
         return unknown("setting", name, fields)
     if name not in given:
         return ValueError(f"{name} is missing; allowed: {_allowed(cls, name)}")
-    return refusal(name, given[name], _allowed(cls, name))
+    return refusal(name, given[name], _allowed(cls, name) + _beyond(given[name]))
 
 
 class Table(Generic[C]):

@@ -24,7 +24,7 @@ import lstmsim
 from lstmsim.campaign.requests import OtherOrigin, Request, Trials, from_file, requested
 from lstmsim.checks import Field, Whole, absolute, check
 from lstmsim.paper import Row, rows
-from lstmsim.simulation.config import parse_value
+from lstmsim.simulation.config import assignments
 
 EXAMPLES = """examples:
   python -m lstmsim                                     row 4-1 (adding, T=100) under the one reading, 8 trials
@@ -264,9 +264,11 @@ def _scan(options: argparse.Namespace) -> int:
 
 def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str, Any]]:
     """Return a name for the run, what is asked for, and the changes of the command line."""
-    changes = dict(parse_assignment(text) for text in options.set)
+    changes = assignments(options.set)
     if options.max_sequences is not None:
         cap = _number(options.max_sequences)
+        if "max_sequences" in changes:
+            raise ValueError(f"--max-sequences is {cap!r}; allowed: not beside --set max_sequences")
         changes["max_sequences"] = check("--max-sequences", cap, Annotated[Whole, Field(ge=1, le=10**12)])
     trials = None if options.trials is None else check("trials", _number(options.trials), Trials)
     if any(name.endswith(".toml") for name in options.rows):
@@ -358,7 +360,7 @@ def _settings(options: argparse.Namespace) -> int:
     from lstmsim.report import json as outcome
     from lstmsim.report.console import settings_table
 
-    [request] = requested([options.settings], None, dict(map(parse_assignment, options.set)), options.reading)
+    [request] = requested([options.settings], None, assignments(options.set), options.reading)
     found = settings_of(request.config)
     if options.json:
         print(outcome.text({"row": request.name, "settings": [setting._asdict() for setting in found]}))
@@ -371,21 +373,6 @@ def _console(*, stderr: bool = False, quiet: bool = False, width: int = 160) -> 
     """Console of a width of its own where its stream is not a terminal."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(quiet=quiet, highlight=False, emoji=False, stderr=stderr, width=None if stream.isatty() else width)
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """KEY=VALUE of `--set`; the value in TOML's notation, or a bare word.
-
-    Raises
-    ------
-    ValueError
-        If there is no key or no "=".
-    """
-    key, equals, value = text.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        raise ValueError(f"--set {text!r}; allowed: KEY=VALUE")
-    return key, parse_value(value.strip())
 
 
 def _number(text: str | None) -> Any:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from lstmsim.learners import learners
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.paper import rows
-from lstmsim.run import parse_assignment
-from lstmsim.simulation.config import Experiment, Stage, StoppingRule, parse_value
+from lstmsim.simulation.config import Experiment, Stage, StoppingRule, assignments, parse_assignment, parse_value
 from lstmsim.tasks import task as named
 from lstmsim.tasks import tasks
 
@@ -52,6 +51,12 @@ def test_assignments(text, expected):
 def test_what_is_no_assignment_is_refused(text):
     with pytest.raises(ValueError, match=re.escape(f"--set {text!r}; allowed: KEY=VALUE")):
         parse_assignment(text)
+
+
+def test_a_key_that_is_given_twice_is_refused():
+    assert assignments(["T=20", "bias=ga"]) == {"T": 20, "bias": "ga"}
+    with pytest.raises(ValueError, match="--set 'T=30' is the second for T; allowed: each key once"):
+        assignments(["T=20", "bias=ga", "T=30"])
 
 
 @pytest.mark.parametrize("key", ["recurrence", "bias"])
@@ -247,6 +252,18 @@ def test_truth_values_are_no_numbers(cls, value):
     given = {f.name: needed[f.name] for f in dataclasses.fields(cls) if f.name in needed}
     for name in (name for name in fields if "bool" not in str(hints[name])):
         with pytest.raises(ValueError, match=rf"^{name} is .*(True|False).*; allowed: "):
+            cls(**given | {name: value})
+
+
+@pytest.mark.parametrize("value", [2**63, 2**64, -(2**63) - 1])
+@pytest.mark.parametrize("cls", SETTINGS.values(), ids=SETTINGS)
+def test_whole_numbers_are_those_that_kernels_can_hold(cls, value):
+    """One that was larger made floats of the addresses in a kernel's struct."""
+    hints, needed = typing.get_type_hints(cls, include_extras=True), {"inputs": np.zeros((1, 2, 1)), "name": "a"}
+    given = {f.name: needed[f.name] for f in dataclasses.fields(cls) if f.name in needed}
+    whole = [f.name for f in dataclasses.fields(cls) if f.init and re.search(r"\bint\b", str(hints[f.name]))]
+    for name in whole:
+        with pytest.raises(ValueError, match=rf"^{name} is {value}; allowed: .* whole number.*, in 64 bits$"):
             cls(**given | {name: value})
 
 

@@ -14,7 +14,8 @@ from lstmsim import tasks
 from lstmsim.campaign.requests import from_file, requested
 from lstmsim.learners import learners
 from lstmsim.learners.base import _TABLE
-from lstmsim.run import parse_assignment, parser
+from lstmsim.run import parser
+from lstmsim.simulation.config import assignments
 from lstmsim.simulation.policy import Policy
 
 ROOT = Path(__file__).parents[1]
@@ -143,7 +144,7 @@ def test_examples_of_the_readme_are_short():
 
 def understood(options):
     """Read what is asked for as the command line does, without running it."""
-    changes = dict(parse_assignment(text) for text in options.set)
+    changes = assignments(options.set)
     Policy.parse(options.record)
     if options.list:
         return

@@ -16,7 +16,7 @@ from lstmsim.report import tables
 from lstmsim.report.markdown import replication
 from lstmsim.report.results import RowResult, wilson
 from lstmsim.report.text import DASH, TIMES, value_text
-from lstmsim.run import parse_assignment
+from lstmsim.simulation.config import parse_assignment
 from lstmsim.trace.summary import of_trials
 
 

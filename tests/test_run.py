@@ -298,6 +298,8 @@ def test_an_out_in_the_home_folder(tmp_path, monkeypatch, capsys):
     "wrong",
     [
         ["--set", "error_bound=inf"],
+        ["--set", "T=21"],  # the second for T
+        ["--set", "max_sequences=7"],
         ["--scheduler", "nonsense"],
         ["--scheduler", "http://127.0.0.1:1"],
         ["--reuse", "nowhere"],

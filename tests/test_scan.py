@@ -118,6 +118,7 @@ def test_the_learner_says_what_may_share_lanes():
         ({"T": []}, 2, r"over\['T'\] is \[\]; allowed: at least one value"),
         ({"T": 40}, 2, r"over\['T'\] is 40; allowed: a list of values"),
         ({"T": "40"}, 2, r"over\['T'\] is '40'; allowed: a list of values"),
+        ({"T": range(10**12)}, 2, r"over\['T'\] is range\(0, 10{12}\); allowed: at most 1,000,000 values"),
         (
             {"learning_rate": [1, 0.5, 1.0]},
             2,

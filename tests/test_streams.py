@@ -12,13 +12,14 @@ from lstmsim.checks import settings
 from lstmsim.kernels.random import below, trial_keys
 from lstmsim.learners import Learner, LearnerSettings, LSTMSettings, learner, register
 from lstmsim.learners.base import _TABLE, StepLearner
+from lstmsim.learners.over_time import HistoryLearner
 from lstmsim.simulation.config import Experiment, StoppingRule
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.policy import Policy
 from lstmsim.tasks import Task
 from lstmsim.tasks.continual_reber import ContinualReber
 from tests.learners.test_contract import CASES
-from tests.test_checkpoint import run
+from tests.test_checkpoint import Kept, run
 from tests.test_simulate import assert_same, rows_of
 
 STREAMS, LIMIT = 150, 60
@@ -108,18 +109,6 @@ def test_same_bits_whatever_is_recorded(text, alone):
         np.testing.assert_array_equal(rows_of(result), rows[kept])
 
 
-def test_an_interrupted_trial_ends_with_the_same_bits(alone, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda _: None)
-    ended = {}
-    for turn in range(100):
-        if not (waiting := [trial for trial in alone if trial not in ended]):
-            break
-        ended |= run(CONFIG, waiting, tmp_path, lanes=(8, 1)[turn % 2], stop_after=1 + 7 * turn)
-    assert turn > 1
-    for trial, result in ended.items():
-        assert_same(result, alone[trial])
-
-
 def test_test_streams_are_counted(alone):
     """As a net with the trial's last weights goes through them, frozen."""
     (task,) = CONFIG.task.test_sets()
@@ -186,16 +175,82 @@ def test_a_carried_lstm_is_refused(changes):
 STEP_LEARNERS = {name: c for name, c in CASES.items() if issubclass(learner(c.learner), StepLearner)}
 
 
-@pytest.mark.parametrize("name", STEP_LEARNERS)
-def test_every_learner_walks_through_streams(name):
-    """What it saw is the trial's strings, cut where an output was wrong and nowhere else."""
-    given, task = STEP_LEARNERS[name], Lenient()
-    sizes = {"n_inputs": 0, "n_outputs": 0}
+def in_streams(name, **lengths):
+    """A learner's case on streams."""
+    given, sizes = STEP_LEARNERS[name], {"n_inputs": 0, "n_outputs": 0}
     if given.learner in ("lstm", "exact_lstm"):
         sizes["carry"] = "none"
     own = dataclasses.replace(given.settings, **sizes)
-    stop = StoppingRule(max_sequences=40, window=50, final_test=3)
-    config = Experiment(task, (given.learner, own), stop)
+    return Experiment(
+        Lenient(**lengths), (given.learner, own), StoppingRule(max_sequences=40, window=50, final_test=3), "stream"
+    )
+
+
+@pytest.mark.parametrize("name", STEP_LEARNERS)
+def test_every_learner_goes_on_from_checkpoints_between_streams(name, tmp_path, monkeypatch):
+    """Left at every chance first, then less often, and taken up on another number of lanes."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    config, trials, ended = in_streams(name), range(2), {}
+    whole = run(config, trials, policy="all,last:2")
+    for turn in range(100):
+        if not (waiting := [trial for trial in trials if trial not in ended]):
+            break
+        ended |= run(config, waiting, tmp_path, lanes=(8, 1)[turn % 2], policy="all,last:2", stop_after=1 + 7 * turn)
+    assert turn > 1
+    for trial in trials:
+        assert_same(ended[trial], whole[trial])
+
+
+STORING = [name for name, c in STEP_LEARNERS.items() if issubclass(learner(c.learner), HistoryLearner)]
+
+
+@pytest.mark.parametrize("name", STORING)
+def test_a_stream_too_long_to_be_stored_is_refused_before_anything_runs(name, tmp_path):
+    """Unless no more of it is stored than a block, or what a pass goes back."""
+    config = in_streams(name, stream_steps=10**9)
+    if name in ("twinn", "block_rtrl", "kalman") or "'horizon': 5" in name:
+        assert learner(config.learner).make(config.settings, 1, symbols=True).memory(10**9) == 0
+        return
+    stored = r"a sequence of up to 1,000,000,000 steps is stored in [\d,.]+ GiB\); allowed: smaller sizes"
+    with pytest.raises(ValueError, match=stored):
+        lstmsim.simulate(config, trials=1, progress=False, out=tmp_path / "out")
+    with pytest.raises(ValueError, match=stored):
+        lstmsim.scan(config, {"test_steps": [30, 40]}, trials=1, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+class Endless(Lenient):
+    """No error ends a stream."""
+
+    tolerance: ClassVar[float] = 9.0
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_the_end_of_a_long_stream(tmp_path, monkeypatch):
+    """The trial stays at its last checkpoint, from which it goes on with the same bits."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("lstmsim.simulation.loop._PATIENCE", 0.0)
+    stop = StoppingRule(error=0.0, max_sequences=3, window=1, final_test=2)
+    config = Experiment(Endless(stream_steps=30_000), NET, stop)
+    simulation = Simulation(config, 0, 1, Policy.parse("none"))
+    kept, looks = Kept(tmp_path, config, simulation, 10**9, 0.0), iter(range(12))
+
+    def due():
+        if next(looks, None) is None:
+            kept.stop.set()
+        return True
+
+    monkeypatch.setattr(kept, "due", due)
+    assert list(simulation.run(iter([0]), checkpoints=kept)) == []
+    assert kept.load(0)["result"]["sequences"] == 1
+    monkeypatch.undo()
+    assert_same(run(config, [0], tmp_path)[0], run(config, [0])[0], recorded=False)
+
+
+@pytest.mark.parametrize("name", STEP_LEARNERS)
+def test_every_learner_walks_through_streams(name):
+    """What it saw is the trial's strings, cut where an output was wrong and nowhere else."""
+    config = in_streams(name)
+    task = config.task
     result = simulate(config, range(1), lanes=1)[0]
     rows, number, cut = rows_of(result), 0, 0
     layout = learner(config.learner).make(config.settings, 1, symbols=True).layout

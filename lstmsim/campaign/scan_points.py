@@ -112,7 +112,9 @@ def _range(text: str, parts: list[Any]) -> list[Any]:
 def _values(key: str, values: Any) -> list[Any]:
     if isinstance(values, str | Mapping) or not hasattr(values, "__iter__"):
         raise refusal(f"over[{key!r}]", values, "a list of values")
-    found = list(values)
+    found = list(itertools.islice(values, MOST + 1))
+    if len(found) > MOST:
+        raise refusal(f"over[{key!r}]", values, f"at most {MOST:,} values")
     if not found:
         raise refusal(f"over[{key!r}]", values, "at least one value")
     return found

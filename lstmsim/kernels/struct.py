@@ -86,8 +86,8 @@ def _packed(name: str, value: Any) -> tuple[types.Type, Ints]:
     if isinstance(value, Struct):
         return value.type, np.array([value.address], np.int64)
     if type(value) in _SCALARS:
-        words = np.array([value], np.float64).view(np.int64) if isinstance(value, float) else np.array([int(value)])
-        return _SCALARS[type(value)], words
+        word = np.array([value], np.float64).view(np.int64) if isinstance(value, float) else np.array([int(value)], np.int64)
+        return _SCALARS[type(value)], word
     if isinstance(getattr(value, "type", None), types.Type):
         return value.type, np.zeros(0, np.int64)
     raise TypeError(f"{name} is {value!r}; allowed: an array, a number, a truth value or a struct")

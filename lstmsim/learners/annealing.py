@@ -65,7 +65,7 @@ class AnnealingSettings(SearchSettings):
 
     temperature: Annotated[Real, Field(ge=0)] = 0.1
     cooling: Annotated[Real, Field(gt=0, le=1)] = 0.85
-    cycles: Annotated[Whole, Field(ge=1)] = 5
+    cycles: Annotated[Whole, Field(ge=1, le=1000)] = 5
 
 
 @register("annealing", AnnealingSettings, label="simulated annealing")

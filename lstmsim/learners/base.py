@@ -208,6 +208,10 @@ class StepLearner(AnyLearner):
         With `track` partial derivatives are kept, with `learn` weights change too.
         """
 
+    def memory(self, steps: int) -> int:
+        """Bytes, about, that a sequence of so many steps takes; none that grow with it unless overridden."""
+        return 0
+
     def carried(self, lane: int) -> Floats:
         """Return what one lane has between two sequences besides its weights, in one row; nothing unless overridden."""
         return np.zeros(0)

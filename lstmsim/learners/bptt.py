@@ -9,6 +9,7 @@ each of its steps taken for a weight of its own, delta and s the first and secon
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -40,7 +41,7 @@ Array = Any
 
 
 class History(Struct):
-    """The running sequence so far."""
+    """The running sequence so far; with a horizon its latest steps, in a ring: step t stands in row t modulo the rows."""
 
     z: Array  # (step, source)
     y: Array  # (step, unit)
@@ -85,10 +86,10 @@ def step(nets, sequences, scores, record, clock, learn, track):
     if learn:
         if event & LEARN:
             if nets.curvature:
-                bend_outputs(nets, t)
+                bend_outputs(nets, t % history.y.shape[0])
             else:
                 update_outputs(shape, net, state, nets.alpha, False)
-        remember(nets, t, event & LEARN)
+        remember(nets, t % history.y.shape[0], event & LEARN)
         interval, horizon = nets.interval, nets.horizon
         if history.waiting[0] and (event & END or (interval and (t + 1) % interval == 0)):
             first, low = t - t % interval if interval else 0, max(t + 1 - horizon, 0) if horizon else 0
@@ -102,7 +103,7 @@ def step(nets, sequences, scores, record, clock, learn, track):
 
 @inlined
 def remember(nets, t, learns):
-    """Keep the step's sources, activations and errors in `nets.history`."""
+    """Keep the step's sources, activations and errors in row t of `nets.history`."""
     shape, state, history = nets.shape, nets.state, nets.history
     for j in range(0, shape.stride, 8):
         store_at(history.z, t * shape.stride + j, load_at(UNITS, state.z, j))
@@ -128,17 +129,18 @@ def pass_back(nets, last, first, low):
     for k in range(0, wide, 8):
         store_at(history.carried, k, splat(UNITS, 0.0))
     for t in range(last, low - 1, -1):
+        row = t % history.y.shape[0]
         for k in range(0, wide, 8):
-            y, back = load_at(UNITS, history.y, t * wide + k), load_at(UNITS, history.carried, k)
+            y, back = load_at(UNITS, history.y, row * wide + k), load_at(UNITS, history.carried, k)
             if t >= first:
-                back = back + load_at(UNITS, history.back, t * wide + k)
+                back = back + load_at(UNITS, history.back, row * wide + k)
             store_at(history.delta, k, y * (1.0 - y) * back)
             store_at(history.carried, k, splat(UNITS, 0.0))
         for k in range(units):
             delta = history.delta[k]
             for j in range(0, stride, 8):
-                at = k * stride + j
-                store_at(net.u, at, fma(alpha * delta, load_at(UNITS, history.z, t * stride + j), load_at(UNITS, net.u, at)))
+                at, z = k * stride + j, load_at(UNITS, history.z, row * stride + j)
+                store_at(net.u, at, fma(alpha * delta, z, load_at(UNITS, net.u, at)))
             for j in range(0, wide, 8):
                 back = load_at(UNITS, history.carried, j)
                 store_at(history.carried, j, fma(delta, load_at(UNITS, net.w, k * stride + j), back))
@@ -147,7 +149,7 @@ def pass_back(nets, last, first, low):
 
 @inlined
 def bend_outputs(nets, t):
-    """d2E/dy**2 of step t: 1 of an output, or sum_k w_ki**2 f'_k**2 in a layered net; g and h of the output layer."""
+    """d2E/dy**2, in row t: 1 of an output, or sum_k w_ki**2 f'_k**2 in a layered net; g and h of the output layer."""
     shape, net, state, history, sums = nets.shape, nets.net, nets.state, nets.history, nets.sums
     for i in range(shape.first_input):
         history.bend[t, i] = 1.0 if not shape.layered and i < shape.outputs else 0.0
@@ -175,17 +177,17 @@ def pass_back_bent(nets, last, first, low):
     for k in range(wide):
         history.carried[k] = history.bent[k] = 0.0
     for t in range(last, low - 1, -1):
+        row, injected = t % history.y.shape[0], t >= first
         for k in range(units):
-            slope = history.y[t, k] * (1.0 - history.y[t, k])
-            injected = t >= first
-            history.delta[k] = slope * (history.carried[k] + (history.back[t, k] if injected else 0.0))
-            history.bent[k] = slope * slope * (history.bent[k] + (history.bend[t, k] if injected else 0.0))
+            slope = history.y[row, k] * (1.0 - history.y[row, k])
+            history.delta[k] = slope * (history.carried[k] + (history.back[row, k] if injected else 0.0))
+            history.bent[k] = slope * slope * (history.bent[k] + (history.bend[row, k] if injected else 0.0))
         for k in range(wide):
             history.carried[k] = 0.0
         for k in range(units):
             delta, s = history.delta[k], history.bent[k]
             for j in range(0, stride, 8):
-                at, z = k * stride + j, load_at(UNITS, history.z, t * stride + j)
+                at, z = k * stride + j, load_at(UNITS, history.z, row * stride + j)
                 g, h = delta * z, s * z * z
                 if nets.curvature == 2:
                     store_at(net.u, at, load_at(UNITS, net.u, at) + alpha * g / (nets.mu + h))
@@ -244,7 +246,7 @@ class BPTTSettings(RecurrentSettings):
         Naming the argument, what was given and what is allowed.
     """
 
-    horizon: Annotated[Whole, Field(ge=1)] | None = None
+    horizon: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     interval: Annotated[Whole, Field(ge=1)] | None = None
     curvature: Literal["none", "sum", "step"] = "none"
     mu: Annotated[Real, Field(gt=0)] = 0.1
@@ -262,8 +264,8 @@ class BPTTSettings(RecurrentSettings):
 class BPTT(HistoryLearner, RecurrentNet):
     """A net learning by back-propagation through time (Werbos 1988; Williams and Peng 1990).
 
-    The running sequence is stored. Errors are passed back, and weights change, at the end of the sequence or every
-    `interval` steps.
+    The running sequence is stored, or as much of it as a pass goes back. Errors are passed back, and weights change, at the
+    end of the sequence or every `interval` steps.
 
     Parameters
     ----------
@@ -283,7 +285,12 @@ class BPTT(HistoryLearner, RecurrentNet):
         super().__init__(settings, symbols=symbols, separate=True)
         groups = [(group.shape if settings.curvature == "sum" else (0, 0)) for group in (self.net.w, self.net.w_output)]
         self.sums = Sums(*(aligned(*group) for group in groups for _ in range(2)))
-        self.keep(self.room(0))
+        self.keep(self.room(settings.horizon or 0))
+
+    @property
+    def steps(self) -> int:
+        """Steps that there is room for: any number where a pass goes back to a horizon."""
+        return sys.maxsize if self.settings.horizon else super().steps
 
     def keep(self, history: History) -> None:
         """Let the net store its steps in a history."""

@@ -141,6 +141,11 @@ class HistoryLearner(OneLaneLearner):
                 new[: len(array)] = array
         return super().advance(sequences, scores, record, clock, until, learn=learn, track=track)
 
+    def memory(self, steps: int) -> int:
+        """Bytes, about, of the stored sequence and of a copy, while room is made for more."""
+        few, more = (sum(array.nbytes for array in self.room(count)) for count in (0, 1024))
+        return 0 if steps <= self.steps else 2 * steps * (more - few) // 1024
+
     @property
     def steps(self) -> int:
         """Steps that there is room for."""

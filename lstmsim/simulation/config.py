@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
@@ -255,3 +255,29 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
     except (ValueError, KeyError, RecursionError):
         return text
+
+
+def assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Return the values of several KEY=VALUE, each key once."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, value = parse_assignment(text)
+        if key in found:
+            raise ValueError(f"--set {text!r} is the second for {key}; allowed: each key once")
+        found[key] = value
+    return found
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """KEY=VALUE of `--set`; the value in TOML's notation, or a bare word.
+
+    Raises
+    ------
+    ValueError
+        If there is no key or no "=".
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ValueError(f"--set {text!r}; allowed: KEY=VALUE")
+    return key, parse_value(value.strip())

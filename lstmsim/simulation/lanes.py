@@ -21,6 +21,13 @@ _SHORT = 0.02  # seconds
 RECORDED = 1000  # steps of a stream that are recorded, and those up to the end of the task's sequence then under way
 
 
+def longest(task: Task) -> int:
+    """Most steps between two resets: those of a sequence, or of a stream."""
+    steps, sequences = task.stream_steps, task.stream_sequences
+    ends = [steps] * (steps > 0) + [sequences * task.max_length] * (sequences > 0)
+    return min(ends, default=task.max_length)
+
+
 def recorded_room(task: Task) -> int:
     """Rows that the steps of a sequence, or of a stream, may take."""
     return task.max_length + (RECORDED if task.stream_steps or task.stream_sequences else 0)

@@ -16,13 +16,14 @@ from lstmsim.learners.base import Status, StepLearner
 from lstmsim.learners.weights import Floats, Weights
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
-from lstmsim.simulation.lanes import BLOCK, RECORDED, Lanes, recorded_room
+from lstmsim.simulation.lanes import BLOCK, RECORDED, Lanes, longest, recorded_room
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Boundary, Checkpoints, Result, Trial, TrialQueue
 from lstmsim.simulation.variants import STRIDE, TaskOfLanes, Variants
 from lstmsim.tasks import Task
 
 _BOUNDARY = 200_000  # steps, about, after which a trial's weights are kept for replay
+_PATIENCE = 5.0  # seconds in which a run that is to stop waits for the ends of sequences
 _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that waits: an eighth of its cap, within these
 
 
@@ -62,6 +63,12 @@ class Simulation:
         self.plan = policy.plan(self.stop.max_sequences)
         self.second = SecondLanes(new_learner, policy, self.plan)
         self.of_lanes = TaskOfLanes([self.task] if variants is None else variants.tasks)
+        steps = max(map(longest, self.of_lanes.tasks))
+        stored = self.learner.memory(steps)
+        try:
+            np.empty(stored, np.uint8)  # too much fails here, before the first trial
+        except MemoryError:
+            raise MemoryError(f"a sequence of up to {steps:,} steps is stored in {stored / 2**30:,.1f} GiB") from None
         rows, room = 1, 0
         if self.plan.size or policy.first or policy.every:
             room = recorded_room(self.task)
@@ -102,9 +109,10 @@ class Simulation:
             Called with this simulation after every stretch of steps; an exception it raises ends the run.
         checkpoints : Checkpoints, optional
             Where unfinished trials are kept. Trials found there go on from their checkpoints; when it is stopping, the run
-            ends with a last checkpoint of every trial under way.
+            ends with a last checkpoint of every trial under way; one whose sequence, such as a long stream, does not end
+            within a few seconds is left at the checkpoint before.
         """
-        self.on_rows, self.checkpoints, self.trials = on_rows, checkpoints, trials
+        self.on_rows, self.checkpoints, self.trials, asked = on_rows, checkpoints, trials, 0.0
         for lane in range(self.learner.lanes):
             self._start(lane)
         while self.running:
@@ -123,6 +131,11 @@ class Simulation:
                 for lane, trial in self.running.items():
                     trial.save = True
                     self.lanes.scores.pause_at[lane] = self.lanes.scores.index[lane] + 1
+                asked = asked or time.monotonic()
+                if not checkpoints.stopping:
+                    asked = 0.0
+                elif time.monotonic() - asked > _PATIENCE:
+                    return
             if on_progress is not None:
                 on_progress(self)
 

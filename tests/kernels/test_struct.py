@@ -1,6 +1,7 @@
 """Structs as kernels take them."""
 
 import numpy as np
+import pytest
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.struct import Struct
@@ -25,3 +26,9 @@ def test_structs_of_one_name_are_told_apart_by_their_fields():
     assert len({numbers.type, sides.type, turned.type}) == 3
     assert first_of(sides) == 1.0
     assert first_of(turned) == 2.0
+
+
+def test_a_number_that_no_word_holds_is_refused():
+    """Beside it the addresses of arrays would become floats."""
+    with pytest.raises(OverflowError):
+        pair("left", "count")(np.array([1.0]), 2**63)
