@@ -191,11 +191,11 @@ def test_every_learner_goes_on_from_checkpoints_between_streams(name, tmp_path, 
     """Left at every chance first, then less often, and taken up on another number of lanes."""
     monkeypatch.setattr("os.fsync", lambda _: None)
     config, trials, ended = in_streams(name), range(2), {}
-    whole = run(config, trials, policy="all,last:2")
+    whole = run(config, trials, policy="default,last:2")
     for turn in range(100):
         if not (waiting := [trial for trial in trials if trial not in ended]):
             break
-        ended |= run(config, waiting, tmp_path, lanes=(8, 1)[turn % 2], policy="all,last:2", stop_after=1 + 7 * turn)
+        ended |= run(config, waiting, tmp_path, lanes=(8, 1)[turn % 2], policy="default,last:2", stop_after=1 + 5 * turn)
     assert turn > 1
     for trial in trials:
         assert_same(ended[trial], whole[trial])
