@@ -232,7 +232,8 @@ def test_a_run_that_is_stopped_does_not_wait_for_the_end_of_a_long_stream(tmp_pa
     stop = StoppingRule(error=0.0, max_sequences=3, window=1, final_test=2)
     config = Experiment(Endless(stream_steps=30_000), NET, stop)
     simulation = Simulation(config, 0, 1, Policy.parse("none"))
-    kept, looks = Kept(tmp_path, config, simulation, 10**9, 0.0), iter(range(12))
+    simulation.lanes.block = simulation.lanes.ahead = 1000
+    kept, looks = Kept(tmp_path, config, simulation, 10**9, 0.0), iter(range(45))
 
     def due():
         if next(looks, None) is None:
