@@ -255,6 +255,30 @@ def test_truth_values_are_no_numbers(cls, value):
             cls(**given | {name: value})
 
 
+SIZES = {
+    "n_hidden",
+    "chunker_hidden",
+    "max_hidden",
+    "n_states",
+    "n_blocks",
+    "block_size",
+    "levels",
+    "order",
+    "feedback",
+    "pool",
+}
+
+
+@pytest.mark.parametrize("name", learners())
+def test_nets_too_large_are_refused_before_anything_is_made_of_their_size(name):
+    cls, made = SETTINGS[name], {"n_inputs": 3, "n_outputs": 1}
+    sizes = [f.name for f in dataclasses.fields(cls) if f.name in SIZES and type(f.default) is int]
+    assert sizes
+    for size in sizes:
+        with pytest.raises(ValueError, match=rf"{size}(=| is )1000000000.*; allowed: "):
+            cls(**made, **{size: 10**9})
+
+
 @pytest.mark.parametrize("value", [2**63, 2**64, -(2**63) - 1])
 @pytest.mark.parametrize("cls", SETTINGS.values(), ids=SETTINGS)
 def test_whole_numbers_are_those_that_kernels_can_hold(cls, value):

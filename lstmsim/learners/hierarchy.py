@@ -208,7 +208,7 @@ class HierarchySettings(LearnerSettings):
     """
 
     levels: Annotated[Whole, Field(ge=2, le=_LEVELS)] = 3
-    n_hidden: Annotated[Whole, Field(ge=1)] = 4
+    n_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 4
     init_range: Annotated[Real, Field(ge=0)] = 0.2
     learning_rate: Annotated[Real, Field(gt=0)] = 1.0
     failure: Annotated[Real, Field(gt=0)] = 0.25

@@ -47,8 +47,8 @@ class ChunkerSettings(LearnerSettings):
         Naming the argument, the value given and what is allowed.
     """
 
-    n_hidden: Annotated[Whole, Field(ge=1)] = 1
-    chunker_hidden: Annotated[Whole, Field(ge=1)] = 1
+    n_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 1
+    chunker_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 1
     init_range: Annotated[Real, Field(ge=0)] = 0.2
     learning_rate: Annotated[Real, Field(gt=0)] = 1.0
     failure: Annotated[Real, Field(gt=0)] = 0.25

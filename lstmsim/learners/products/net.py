@@ -48,7 +48,7 @@ class NetSettings(LearnerSettings):
         Naming the argument, what was given and what is allowed.
     """
 
-    n_hidden: Annotated[Whole, Field(ge=1)] = 5
+    n_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 5
     topology: Literal["full", "late", "layered"] = "layered"
     unit: Literal["logistic", "tanh", "identity"] = "logistic"
     bias: Flag = True
@@ -59,6 +59,7 @@ class NetSettings(LearnerSettings):
     def __post_init__(self) -> None:
         """Check the net's size."""
         sizes = {"n_inputs": self.n_inputs, "n_outputs": self.n_outputs, "n_hidden": self.n_hidden}
+        not_too_large(self.n_hidden * (self.n_hidden + self.n_inputs), **sizes)  # before pairs are made
         not_too_large((self.n_hidden + self.n_outputs) * len(self.pairs), **sizes)
 
     @property
