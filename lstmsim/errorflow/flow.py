@@ -191,8 +191,8 @@ def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Datase
         are undefined. A stale error compares the total updates of two nets that learn at every target of the sequence,
         one with the partials carried along from under older weights (as ``net.run`` does), one with partials recomputed
         from the reset at each target with the weights of that moment: norm of the difference by norm of the latter. It
-        is 0 for a single target and for nets that update at the ends of sequences, and NaN for other nets with forget gates
-        or peepholes.
+        is 0 for a single target and for nets that update at the ends of sequences, and NaN for other nets with forget gates,
+        peepholes or an optimiser.
 
     Raises
     ------

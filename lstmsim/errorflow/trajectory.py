@@ -302,14 +302,14 @@ def learn(net: Frozen, inputs: Array, targets: Array, fresh: bool) -> tuple[Arra
 
     With `fresh` False the partials (25), (27) are carried along as they were accumulated, under weights that have
     changed since; else they are computed anew at each target, on a path run from the reset with the weights of that
-    moment. Activations and cell states are carried along in both cases. Nets with forget gates or peepholes, whose partials
-    are not followed here, give NaN.
+    moment. Activations and cell states are carried along in both cases. Nets with forget gates, peepholes or an optimiser,
+    whose changes are not followed here, give NaN.
     """
     a, rows, begin, done = net.settings, net.rows, net, 0
     if a.update == "sequence":
         change, output_change, peephole = descent(net, follow(net, inputs), targets, full=False)
         return a.learning_rate * change, a.learning_rate * output_change, a.learning_rate * peephole
-    if a.gated:
+    if a.moving:
         return np.full_like(net.hidden, np.nan), np.full_like(net.output, np.nan), np.full_like(net.peephole, np.nan)
     state, units = np.zeros(a.n_cells), np.zeros(net.n_units)
     partial_cell = np.zeros((a.n_cells, net.hidden.shape[1]))

@@ -129,7 +129,7 @@ def turn(nets, i, track):
 def gradient(nets):
     """The gradient q dh/dw of every weight, and dw = alpha g where nothing waits for it."""
     shape, state, net, optimiser = nets.shape, nets.state, nets.core.net, nets.core.optimiser
-    wide, alpha, squares = shape.wide, optimiser.now[0], splat(UNITS, 0.0)
+    wide, alpha, squares = shape.wide, optimiser.now[0, 0], splat(UNITS, 0.0)
     for i in range(0, wide, 8):
         q = load_at(UNITS, state.q, i)
         for row in range(shape.sources):

@@ -107,7 +107,7 @@ def turn(nets, i, track):
 def gradient(nets):
     """The gradient q_re Re(e) + q_im Im(e) of every weight, and dw = alpha g where nothing waits for it."""
     shape, state, net, optimiser = nets.shape, nets.state, nets.core.net, nets.core.optimiser
-    wide, inputs, alpha = shape.wide, shape.inputs + 1, optimiser.now[0]
+    wide, inputs, alpha = shape.wide, shape.inputs + 1, optimiser.now[0, 0]
     half, squares = wide // 2, 0.0
     for i in range(0, half, 8):
         q, r = load_at(UNITS, state.q, i), load_at(UNITS, state.q, half + i)

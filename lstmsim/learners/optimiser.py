@@ -15,7 +15,7 @@ from lstmsim.checks import Field, Real, Whole, settings
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import square_root
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
+from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load, load_at, splat, store_at, store_where
 
 Array = Any
 
@@ -61,51 +61,69 @@ class OptimiserSettings:
         return self.optimiser == "sgd" and self.clip is None and self.rate_decay == 1.0
 
 
-class Optimiser(Struct):
-    """The rule and its memory, for the kernels."""
+class Method(Struct):
+    """The rule, for the kernels."""
 
     kind: int  # SGD, MOMENTUM, RMSPROP or ADAM
-    plain: bool  # w + alpha g is all there is to it
     momentum: float
     second_moment: float
     epsilon: float
     decay: float
     interval: int
     clip: float  # infinity: none
-    now: Array  # (5,): learning rate, changes made, momentum and second_moment to that power, factor of this gradient
+
+
+class Optimiser(Struct):
+    """The rule of one net and its memory."""
+
+    method: Method
+    plain: bool  # w + alpha g is all there is to it
+    now: Array  # (5, 1), of nets on lanes (5, lane): see `begin_change`
     first: Array  # (weight,): last change, or running mean of g
     second: Array  # (weight,): running mean of g**2
 
 
-def new_optimiser(settings: OptimiserSettings, rate: float, size: int, *, at_once: bool = True) -> Optimiser:
-    """Make the optimiser of a net with so many weights, padding included; plain only if weights may change `at_once`."""
-    kind = _KINDS.index(settings.optimiser)
-    made = Optimiser(
-        kind=kind,
-        plain=at_once and settings.plain,
+def method_of(settings: OptimiserSettings) -> Method:
+    """The rule that settings ask for."""
+    return Method(
+        kind=_KINDS.index(settings.optimiser),
         momentum=settings.momentum,
         second_moment=settings.second_moment,
         epsilon=settings.epsilon,
         decay=settings.rate_decay,
         interval=settings.rate_interval,
         clip=np.inf if settings.clip is None else settings.clip,
-        now=aligned(5),
-        first=aligned(size if kind in (MOMENTUM, ADAM) else 0),
-        second=aligned(size if kind in (RMSPROP, ADAM) else 0),
     )
+
+
+def remembers(method: Method) -> tuple[bool, bool]:
+    """Whether there is memory of the first and of the second kind: last changes or running means of g, and those of g**2."""
+    return method.kind in (MOMENTUM, ADAM), method.kind in (RMSPROP, ADAM)
+
+
+def new_optimiser(settings: OptimiserSettings, rate: float, size: int, *, at_once: bool = True) -> Optimiser:
+    """Make the optimiser of a net with so many weights, padding included; plain only if weights may change `at_once`."""
+    method = method_of(settings)
+    first, second = (aligned(size * there) for there in remembers(method))
+    made = Optimiser(method, at_once and settings.plain, aligned(5, 1), first, second)
     restart(made, rate)
     return made
 
 
+def begin(now: Array, lane: int, rate: float) -> None:
+    """Set what `begin_change` works on as before all changes of one lane's weights."""
+    now[:, lane] = rate, 0.0, 1.0, 1.0, 1.0
+
+
 def restart(optimiser: Optimiser, rate: float) -> None:
     """Forget all changes made so far."""
-    optimiser.now[:] = rate, 0.0, 1.0, 1.0, 1.0
+    begin(optimiser.now, 0, rate)
     optimiser.first[:] = optimiser.second[:] = 0.0
 
 
 def memory(optimiser: Optimiser) -> list[Array]:
     """Views of what outlives a sequence; nothing of plain descent."""
-    return [] if optimiser.plain else [optimiser.now, optimiser.first, optimiser.second]
+    return [] if optimiser.plain else [optimiser.now[:, 0], optimiser.first, optimiser.second]
 
 
 @inlined
@@ -131,47 +149,70 @@ def descend(optimiser, w, g, w_output, g_output):
 
     Changes `w`, `w_output` and `optimiser` in place.
     """
-    begin_change(optimiser, squares_of(g) + squares_of(g_output))
-    squares = change_weights(optimiser, w, g, 0)
-    return squares + change_weights(optimiser, w_output, g_output, w.size)
+    begin_change(optimiser.method, optimiser.now, 0, squares_of(g) + squares_of(g_output))
+    squares = _change_weights(optimiser, w, g, 0)
+    return squares + _change_weights(optimiser, w_output, g_output, w.size // 8)
 
 
 @inlined
-def begin_change(optimiser, squares):
-    """Before the weights change by a gradient with these squares: learning rate, Adam's powers, factor of clipping."""
-    now = optimiser.now
-    if now[1] > 0.0 and now[1] % optimiser.interval == 0.0:
-        now[0] *= optimiser.decay
-    now[1] += 1.0
-    now[2] *= optimiser.momentum
-    now[3] *= optimiser.second_moment
-    now[4] = optimiser.clip / squares**0.5 if squares > optimiser.clip * optimiser.clip else 1.0
+def begin_change(method, now, lane, squares):
+    """Before a lane's weights change by a gradient with these squares, set its column of `now`.
 
-
-@inlined
-def change_weights(optimiser, w, g, first):
-    """Change weights, of any shape, by their gradient g; `first` is where their memory begins. The squares of the change.
-
-    Changes `w` and `optimiser` in place; `begin_change` comes before.
+    Learning rate, changes made, momentum and second_moment to that power, factor of this gradient.
     """
-    now, kind, squares = optimiser.now, optimiser.kind, splat(UNITS, 0.0)
-    alpha, factor = now[0], now[4]
-    own, own_second = 1.0 - optimiser.momentum, 1.0 - optimiser.second_moment
-    for at in range(0, w.size, 8):
-        step = factor * load_at(UNITS, g, at)
+    if now[1, lane] > 0.0 and int(now[1, lane]) % method.interval == 0:
+        now[0, lane] *= method.decay
+    now[1, lane] += 1.0
+    now[2, lane] *= method.momentum
+    now[3, lane] *= method.second_moment
+    now[4, lane] = method.clip / squares**0.5 if squares > method.clip * method.clip else 1.0
+
+
+@inlined
+def rates(alpha, power, power_second, factor):
+    """What `change_rows` takes of `now`: numbers of one lane, or vectors of all."""
+    return alpha, factor, 1.0 / (1.0 - power), 1.0 / (1.0 - power_second)
+
+
+@inlined
+def rates_of(now, lane):
+    """`rates` of one lane."""
+    return rates(now[0, lane], now[2, lane], now[3, lane], now[4, lane])
+
+
+@inlined
+def _change_weights(optimiser, w, g, memory):
+    """Change weights, of any shape, by their gradient g; `memory` is the row of eight where their memory begins."""
+    everywhere, given = splat(UNITS, 1.0) != 0.0, rates_of(optimiser.now, 0)
+    first, second, rows = optimiser.first, optimiser.second, w.size // 8
+    return lane_sum(change_rows(optimiser.method, UNITS, everywhere, given, w, g, first, second, 0, rows, memory))
+
+
+@inlined
+def change_rows(method, width, mask, given, w, g, first, second, begin, end, memory):
+    """Change rows of weights by their gradient g where the mask holds; the vector of the squares of the changes.
+
+    Changes rows `begin` to `end` - 1 of `w`, and what is remembered of them, in rows of `first` and `second` that stand
+    `memory` rows further on. `given` are the `rates` after `begin_change`.
+    """
+    alpha, factor, from_zero, from_zero_second = given
+    own, own_second = 1.0 - method.momentum, 1.0 - method.second_moment
+    kind, squares = method.kind, splat(width, 0.0)
+    for row in range(begin, end):
+        step, at = factor * load(width, g, row), memory + row
         if kind == SGD:
             change = alpha * step
         elif kind == MOMENTUM:
-            change = fma(optimiser.momentum, load_at(UNITS, optimiser.first, first + at), alpha * step)
-            store_at(optimiser.first, first + at, change)
+            change = fma(method.momentum, load(width, first, at), alpha * step)
+            store_where(mask, first, at, change)
         else:
-            v = fma(optimiser.second_moment, load_at(UNITS, optimiser.second, first + at), own_second * step * step)
-            store_at(optimiser.second, first + at, v)
+            v = fma(method.second_moment, load(width, second, at), own_second * step * step)
+            store_where(mask, second, at, v)
             if kind == ADAM:
-                mean = fma(optimiser.momentum, load_at(UNITS, optimiser.first, first + at), own * step)
-                store_at(optimiser.first, first + at, mean)
-                step, v = mean * (1.0 / (1.0 - now[2])), v * (1.0 / (1.0 - now[3]))
-            change = alpha * step / (square_root(v) + optimiser.epsilon)
-        store_at(w, at, load_at(UNITS, w, at) + change)
+                mean = fma(method.momentum, load(width, first, at), own * step)
+                store_where(mask, first, at, mean)
+                step, v = mean * from_zero, v * from_zero_second
+            change = alpha * step / (square_root(v) + method.epsilon)
+        store_where(mask, w, row, load(width, w, row) + change)
         squares = fma(change, change, squares)
-    return lane_sum(squares)
+    return squares

@@ -76,7 +76,7 @@ class HeldNets:
             rate = float(replace(self.settings, learning_rate=value).learning_rate)
             vars(self)["settings"] = replace(self.settings, learning_rate=rate)
             for nets, _ in self._lanes:
-                nets.nets.weights.rate[0] = nets.nets.weights.alpha[:] = rate
+                nets.set_learning_rate(rate)
             self._hand.forget()
         else:
             fixed = "fixed when the net is made" if name in (*SETTINGS, "settings", "trials") else "no attribute of LSTM"

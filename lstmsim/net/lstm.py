@@ -54,7 +54,9 @@ class LSTM(HeldNets):
         input_gate_bias=None, output_gate_bias=None, forget_gate_bias=None: initial biases, one for all or one per block.
         cell_input="g": g in [-2, 2] (5), or "f" in [0, 1] (3). cell_output="h": h in [-1, 1] (4), or "identity".
         output="logistic": or "identity". init_range=0.1: initial weights are uniform in [-init_range, init_range].
-        learning_rate=0.1: alpha of (22), (26), (28); it can be set later too.
+        learning_rate=0.1: alpha of (22), (26), (28); it can be set later too. optimiser="sgd": or "momentum", "rmsprop",
+        "adam", with momentum=0.9, second_moment=0.999, epsilon=1e-8. rate_decay=1.0: factor of the learning rate after
+        every rate_interval=100 changes. clip=None: longest gradient. What they remember is forgotten with `set_weights`.
 
         Readings of the paper, see docs/decisions.md: gate_bias, cell_bias, hidden_bias, output_bias, recurrence,
         recurrent_init_range, outgoing_init_range, input_gate_start, g_range, h_range, error_derivative, error_factor,

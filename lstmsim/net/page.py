@@ -28,6 +28,8 @@ def page(title: str, settings: LSTMSettings, weights: Mapping[str, Floats], tria
         "biases": ", ".join(biases) or "none",
         "rule": f"truncated gradient, weights change at every {a.update}",
         "learning rate": f"{a.learning_rate:g}",
+        **({} if a.optimiser == "sgd" else {"optimiser": a.optimiser}),
+        **({} if a.clip is None else {"gradient": f"at most {a.clip:g} long"}),
         **({} if trials is None else {"nets": f"{trials} side by side"}),
     }
     rows = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts.items())

@@ -75,6 +75,11 @@ def cases() -> dict[str, Experiment]:
     found["diagonal"] = short(Experiment(adding, DiagonalSettings(n_hidden=9, optimiser="rmsprop", feedback="random")))
     found["columnar"] = short(Experiment(order, ColumnarSettings(n_hidden=9, carry="all", output="softmax")))
     found["lstm on-line, 2 blocks"] = short(table["6a"].config)
+    found["lstm, adam, one-hot"] = short(table["1-5"].config, optimiser="adam", clip=0.5, learning_rate=0.01)
+    found["lstm, momentum at ends"] = short(
+        table["3a-1"].config, optimiser="momentum", update="sequence", carry="all", learning_rate=0.02
+    )
+    found["exact_lstm, rmsprop"] = short(table["4-1-exact"].config, optimiser="rmsprop", rate_decay=0.9, learning_rate=0.01)
     found["exact_lstm at ends"] = short(table["4-1-exact"].config, update="sequence")
     return found
 

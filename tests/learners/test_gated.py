@@ -177,7 +177,7 @@ def test_weights_of_the_published_net():
 
 def test_what_cannot_be_is_refused():
     for name in ("cell_bias_partial", "gate_source_partial"):
-        with pytest.raises(ValueError, match=f"{name} is 'last'; allowed: 'sum' with forget gates or peepholes"):
+        with pytest.raises(ValueError, match=f"{name} is 'last'; allowed: 'sum' with forget gates, peepholes or an opt"):
             settings(forget_gates=True, **{name: "last"})
     for how in ({"forget_gates": True}, {"peepholes": "cut"}):
         with pytest.raises(ValueError, match=f"{next(iter(how))} is .* with the exact gradient"):

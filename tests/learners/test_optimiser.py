@@ -94,12 +94,12 @@ CASES = [(name, net) for name, nets in VARIANTS.items() for net in nets]
 
 
 # What else has a learning rate changes its weights in a way of its own; what is new need not be named here.
-OWN_CHANGES = {"lstm", "exact_lstm", "chunker", "taps", "block_rtrl", "leaky", "second_order", "twinn", "em"}
+OWN_CHANGES = {"chunker", "taps", "block_rtrl", "leaky", "second_order", "twinn", "em"}
 
 
 def test_who_takes_them():
     taking = {name for name, found in learners().items() if issubclass(found.Settings, OptimiserSettings)}
-    assert taking >= {"rules", "diagonal", "columnar", *VARIANTS}
+    assert taking >= {"lstm", "exact_lstm", "rules", "diagonal", "columnar", *VARIANTS}
     assert not taking & OWN_CHANGES
     for name, found in learners().items():
         if issubclass(found.Settings, RecurrentSettings):

@@ -18,10 +18,10 @@ def takes_wide(settings: LSTMSettings) -> bool:
 
     It does from `WIDE_FROM` weights on, where its rows are filled by half at least and it knows the rule: it has no gates
     without biases beside cells that have them, only partials that accumulate, no state that outlives a sequence, no forget
-    gates and no peepholes.
+    gates, no peepholes and no optimiser.
     """
     a, biased = settings, settings.biased
-    known = not a.gated and not a.last_partials and a.carry == "none" and (biased["gate"] or not biased["cell"])
+    known = not a.moving and not a.last_partials and a.carry == "none" and (biased["gate"] or not biased["cell"])
     known &= a.n_hidden == 0 or biased["hidden"] == biased["cell"]
     return known and a.n_cells + a.n_hidden >= 4 and sum(int(m.sum()) for m in a.exists.values()) >= WIDE_FROM
 
@@ -33,7 +33,7 @@ def nets_of(settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) ->
     """
     if not symbols and takes_wide(settings):
         return WideNets(settings)
-    return (GatedNets if settings.gated else LaneNets)(settings, lanes, symbols=symbols)
+    return (GatedNets if settings.moving else LaneNets)(settings, lanes, symbols=symbols)
 
 
 def hands_of(settings: LSTMSettings, trials: int) -> list[Hand]:

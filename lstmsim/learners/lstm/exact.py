@@ -18,6 +18,7 @@ from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, load_one, splat, store, store_at
 from lstmsim.learners.base import register
+from lstmsim.learners.lstm.descent import after_error, at_end
 from lstmsim.learners.lstm.equations import (
     errors_at_net_inputs,
     factors,
@@ -28,6 +29,7 @@ from lstmsim.learners.lstm.equations import (
     state_slope,
 )
 from lstmsim.learners.lstm.nets import LaneNets
+from lstmsim.learners.lstm.one_hot import set_inputs
 from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
 from lstmsim.learners.lstm.recording import write_step
 from lstmsim.learners.lstm.settings import LSTMSettings
@@ -118,9 +120,8 @@ def advance(nets, kept, sequences, scores, record, clock, until, learning, track
     while clock < until:
         now = state.ring[0]
         then = state.ring[0] = later(shape, now)
-        for i in range(shape.inputs):
-            state.z[now + i, 0] = sequences.inputs[clock, i, 0]
-        if shape.symbols:
+        set_inputs(nets, sequences, clock, now)
+        if shape.symbol_stride:
             kept.x[state.symbol[0]] = 0.0
             state.symbol[0] = sequences.symbol[clock, 0]
             kept.x[state.symbol[0]] = 1.0
@@ -142,6 +143,7 @@ def advance(nets, kept, sequences, scores, record, clock, until, learning, track
             if learning:
                 update_outputs(nets, 0, noted)
                 _update_hidden(nets, kept, noted)
+                after_error(nets, splat(nets.width, 1.0) != 0.0)
         if noted:
             errors_at_net_inputs(nets)
             write_step(nets, sequences, scores, record, 0, clock, then, learning)
@@ -150,6 +152,8 @@ def advance(nets, kept, sequences, scores, record, clock, until, learning, track
         if event & END:
             for at in range(kept.p.size):
                 kept.p[at] = 0.0
+            if learning:
+                at_end(nets, splat(nets.width, 1.0) != 0.0)
             if end_lane(nets, scores, record, 0, tick + 1, learning):
                 break
     return clock

@@ -178,7 +178,7 @@ class Hand:
 
     def arrays(self, *, copied: bool = False) -> list[Any]:
         """Every array of the nets once, or copies of them."""
-        arrays = {id(array): array for part in (self.nets.nets.weights, self.nets.nets.state) for array in part}
+        arrays = {id(part): part for struct in self.nets.structs for part in struct if isinstance(part, np.ndarray)}
         return [array.copy() for array in arrays.values()] if copied else list(arrays.values())
 
     def go_back(self, arrays: list[Any], steps: int) -> None:

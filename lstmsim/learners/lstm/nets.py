@@ -14,11 +14,15 @@ from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
+from lstmsim.kernels.struct import Struct
+from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import StepLearner, check_join_window, has_stopped_falling, register
+from lstmsim.learners.lstm.descent import take_waiting
 from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import PEEPHOLES, RATE, InitialWeights, LSTMSettings, rate_at
 from lstmsim.learners.lstm.steps import advance, learn_last, weights_are_numbers
-from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets
+from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets, rate_of
+from lstmsim.learners.optimiser import begin
 
 Floats = npt.NDArray[np.float64]
 PER_LANE = frozenset((*RATE, *dataclasses.asdict(InitialWeights())))
@@ -116,16 +120,54 @@ class LaneNets(StepLearner):
         net.u_output[lane, :, : shape.outputs] = weights["output"].T[columns]
         if shape.output_symbols:
             net.u_output_symbol[lane, :, : shape.outputs] = weights["output"].T[:first]
-        self.apply_changes(lane)
+        if self.settings.plain:
+            self.apply_changes(lane)
+        else:
+            self._take_changes(lane)
+            self._begin(lane)
+
+    def _take_changes(self, lane: int | slice) -> None:
+        """Make weights equal to what stands where changes go."""
+        net = self.nets.weights
+        net.w[:, lane] = net.u[:, lane]
+        net.w_symbol[lane], net.w_output[lane] = net.u_symbol[lane], net.u_output[lane]
+        net.w_output_symbol[lane] = net.u_output_symbol[lane]
+        net.peephole[:, lane] = net.u_peephole[:, lane]
+
+    def _begin(self, lane: int | slice) -> None:
+        """No gradient waits for the optimiser of one lane, or of several, which has forgotten all changes."""
+        net, optimiser, lanes = self.nets.weights, self.nets.optimiser, range(self.lanes)
+        net.u[:, lane] = net.u_peephole[:, lane] = optimiser.waits[lane] = 0.0
+        net.u_output[lane] = 0.0
+        for part in self._remembered():
+            part[lane] = 0.0
+        for n in lanes[lane] if isinstance(lane, slice) else [lane]:
+            begin(optimiser.now, n, self._of_lane.get(n, self.settings).learning_rate)
+
+    def _remembered(self) -> list[Floats]:
+        """Views of what the optimiser remembers, the lane first; nothing without one."""
+        if self.settings.plain:
+            return []
+        kept = self.nets.optimiser
+        outputs = [array.reshape(self.lanes, -1) for array in (kept.first_output, kept.second_output)]
+        return [kept.now.T, kept.first.T, kept.second.T, *outputs]
 
     def apply_changes(self, lane: int | slice) -> None:
         """Let changes that wait for the end of a sequence take effect in one lane, or in several."""
-        net = self.nets.weights
-        if self.nets.rule.update_at_end:
-            net.w[:, lane] = net.u[:, lane]
-            net.w_symbol[lane], net.w_output[lane] = net.u_symbol[lane], net.u_output[lane]
-            net.w_output_symbol[lane] = net.u_output_symbol[lane]
-            net.peephole[:, lane] = net.u_peephole[:, lane]
+        if self.nets.rule.update_at_end and self.settings.plain:
+            self._take_changes(lane)
+        elif self.nets.rule.update_at_end:
+            chosen = aligned(self.lanes)
+            chosen[lane] = 1.0
+            take_waiting(self.nets, chosen)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Give all lanes another learning rate, which an optimiser begins to make smaller anew."""
+        self.settings = dataclasses.replace(self.settings, learning_rate=rate)
+        if self.settings.plain:
+            self.nets.weights.rate[0] = self.nets.weights.alpha[:] = rate
+        else:
+            self.nets.optimiser.now[0] = rate
 
     def weights(self, lane: int) -> dict[str, Floats]:
         """Copies of one lane's weights, by the names and shapes of `lstmsim.LSTM.weights`."""
@@ -210,16 +252,22 @@ class LaneNets(StepLearner):
     def _parts(self, lane: int) -> list[tuple[Floats, bool]]:
         """Views of one lane's share of every array, and whether the steps go round in it as in a ring."""
         parts = []
-        for struct in (self.nets.weights, self.nets.state):
+        for struct in self.structs:
             for name, array in zip(struct.fields, struct, strict=True):
-                if name not in OF_ALL_LANES:
+                if isinstance(array, np.ndarray) and name not in OF_ALL_LANES:
                     parts.append((array[lane] if name in LANE_FIRST else array[..., lane], name == "z"))
         return parts
+
+    @property
+    def structs(self) -> tuple[Struct, ...]:
+        """All that has arrays which steps change."""
+        nets = self.nets
+        return (nets.weights, nets.state) if self.settings.plain else (nets.weights, nets.state, nets.optimiser)
 
     def settle(self, lane: int, settings: LSTMSettings) -> None:
         """Give one lane learning rate and initial weights of its own."""
         self._of_lane[lane] = settings
-        self.nets.weights.rate[:, lane] = settings.rate
+        self.nets.weights.rate[:, lane] = rate_of(settings)
 
     def start(self, lane: int, seed: Sequence[int]) -> None:
         """Give one lane the initial weights that belong to a seed; with sequential construction no block is present."""
@@ -229,7 +277,8 @@ class LaneNets(StepLearner):
     def carried(self, lane: int) -> Floats:
         """What one lane has between two sequences besides its weights, in one row.
 
-        Which blocks take part, 1.0, or 0.0 for those that have not joined; then states and partials if they are not reset.
+        Which blocks take part, 1.0, or 0.0 for those that have not joined; then states and partials if they are not reset,
+        and what an optimiser remembers.
         """
         return np.concatenate(self._carried(lane))
 
@@ -249,6 +298,7 @@ class LaneNets(StepLearner):
         if rule.keep_partials:
             arrays += [state.p_cell.T, state.p_gate.T, state.p_symbol.reshape(self.lanes, -1)]
             arrays += [state.p_forget.T, state.p_peephole.T]
+        arrays += self._remembered()
         return [array[lane] for array in arrays]
 
     def check(self, *, window: int) -> None:

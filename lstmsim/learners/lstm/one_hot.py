@@ -135,3 +135,16 @@ def update_symbols(nets, lane, measure):
         total += change * change
     if measure:
         state.norm[lane] += total
+
+
+@inlined
+def set_inputs(nets, sequences, clock, now):
+    """Inputs of one step, one-hot ones spelt out where the net has them as dense ones, to rows `now` of `z`."""
+    width, shape, state = nets.width, nets.shape, nets.state
+    if shape.symbols:
+        symbol = load(width, sequences.symbol, clock)
+        for i in range(shape.inputs):
+            store(state.z, now + i, select(symbol != i, splat(width, 0.0), splat(width, 1.0)))
+        return
+    for i in range(shape.inputs):
+        store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 
 from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
 from lstmsim.learners.base import LearnerSettings
+from lstmsim.learners.optimiser import OptimiserSettings
 from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, generator, not_too_large
 
 
@@ -183,8 +184,10 @@ class Growth:
 
 
 @settings
-class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings):
-    """A net's units, connections and rule; its fields are those of `Wiring`, `InitialWeights`, `LearningRule`, `Growth`.
+class LSTMSettings(Growth, OptimiserSettings, LearningRule, InitialWeights, Wiring, LearnerSettings):
+    """A net's units, connections and rule, and what is made of its gradient.
+
+    Its fields are those of `Wiring`, `InitialWeights`, `LearningRule`, `OptimiserSettings` and `Growth`.
 
     Raises
     ------
@@ -202,8 +205,11 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
             if isinstance(value, tuple) and len(value) not in (1, self.n_blocks):
                 raise refusal(name, value, f"None, a finite number, or {self.n_blocks} of them (one per memory cell block)")
         for name in ("cell_bias_partial", "gate_bias_partial", "gate_source_partial", "cell_source_partial"):
-            if self.gated and getattr(self, name) != "sum":
-                raise refusal(name, getattr(self, name), "'sum' with forget gates or peepholes")
+            if self.moving and getattr(self, name) != "sum":
+                raise refusal(name, getattr(self, name), "'sum' with forget gates, peepholes or an optimiser")
+        for name, usual in (("learning_rate_decay", 0.0), ("learning_rate_factor", 1.0)):
+            if not self.plain and getattr(self, name) != usual:
+                raise refusal(name, getattr(self, name), f"{usual} with an optimiser, whose rate_decay counts changes")
         wide = self.n_inputs + 3 * self.n_cells + self.n_hidden + 1
         sizes = ("n_inputs", "n_outputs", "n_blocks", "block_size", "n_hidden")
         weights = wide * (3 * self.n_cells + self.n_hidden + self.n_outputs) // 4
@@ -230,6 +236,11 @@ class LSTMSettings(Growth, LearningRule, InitialWeights, Wiring, LearnerSettings
     def gated(self) -> bool:
         """Whether the net has what that of 1997 has not: forget gates or peepholes."""
         return self.forget_gates or self.peepholes != "none"
+
+    @property
+    def moving(self) -> bool:
+        """Whether the net's partials move at every step, in the kernel of forget gates, which optimisers are in too."""
+        return self.gated or not self.plain
 
     @property
     def sees_inputs(self) -> bool:

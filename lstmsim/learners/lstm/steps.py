@@ -166,16 +166,19 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
         ended &= ended - 1
         if deferring >> lane & 1:
             make_updates(nets, lane)
+        if learning and nets.rule.update_at_end:
+            apply_changes(nets.shape, nets.weights, lane)
         stop |= end_lane(nets, scores, record, lane, tick + 1, learning)
     return stop
 
 
 @inlined
 def end_lane(nets, scores, record, lane, tick, learning):
-    """End one lane's sequence and make it ready for the next, which begins at `tick`; whether it needs attention."""
+    """End one lane's sequence and make it ready for the next, which begins at `tick`; whether it needs attention.
+
+    Changes that wait for the end have taken effect.
+    """
     rule = nets.rule
-    if learning and rule.update_at_end:
-        apply_changes(nets.shape, nets.weights, lane)
     reset_lane(nets, lane, not (learning and rule.keep_states), not (learning and rule.keep_partials))
     attention = finish_sequence(scores, record, lane, tick)
     nets.weights.alpha[lane] = learning_rate(nets.weights, lane, scores.index[lane])
@@ -186,9 +189,9 @@ def end_lane(nets, scores, record, lane, tick, learning):
 def weights_are_numbers(nets):
     """Whether no weight of one lane is infinite or NaN, on one lane and with the padding."""
     width, weights = nets.width, nets.weights
-    total = _zeros(width, weights.u) + _zeros(width, weights.u_symbol)
-    total = total + (_zeros(width, weights.u_output) + _zeros(width, weights.u_output_symbol))
-    total = total + _zeros(width, weights.u_peephole)
+    total = _zeros(width, weights.w) + _zeros(width, weights.w_symbol)
+    total = total + (_zeros(width, weights.w_output) + _zeros(width, weights.w_output_symbol))
+    total = total + _zeros(width, weights.peephole)
     return not lane_bits(total != 0.0)
 
 

@@ -17,6 +17,7 @@ from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import Width, aligned
 from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.optimiser import Method, method_of, remembers
 
 WAIT = 4  # steps whose terms of the partials may wait
 
@@ -24,8 +25,8 @@ WAIT = 4  # steps whose terms of the partials may wait
 class Shape(Struct):
     """Sizes of a net; `sources` counts dense inputs, the bias and, in topology F, the recurrent units.
 
-    Nets with forget gates or peepholes have one-hot inputs as dense ones: `inputs` counts them too, `symbol_stride` is 0.
-    `reach` counts the cells of a block whose states the weights of one of them change.
+    Nets with forget gates, peepholes or an optimiser have one-hot inputs as dense ones: `inputs` counts them too,
+    `symbol_stride` is 0. `reach` counts the cells of a block whose states the weights of one of them change.
     """
 
     inputs: int
@@ -76,7 +77,10 @@ class Rule(Struct):
 
 
 class Weights(Struct):
-    """Weights, and where their changes go: the same arrays when learning per step, others when updating at sequence ends."""
+    """Weights, and where their changes go: the same arrays when learning per step, others when updating at sequence ends.
+
+    Where an optimiser makes something of the gradient, the gradient since the last change stands where changes go.
+    """
 
     w: Floats  # (source * unit, lane)
     w_symbol: Floats  # (lane, unit, symbol)
@@ -128,27 +132,41 @@ class State(Struct):
     first_partial: Ints  # (lane,) where a lane's rows of p_symbol begin
 
 
+class Memory(Struct):
+    """The optimiser of the nets and what it remembers, where changes are gradients that it takes."""
+
+    method: Method
+    plain: bool  # w + alpha g is all there is to it: no change waits here, nothing is remembered
+    now: Floats  # (5, lane): see `lstmsim.learners.optimiser.begin_change`
+    waits: Floats  # (lane,): 1.0 where a gradient waits for the end of the sequence
+    first: Floats  # (source * unit + 3 * cell, lane): last change, or running mean of g; of `w`, then of `peephole`
+    second: Floats  # (source * unit + 3 * cell, lane): running mean of g**2
+    first_output: Floats  # (lane, output source, output)
+    second_output: Floats  # (lane, output source, output)
+
+
 OF_ALL_LANES = {"rate", "error_factor", "ring", "first_weight", "first_partial"}  # in common, or changed by no step
 LANE_FIRST = {
     *("w_symbol", "w_output", "w_output_symbol", "u_symbol", "u_output", "u_output_symbol"),
-    *("p_symbol", "source", "y_k", "e_k"),
+    *("p_symbol", "source", "y_k", "e_k", "first_output", "second_output"),
 }  # arrays whose first dimension is the lane; that of the others is the last
 
 
 class Nets(NamedTuple):
-    """Nets of one shape and rule, one per lane; a tuple, so that kernels have the five at hand."""
+    """Nets of one shape and rule, one per lane; a tuple, so that kernels have the six at hand."""
 
     width: Width
     shape: Shape
     rule: Rule
     weights: Weights
     state: State
+    optimiser: Memory
 
 
 def shape_of(a: LSTMSettings, *, symbols: bool = False) -> Shape:
     """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
     gates, forget_gates = (a.n_blocks if there else 0 for there in (a.output_gates, a.forget_gates))
-    one_hot = symbols and not a.gated  # otherwise symbols are spelt out
+    one_hot = symbols and not a.moving  # otherwise symbols are spelt out
     inputs = 0 if one_hot else a.n_inputs
     seen = inputs if a.sees_inputs else 0
     gate_rows = a.n_blocks + gates + forget_gates if a.recurrence == "all" else 0
@@ -204,6 +222,29 @@ def rule_of(a: LSTMSettings) -> Rule:
     )
 
 
+def rate_of(a: LSTMSettings) -> Floats:
+    """What `lstmsim.learners.lstm.settings.rate_at` takes; what an optimiser takes are changes with alpha 1."""
+    return a.rate if a.plain else np.array([1.0, 0.0, 1.0, 1.0])
+
+
+def _new_memory(a: LSTMSettings, shape: Shape, lanes: int) -> Memory:
+    """Room for what an optimiser remembers, or for nothing."""
+    method = method_of(a)
+    first, second = (there and not a.plain for there in remembers(method))
+    rows = shape.sources * shape.units + 3 * shape.cells * shape.peepholes
+    output = lanes, shape.output_sources, shape.output_stride
+    return Memory(
+        method=method,
+        plain=a.plain,
+        now=aligned(0 if a.plain else 5, lanes),
+        waits=aligned(lanes),
+        first=aligned(rows * first, lanes),
+        second=aligned(rows * second, lanes),
+        first_output=aligned(*output[:-1], output[-1] * first),
+        second_output=aligned(*output[:-1], output[-1] * second),
+    )
+
+
 def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
     """Nets of which all blocks are present, all weights 0."""
     shape, rule = shape_of(a, symbols=symbols), rule_of(a)
@@ -216,7 +257,7 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         (3 * cells if shape.peepholes else 0, lanes),
     )
     w = [aligned(*group) for group in groups]
-    u = [aligned(*group) for group in groups] if rule.update_at_end else w
+    u = [aligned(*group) for group in groups] if rule.update_at_end or not a.plain else w
     weights = Weights(
         w=w[0],
         w_symbol=w[1],
@@ -228,17 +269,17 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
         u_output_symbol=u[3],
         peephole=w[4],
         u_peephole=u[4],
-        rate=np.tile(a.rate[:, None], lanes),
+        rate=np.tile(rate_of(a)[:, None], lanes),
         alpha=aligned(lanes),
         present=aligned(shape.blocks, lanes),
         error_factor=aligned(wide),
     )
-    weights.alpha[:], weights.present[:], weights.error_factor[: shape.outputs] = a.learning_rate, 1.0, a.error_factor
+    weights.alpha[:], weights.present[:], weights.error_factor[: shape.outputs] = rate_of(a)[0], 1.0, a.error_factor
     state = State(
         ring=aligned(1, dtype=np.int64),
         z=aligned((WAIT + 1) * shape.rows, lanes),
         s=aligned(cells, lanes),
-        before=aligned(cells if a.gated else 0, lanes),
+        before=aligned(cells if a.moving else 0, lanes),
         h=aligned(cells, lanes),
         net=aligned(units, lanes),
         y=aligned(units, lanes),
@@ -268,4 +309,4 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
     state.first_weight[:] = np.arange(lanes) * units * stride
     state.first_partial[:] = np.arange(lanes) * 2 * cells * stride
     state.z[shape.inputs :: shape.rows] = shape.gate_bias or shape.cell_bias or shape.hidden_bias
-    return Nets(Width(lanes), shape, rule, weights, state)
+    return Nets(Width(lanes), shape, rule, weights, state, _new_memory(a, shape, lanes))

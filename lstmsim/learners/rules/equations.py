@@ -168,7 +168,7 @@ def learn_outputs(core):
     Changes `core.net` in place; begins the norm of this step's change.
     """
     shape, net, state, optimiser = core.shape, core.net, core.state, core.optimiser
-    wide, alpha, squares = shape.output_wide, optimiser.now[0], splat(UNITS, 0.0)
+    wide, alpha, squares = shape.output_wide, optimiser.now[0, 0], splat(UNITS, 0.0)
     for k in range(shape.outputs):
         e_k = state.e_k[0, k]
         for m in range(0, wide, 8):

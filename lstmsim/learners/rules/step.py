@@ -87,7 +87,7 @@ def _step(nets, sequences, scores, record, clock, learn, track):
 def _sweep_all(nets, learns, measure):
     """Move what is kept of each weight, and w_ij += alpha signal_i kept_ij where the step learns."""
     shape, state, net, optimiser = nets.shape, nets.state, nets.core.net, nets.core.optimiser
-    wide, alpha, stored = shape.wide, optimiser.now[0], not optimiser.plain or nets.core.shadow.every > 0
+    wide, alpha, stored = shape.wide, optimiser.now[0, 0], not optimiser.plain or nets.core.shadow.every > 0
     squares = splat(UNITS, 0.0)
     for i in range(0, wide, 8):
         own, d, s = operator(nets, i), load_at(UNITS, state.slope, i), load_at(UNITS, state.signal, i)

@@ -1,4 +1,4 @@
-"""The loop over time of nets with forget gates or peepholes: no term waits, for the partials move at every step."""
+"""The loop over time of nets with forget gates, peepholes or an optimiser: partials move at every step, no term waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.streams import join
-from lstmsim.kernels.vector import lane_bits, load, lowest, select, splat, store
+from lstmsim.kernels.vector import lane_bits, load, lowest
+from lstmsim.learners.lstm.descent import after_error, at_end
 from lstmsim.learners.lstm.equations import earlier, errors_at_net_inputs, hidden_errors, later
 from lstmsim.learners.lstm.gated.equations import (
     errors_at_forget_gates,
@@ -16,6 +17,7 @@ from lstmsim.learners.lstm.gated.equations import (
     terms,
     update_hidden,
 )
+from lstmsim.learners.lstm.one_hot import set_inputs
 from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
 from lstmsim.learners.lstm.recording import write_forget_gates, write_step
 from lstmsim.learners.lstm.steps import end_lane, recorded_lanes
@@ -32,7 +34,7 @@ def advance_gated(nets, sequences, scores, record, clock, until, learning, track
     to_tick, now = record.tick[0] - clock, state.ring[0]
     while clock < until:
         then = later(shape, now)
-        _set_inputs(nets, sequences, clock, now)
+        set_inputs(nets, sequences, clock, now)
         forward(nets, now, then)
         if tracking:
             terms(nets)
@@ -48,19 +50,6 @@ def advance_gated(nets, sequences, scores, record, clock, until, learning, track
     state.ring[0] = now
     record.tick[0] = to_tick + clock
     return clock
-
-
-@inlined
-def _set_inputs(nets, sequences, clock, now):
-    """Inputs of one step, one-hot ones spelt out, to rows `now` of `z`."""
-    width, shape, state = nets.width, nets.shape, nets.state
-    if shape.symbols:
-        symbol = load(width, sequences.symbol, clock)
-        for i in range(shape.inputs):
-            store(state.z, now + i, select(symbol != i, splat(width, 0.0), splat(width, 1.0)))
-        return
-    for i in range(shape.inputs):
-        store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))
 
 
 @kernel
@@ -91,6 +80,7 @@ def _learn_hidden(nets, mask, now, learning, measure):
     state_errors(nets)
     if learning:
         update_hidden(nets, mask, now, measure)
+        after_error(nets, mask)
     if measure:
         errors_at_net_inputs(nets)
         errors_at_forget_gates(nets)
@@ -131,7 +121,10 @@ def _events(nets, sequences, scores, record, clock, tick, now, then, learning, r
         _learn_hidden(nets, learn, now, learning, recording != 0)
     record.tick[0] = tick
     _write(nets, sequences, scores, record, recording, clock, then, learning)
-    stop, ended = False, lane_bits((load(nets.width, sequences.event, clock) & END) != 0)
+    end = (load(nets.width, sequences.event, clock) & END) != 0
+    stop, ended = False, lane_bits(end)
+    if learning and ended:
+        at_end(nets, end)
     while ended:
         lane = lowest(ended)
         ended &= ended - 1
