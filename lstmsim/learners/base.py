@@ -14,15 +14,17 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from lstmsim.checks import Field, Table, Whole, refusal, settings
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
-from lstmsim.kernels.sequences import Sequences
+from lstmsim.kernels.sequences import Sequences, Writer
 from lstmsim.learners.weights import Floats, Masks, Weights
+from lstmsim.tasks.base import Task
 
 # What every learner can be recorded by; see also each learner's `variables`.
 INPUT = Variable(("step", "input_unit"), "input activation", "x(t)")
@@ -47,7 +49,7 @@ class LearnerSettings:
     n_inputs: Annotated[Whole, Field(ge=0)] = 0
     n_outputs: Annotated[Whole, Field(ge=0)] = 0
 
-    def fitted(self, task: Any) -> Self:
+    def fitted(self, task: Writer) -> Self:
         """Return the settings with as many inputs and outputs as a task has.
 
         Raises
@@ -107,7 +109,11 @@ class Status(StrEnum):
     DIVERGED = "diverged"
 
 
-class AnyLearner(ABC):
+S = TypeVar("S", bound=LearnerSettings)
+State = dict[str, Any]  # of a trial under way, as a checkpoint keeps it: dicts, lists, arrays, numbers and texts by name
+
+
+class AnyLearner(ABC, Generic[S]):
     """A method of learning with nets of given settings.
 
     Parameters
@@ -146,11 +152,8 @@ class AnyLearner(ABC):
     many_lanes: ClassVar[bool] = False
     per_lane: ClassVar[frozenset[str]] = frozenset()
 
-    @classmethod
-    def make(cls, settings: Any, lanes: int, *, symbols: bool = False) -> Any:
-        """The learner that trials of these settings take, which may be of a class of its own; `lanes` is what it can use."""
-        made: Any = cls
-        return made(settings, lanes, symbols=symbols)
+    @abstractmethod
+    def __init__(self, settings: S, lanes: int = 1, *, symbols: bool = False) -> None: ...
 
     @classmethod
     @abstractmethod
@@ -168,7 +171,7 @@ class AnyLearner(ABC):
         """Names along the dimensions of the weights."""
 
 
-class StepLearner(AnyLearner):
+class StepLearner(AnyLearner[S]):
     """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets.
 
     Attributes
@@ -178,9 +181,14 @@ class StepLearner(AnyLearner):
         compiled `kernel` that treats each lane by itself, with the arguments of `advance`, can run on a GPU.
     """
 
-    sound: ClassVar[Any] = None
+    sound: ClassVar[Dispatcher | None] = None
 
-    def settle(self, lane: int, settings: Any) -> None:
+    @classmethod
+    def make(cls, settings: S, lanes: int, *, symbols: bool = False) -> StepLearner[S]:
+        """The learner that trials of these settings take, which may be of a class of its own; `lanes` is what it can use."""
+        return cls(settings, lanes, symbols=symbols)
+
+    def settle(self, lane: int, settings: S) -> None:
         """Give one lane settings of its own, before `start`; they differ from the learner's in `per_lane` alone."""
 
     @abstractmethod
@@ -264,7 +272,7 @@ class TrialUnderWay(Protocol):
         To be filled: sequences, steps, stages, progress, initial and final weights, snapshots, rows, tests, joined.
     """
 
-    task: Any
+    task: Task
     stop: Any
     policy: Any
     seed: int
@@ -275,14 +283,14 @@ class TrialUnderWay(Protocol):
     def tell(self, sequences: int, steps: int, means: Floats) -> None:
         """Show how far the trial has come: sequences, steps, and mean |e|, mean e**2 and fraction correct."""
 
-    def pause(self, state: Callable[[], dict[str, Any]]) -> None:
+    def pause(self, state: Callable[[], State]) -> None:
         """Where the trial can be left and taken up again; `state()` gives what `run_trial` will need then."""
 
 
-class TrialLearner(AnyLearner):
+class TrialLearner(AnyLearner[S]):
     """A learner that has its own way through a trial: it takes one after another, each from its beginning to its end."""
 
-    def check(self, task: Any) -> None:
+    def check(self, task: Task) -> None:
         """Refuse a task that the method cannot take.
 
         Raises
@@ -292,11 +300,11 @@ class TrialLearner(AnyLearner):
         """
 
     @abstractmethod
-    def memory(self, task: Any) -> int:
+    def memory(self, task: Task) -> int:
         """Bytes, about, that a trial on a task will take."""
 
     @abstractmethod
-    def run_trial(self, trial: TrialUnderWay, state: dict[str, Any] | None) -> Status:
+    def run_trial(self, trial: TrialUnderWay, state: State | None) -> Status:
         """Run one trial to its end, from the state that it gave to `pause` if there is one.
 
         A trial depends on nothing but settings, task, stopping rule, seed and number.

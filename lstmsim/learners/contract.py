@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ _LENGTHS = (7, 1, 5, 9, 4, 6)  # steps of the sequences that learners are checke
 Make = Callable[[], StepLearner]
 
 
-def check(learner: Any, settings: LearnerSettings | None = None, *, symbols: bool | None = None) -> None:
+def check(learner: str | type, settings: LearnerSettings | None = None, *, symbols: bool | None = None) -> None:
     """Check that a learner does what a trial relies on: see the functions of `CHECKS`, and that its settings can be pickled.
 
     Parameters
@@ -51,8 +50,7 @@ def check(learner: Any, settings: LearnerSettings | None = None, *, symbols: boo
     for one_hot in (False, True) if symbols is None else (symbols,):
 
         def make(one_hot: bool = one_hot) -> StepLearner:
-            found: StepLearner = made.make(settings, 1, symbols=one_hot)
-            return found
+            return made.make(settings, 1, symbols=one_hot)
 
         for name, function in CHECKS.items():
             try:
@@ -68,7 +66,7 @@ class Failed(AssertionError):
     """A learner does not do what a trial relies on."""
 
 
-def _registered(learner: Any) -> type[StepLearner]:
+def _registered(learner: object) -> type[StepLearner]:
     """The class in the table of learners that a class or a name stands for."""
     name = learner if isinstance(learner, str) else vars(learner).get("name") if isinstance(learner, type) else None
     if name is None:
@@ -222,7 +220,7 @@ CHECKS: Mapping[str, Callable[[Make], None]] = {
 }
 
 
-def _require(held: Any, text: str) -> None:
+def _require(held: object, text: str) -> None:
     if not held:
         raise Failed(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,10 +23,10 @@ from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
 from lstmsim.simulation.lanes import BLOCK
-from lstmsim.simulation.loop import Simulation, boundary
+from lstmsim.simulation.loop import Simulation, boundary, new_learner
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
-from lstmsim.simulation.trial import Checkpoints, Result, Trial
+from lstmsim.simulation.trial import Checkpoints, Result, Trial, UnderWay
 from lstmsim.simulation.variants import Variants
 from lstmsim.tasks.base import CompiledTask
 
@@ -76,10 +77,7 @@ class DeviceSimulation(Simulation):
         super().__init__(config, seed, 1, policy, variants)
         self.boundary = boundary(self.task)
         self.learner: Any
-        other = learner(config.learner)
-        self.second = SecondLanes(
-            lambda: other.make(config.settings, _TEST_LANES, symbols=self.task.symbols), policy, self.plan
-        )
+        self.second = SecondLanes(partial(new_learner, config, _TEST_LANES), policy, self.plan)
         sequences = self.lanes.sequences
         self.at, self.attention, self.halt = (np.zeros(1, np.int64) for _ in range(3))
         self.layout = Layout(
@@ -166,7 +164,7 @@ class DeviceSimulation(Simulation):
         self,
         trials: Iterator[int],
         on_rows: Callable[[int, Floats], None] | None = None,
-        on_progress: Callable[[Any], None] | None = None,
+        on_progress: Callable[[UnderWay], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> Iterator[Result]:
         """Advance the trials that the iterator names until it is empty, as `Simulation.run` does."""
@@ -178,7 +176,7 @@ class DeviceSimulation(Simulation):
             for address in (self.memory, self._table, self._buffer):
                 self.device.release(address)
 
-    def _run(self, on_progress: Callable[[Any], None] | None) -> Iterator[Result]:
+    def _run(self, on_progress: Callable[[UnderWay], None] | None) -> Iterator[Result]:
         checkpoints = self.checkpoints
         yield from self._attend_all(range(self.threads))
         while self.trials_on:
@@ -276,8 +274,7 @@ def refuse(config: Experiment, variants: Variants | None) -> None:
     ValueError
         Naming the learner or the task.
     """
-    made: Any = learner(config.learner).make(config.settings, 1, symbols=config.task.symbols)
-    if not isinstance(made, StepLearner) or made.sound is None:
+    if not issubclass(learner(config.learner), StepLearner) or new_learner(config, 1).sound is None:
         raise refusal(
             "learner", config.learner, "with device='cuda' one whose trials go lane by lane, such as a small 'lstm'"
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Ints
 from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import RUNNING
 from lstmsim.learners.base import StepLearner
@@ -33,13 +33,13 @@ class SecondLanes:
         Sequences that training has recorded.
     """
 
-    def __init__(self, new_learner: Callable[[], StepLearner], policy: Policy, plan: Any) -> None:
+    def __init__(self, new_learner: Callable[[], StepLearner], policy: Policy, plan: Ints) -> None:
         self.policy, self.plan = policy, plan
         self._new_learner = new_learner
         self._learner: StepLearner | None = None
         self._kept: dict[tuple[Task, int], Lanes] = {}
 
-    def _lanes(self, task: Task, *, count: int, rows: int = 0, first: int = 0, plan: Any = ()) -> Lanes:
+    def _lanes(self, task: Task, *, count: int, rows: int = 0, first: int = 0, plan: Ints | tuple[()] = ()) -> Lanes:
         """Lanes on any task; those that record nothing are kept."""
         if (task, count) in self._kept and not rows:
             return self._kept[task, count]

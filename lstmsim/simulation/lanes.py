@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Ints
 from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Record, lanes_in_need
 from lstmsim.kernels.scores import RUNNING, clear, lane_state, new_scores, restore
 from lstmsim.kernels.sequences import rewind
-from lstmsim.learners.base import StepLearner
+from lstmsim.learners.base import State, StepLearner
 from lstmsim.learners.weights import Floats
+from lstmsim.simulation.variants import TaskOfLanes
 from lstmsim.tasks import Task
 
 BLOCK = 4096  # steps written ahead for every lane at first
@@ -55,7 +56,7 @@ class Lanes:
 
     def __init__(
         self,
-        task: Task,
+        task: Task | TaskOfLanes,
         learner: StepLearner,
         record: Record,
         *,
@@ -86,7 +87,7 @@ class Lanes:
         self.start = np.zeros(learner.lanes, np.int64)
         self.clock = 0
 
-    def begin(self, lane: int | slice, key: int, index: Any = 0, taken: int | None = None) -> None:
+    def begin(self, lane: int | slice, key: int, index: int | Ints = 0, taken: int | None = None) -> None:
         """Put a lane, or several, before sequence number `index` of the trial that `key` names.
 
         `taken` is the number of the task's sequences before it, where that is another.
@@ -121,7 +122,7 @@ class Lanes:
         self.scores.flag[lane] = RUNNING
         self.record.on[lane] = False
 
-    def state(self, lane: int) -> dict[str, Any]:
+    def state(self, lane: int) -> State:
         """All that a lane holds between two sequences: an ended sequence has left nothing else."""
         learner = self.learner
         return {
@@ -130,7 +131,7 @@ class Lanes:
             "carried": learner.carried(lane),
         }
 
-    def restore(self, lane: int, key: int, index: int, state: dict[str, Any]) -> None:
+    def restore(self, lane: int, key: int, index: int, state: State) -> None:
         """Put a lane where `state` was taken, before sequence number `index`."""
         self.begin(lane, key, index, int(state["scores"]["taken"]) if self.scores.streams else None)
         self.learner.set_weights(lane, state["weights"])
@@ -174,12 +175,12 @@ class Lanes:
 
     def take_rows(self, lane: int) -> Floats:
         """Recorded steps of a lane since the last call."""
-        rows: Floats = self.record.rows[lane, : self.record.used[lane]].copy()
+        rows = self.record.rows[lane, : self.record.used[lane]].copy()
         self.record.used[lane] = 0
         return rows
 
     def take_progress(self, lane: int) -> Floats:
         """Rows of progress of a lane since the last call."""
-        rows: Floats = self.scores.progress[lane, : self.scores.progress_rows[lane]].copy()
+        rows = self.scores.progress[lane, : self.scores.progress_rows[lane]].copy()
         self.scores.progress_rows[lane] = 0
         return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from functools import partial
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import DIVERGED, REACHED, RUNNING, Progress, milestones, progress_of, window_means
 from lstmsim.learners import learner
 from lstmsim.learners.base import Status, StepLearner
-from lstmsim.learners.weights import Floats, Weights
+from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
 from lstmsim.simulation.lanes import BLOCK, RECORDED, Lanes, longest, recorded_room
 from lstmsim.simulation.policy import Policy
-from lstmsim.simulation.trial import Boundary, Checkpoints, Result, Trial, TrialQueue
+from lstmsim.simulation.trial import Boundary, Checkpoints, Result, Trial, TrialQueue, UnderWay, finite
 from lstmsim.simulation.variants import STRIDE, TaskOfLanes, Variants
 from lstmsim.tasks import Task
 
@@ -30,6 +30,13 @@ _TURN = 100_000, 10_000_000  # steps after which a trial makes room for one that
 def boundary(task: Task) -> int:
     """Sequences of a task after which every trial pauses."""
     return max(50, _BOUNDARY // task.max_length)
+
+
+def new_learner(config: Experiment, lanes: int) -> StepLearner:
+    """Make the learner of an experiment, on so many lanes if it takes them."""
+    cls = learner(config.learner)
+    assert issubclass(cls, StepLearner)
+    return cls.make(config.settings, lanes, symbols=config.task.symbols)
 
 
 class Simulation:
@@ -55,13 +62,10 @@ class Simulation:
         self.config, self.seed, self.policy, self.variants = config, seed, policy, variants
         self.task, self.stop = config.task, config.stop
 
-        def new_learner() -> StepLearner:
-            return cast(StepLearner, learner(config.learner).make(config.settings, lanes, symbols=self.task.symbols))
-
-        self.learner = new_learner()
+        self.learner = new_learner(config, lanes)
         self.learner.check(window=self.stop.window)
         self.plan = policy.plan(self.stop.max_sequences)
-        self.second = SecondLanes(new_learner, policy, self.plan)
+        self.second = SecondLanes(partial(new_learner, config, lanes), policy, self.plan)
         self.of_lanes = TaskOfLanes([self.task] if variants is None else variants.tasks)
         steps = max(map(longest, self.of_lanes.tasks))
         stored = self.learner.memory(steps)
@@ -75,7 +79,7 @@ class Simulation:
             rows = max(2 * room, BLOCK if policy.every == 1 else 0)
         width, rule = self.learner.layout.width, {"first": policy.first, "every": policy.every, "longest": RECORDED}
         self.lanes = Lanes(
-            self.task if variants is None else cast(Task, self.of_lanes),
+            self.task if variants is None else self.of_lanes,
             self.learner,
             new_record(self.learner.lanes, rows, width, room, self.plan, **rule),
             block=self._block,
@@ -93,7 +97,7 @@ class Simulation:
         self,
         trials: Iterator[int],
         on_rows: Callable[[int, Floats], None] | None = None,
-        on_progress: Callable[[Any], None] | None = None,
+        on_progress: Callable[[UnderWay], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> Iterator[Result]:
         """Advance the trials that the iterator names until it is empty; each is yielded when it has ended.
@@ -268,7 +272,7 @@ class Simulation:
         """Snapshot, growth and test, whatever is due at this number of sequences."""
         stop, weights = trial.stop, self.learner.weights(lane)
         # Only where every trial pauses: what is recorded and when checkpoints are taken must not decide.
-        if index >= trial.due and not _finite(weights):
+        if index >= trial.due and not finite(weights):
             return Status.DIVERGED
         if index in self.plan:
             trial.result.snapshots.append((index, weights))
@@ -291,8 +295,7 @@ class Simulation:
         ring, joined = self.lanes.scores.ring[lane], trial.result.joined
 
         def errors(n: int) -> Floats:
-            latest: Floats = ring[np.arange(index - n, index) % len(ring), 0]
-            return latest
+            return ring[np.arange(index - n, index) % len(ring), 0]
 
         joined += [index] * self.learner.grow(lane, errors, index - (joined[-1] if joined else 0))
 
@@ -306,7 +309,7 @@ class Simulation:
         if result.sequences > (result.progress[-1, 0] if len(result.progress) else 0):
             result.progress = np.concatenate([result.progress, window_means(scores, lane)])
         result.final = self.learner.weights(lane)
-        result.status = status if _finite(result.final) else Status.DIVERGED
+        result.status = status if finite(result.final) else Status.DIVERGED
         carried = self.learner.carried(lane)
         self._keep(trial, self.lanes.take_rows(lane))
         self.lanes.end(lane)
@@ -318,8 +321,3 @@ class Simulation:
                 test = self.second.test(trial, result.final, carried, n, recorded=self.policy.tests)
                 result.test = test.results
         return result
-
-
-def _finite(weights: Weights) -> bool:
-    """Whether all weights are numbers."""
-    return all(np.isfinite(group).all() for group in weights.values())

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Flags
 from lstmsim.kernels.random import trial_keys
 from lstmsim.kernels.scores import LEVELS, Progress
 from lstmsim.learners import learner
-from lstmsim.learners.base import Status, TrialLearner
+from lstmsim.learners.base import State, Status, TrialLearner
 from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.policy import Policy
-from lstmsim.simulation.trial import Checkpoints, Result
+from lstmsim.simulation.trial import Checkpoints, Result, UnderWay
 from lstmsim.simulation.variants import Variants
 
 
@@ -56,7 +56,7 @@ class TrialUnderWay:
         self.progress = Progress(steps, sequences, float(means[0]), float(means[2]))
         self._simulation.on_progress(self._simulation)
 
-    def pause(self, state: Callable[[], dict[str, Any]]) -> None:
+    def pause(self, state: Callable[[], State]) -> None:
         """Where the trial can be left: a checkpoint of it, if one is due, from the result so far and the learner's state.
 
         Raises
@@ -93,13 +93,15 @@ class OneByOne:
         self._take(config)
         self.running: dict[int, TrialUnderWay] = {}
         self.on_rows: Callable[[int, Floats], None] | None = None
-        self.on_progress: Callable[[Any], None] = lambda _: None
+        self.on_progress: Callable[[UnderWay], None] = lambda _: None
         self.checkpoints: Checkpoints | None = None
 
     def _take(self, config: Experiment) -> None:
         """Make the learner of an experiment; too large a request fails here, before the first trial."""
         self.config = config
-        self.learner: TrialLearner = learner(config.learner).make(config.settings, 1, symbols=config.task.symbols)
+        cls = learner(config.learner)
+        assert issubclass(cls, TrialLearner)
+        self.learner: TrialLearner = cls(config.settings, symbols=config.task.symbols)
         self.learner.check(config.task)
         np.empty(self.learner.memory(config.task), np.uint8)
 
@@ -116,7 +118,7 @@ class OneByOne:
         self,
         trials: Iterator[int],
         on_rows: Callable[[int, Floats], None] | None = None,
-        on_progress: Callable[[Any], None] | None = None,
+        on_progress: Callable[[UnderWay], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> Iterator[Result]:
         """Run the trials that the iterator names, as `Simulation.run` does; each is yielded when it has ended."""
@@ -161,7 +163,7 @@ class OneByOne:
 def _milestones(progress: Floats, error_bound: float) -> dict[str, int | None]:
     """When the levels of correctness and the error bound were first met, in rows (sequences, |e|, e**2, correct)."""
 
-    def first(met: Any) -> int | None:
+    def first(met: Flags) -> int | None:
         return int(progress[np.argmax(met), 0]) if met.any() else None
 
     result = {f"correct_{100 * level:g}": first(progress[:, 3] >= level) for level in LEVELS}

@@ -6,12 +6,12 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from lstmsim.kernels.scores import Progress
-from lstmsim.learners.base import Status
+from lstmsim.learners.base import State, Status
 from lstmsim.learners.weights import Floats, Weights
 from lstmsim.simulation.config import Stage, StoppingRule
 from lstmsim.tasks import Task
@@ -86,15 +86,22 @@ class Result:
     test_rows: Floats | None = None
     joined: list[int] = field(default_factory=list)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """What a checkpoint keeps of a trial under way, whatever its learner."""
         return {name: getattr(self, name) for name in ("sequences", "steps", "seconds", "stages", "snapshots", "joined")}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: State) -> None:
         """Enter what `state` gave."""
         for name, value in state.items():
             setattr(self, name, value)
         self.snapshots = [(number, weights) for number, weights in self.snapshots]
+
+
+class UnderWay(Protocol):
+    """What runs trials, as those see it who watch."""
+
+    def progress(self) -> list[Progress]:
+        """Return how far the trials under way have come."""
 
 
 class Checkpoints(Protocol):
@@ -107,10 +114,10 @@ class Checkpoints(Protocol):
     def due(self) -> bool:
         """Whether it is time for a checkpoint, or for the last one."""
 
-    def load(self, trial: int) -> dict[str, Any] | None:
+    def load(self, trial: int) -> State | None:
         """Return a trial's latest state, if one is kept."""
 
-    def save(self, trial: int, state: dict[str, Any]) -> None:
+    def save(self, trial: int, state: State) -> None:
         """Keep a trial's state, with all rows recorded so far."""
 
     def leave(self, trial: int) -> None:
@@ -237,7 +244,7 @@ class Trial:
     tests: int = 0
     progress: list[Floats] = field(default_factory=list)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """What a checkpoint keeps of the trial, beside what is on its lane."""
         return {
             "result": self.result.state(),
@@ -247,7 +254,7 @@ class Trial:
             "boundaries": [tuple(boundary) for boundary in self.boundaries],
         }
 
-    def restore(self, state: dict[str, Any], last: int) -> None:
+    def restore(self, state: State, last: int) -> None:
         """Enter what `state` gave; the last `last` sequences must be within reach of a boundary."""
         self.result.restore(state["result"])
         self.stage, self.tests, self.progress = state["stage"], state["tests"], [state["progress"]]

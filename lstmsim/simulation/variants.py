@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from lstmsim.tasks import Task
 STRIDE = 1 << 20  # a trial of a variant has the number STRIDE * variant + trial
 
 
-def shared(config: Experiment) -> Any:
+def shared(config: Experiment) -> Hashable:
     """Return what experiments must have in common whose trials are to share lanes, as a key of a dict.
 
     The learner says which of its settings may differ (`per_lane`); of the task, sizes and judging must be the same; of the

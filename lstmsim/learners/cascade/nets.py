@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from lstmsim.checks import refusal
 from lstmsim.kernels.recording import Layout, Variable
-from lstmsim.learners.base import HIDDEN, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, Status, TrialLearner, TrialUnderWay, register
+from lstmsim.learners.base import (
+    HIDDEN,
+    INPUT,
+    OUTPUT,
+    OUTPUT_ERROR,
+    TARGET,
+    State,
+    Status,
+    TrialLearner,
+    TrialUnderWay,
+    register,
+)
 from lstmsim.learners.cascade.net import Cascade, CascadeSettings, Strings
 from lstmsim.learners.weights import generator
+from lstmsim.tasks.base import Task
+
+
+def _fixed(task: Task) -> dict[str, int]:
+    """How many strings are in a task's fixed sets, `n_train` and `n_test`; nothing of a task without."""
+    return {name: size for name, size in vars(task).items() if name in ("n_train", "n_test")}
 
 
 @register("cascade", CascadeSettings, label="RCC")
@@ -55,22 +72,22 @@ class CascadeNets(TrialLearner):
         settings.check_sizes()
         self.settings = settings
 
-    def check(self, task: Any) -> None:
+    def check(self, task: Task) -> None:
         """Refuse a task without fixed sets of training and test sequences."""
-        if not all({"n_train", "n_test"} <= set(vars(one)) for one in task.test_sets()):
+        if not all(len(_fixed(one)) == 2 for one in task.test_sets()):
             raise refusal("task", task.name, "one with fixed training and test strings, such as 'reber'")
 
-    def memory(self, task: Any) -> int:
+    def memory(self, task: Task) -> int:
         """Bytes, about, of the training strings."""
         first = task.test_sets()[0]
         width = first.n_inputs + self.settings.max_hidden + 4 * first.n_outputs + 8
-        return 8 * int(width * (first.n_train + 1) * first.max_length)
+        return 8 * int(width * (_fixed(first)["n_train"] + 1) * first.max_length)
 
-    def run_trial(self, trial: TrialUnderWay, state: dict[str, Any] | None) -> Status:
+    def run_trial(self, trial: TrialUnderWay, state: State | None) -> Status:
         """Train outputs and candidates in turn until all training strings are right; then test."""
         settings, result, policy, cap = self.settings, trial.result, trial.policy, trial.stop.max_sequences
         sets = trial.task.test_sets()
-        strings = Strings(sets[0], sets[0].n_train, settings.max_hidden)
+        strings = Strings(sets[0], _fixed(sets[0])["n_train"], settings.max_hidden)
         n, steps = len(strings), len(strings.first)
         net = Cascade(settings, strings, generator((trial.seed, trial.number)))
         result.initial = net.weights()
@@ -106,7 +123,7 @@ class CascadeNets(TrialLearner):
                 status = Status.DIVERGED
             elif net.results[:, 3].all():
                 result.stages["training"] = result.sequences
-                tests = (net.test(Strings(one, one.n_test, settings.max_hidden)) for one in sets[1:])
+                tests = (net.test(Strings(one, _fixed(one)["n_test"], settings.max_hidden)) for one in sets[1:])
                 status = Status.SOLVED if all(test[:, 3].all() for test in tests) else Status.GAVE_UP
             elif net.n_hidden == settings.max_hidden or result.sequences + n > cap:
                 status = Status.GAVE_UP
@@ -133,7 +150,8 @@ class CascadeNets(TrialLearner):
             return
         tests, sets = [], trial.task.test_sets()
         for one in sets:
-            strings = Strings(one, min(max(1, trial.stop.final_test // len(sets)), one.n_test), self.settings.max_hidden)
+            count = min(max(1, trial.stop.final_test // len(sets)), _fixed(one)["n_test"])
+            strings = Strings(one, count, self.settings.max_hidden)
             tests.append(net.test(strings))
         result.test = np.concatenate(tests)
         if policy.tests:
