@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmsim.checks import Field, Flag, Real, floats, refusal, settings
+from lstmsim.kernels.arrays import Array, Floats, Ints
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
 from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
-from lstmsim.tasks.base import CompiledTask, Filler, Floats, Task
+from lstmsim.tasks.base import CompiledTask, Filler, Task
 
 _DATA = {"data": True}  # no setting of an experiment
 _WAYS_OUT = "leave these steps out, fill them in, or add an input that says what is missing"
@@ -55,7 +55,7 @@ class Recording:
     """
 
     values: Floats
-    begins: npt.NDArray[np.int64]
+    begins: Ints
 
     @cached_property
     def digest(self) -> str:
@@ -74,7 +74,7 @@ class Recording:
         return f"<{len(self.begins) - 1} sequences of {self.values.shape[1]} units, {self.digest[:8]}>"
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Ints:
         """Steps of each sequence."""
         return np.diff(self.begins)
 
@@ -136,15 +136,14 @@ class ArrayTask(CompiledTask):
     min_length = property(lambda self: int(self.inputs.lengths.min()), doc="Shortest sequence in steps.")
 
     @cached_property
-    def rows(self) -> npt.NDArray[np.int64]:
+    def rows(self) -> Ints:
         """Number of each step's target among those that there are; -1 where there is none."""
         there = np.isfinite(self.targets.values[:, 0])
         return np.where(there, np.cumsum(there) - 1, -1)
 
     def fixed_rows(self) -> Floats:
         """One row for each step that has a target."""
-        rows: Floats = self.targets.values[self.rows >= 0]
-        return rows
+        return self.targets.values[self.rows >= 0]
 
     @property
     def filler(self) -> Filler:
@@ -158,7 +157,7 @@ class ArrayTask(CompiledTask):
         return [ArrayTask(*self.test, tolerance=self.tolerance, in_order=True)]
 
 
-def _pair(first: str, inputs: Any, second: str, targets: Any) -> tuple[Recording, Recording]:
+def _pair(first: str, inputs: object, second: str, targets: object) -> tuple[Recording, Recording]:
     """Inputs and targets as they belong together."""
     if targets is None and not isinstance(inputs, Recording):
         shown, labels = _recorded(first, inputs, "input")
@@ -212,7 +211,7 @@ def _complete(name: str, recording: Recording) -> Recording:
     return recording
 
 
-def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
+def _recorded(name: str, given: object, unit: str) -> tuple[Recording, list[Array | None]]:
     """Bring data into one form, with the labels along time of each sequence, or None; none at all where there are none."""
     if isinstance(given, Recording):
         return given, []
@@ -252,7 +251,7 @@ def _recorded(name: str, given: Any, unit: str) -> tuple[Recording, list[Any]]:
     return Recording(np.ascontiguousarray(np.concatenate(values)), begins), labels
 
 
-def _is(value: Any, library: str, *names: str) -> bool:
+def _is(value: object, library: str, *names: str) -> bool:
     """Whether a value is of a library's kinds; a library that nobody has imported has made no value."""
     module = sys.modules.get(library)
     return module is not None and isinstance(value, tuple(vars(module)[name] for name in names))
@@ -267,7 +266,7 @@ def _of_xarray(name: str, given: Any, unit: str) -> list[Any]:
     return [given] if "sequence" not in given.dims else [given[n] for n in range(given.sizes["sequence"])]
 
 
-def _labels(piece: Any) -> Any:
+def _labels(piece: Any) -> Array | None:
     """Labels along time of one sequence, if it has some."""
     if _is(piece, "xarray", "DataArray"):
         return piece.indexes["step"].to_numpy() if "step" in piece.indexes else None

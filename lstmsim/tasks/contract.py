@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmsim.checks import refusal
 from lstmsim.kernels import guard
+from lstmsim.kernels.arrays import Array, Floats
 from lstmsim.kernels.random import trial_keys
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences, rewind
 from lstmsim.tasks.base import Task
-
-Array = npt.NDArray[Any]
 
 
 class Sequence(NamedTuple):
     """One sequence as the net sees it."""
 
     inputs: Array  # (step, input), or (step,) symbol numbers
-    learned: Array  # (step, output), NaN where nothing is learned
-    judged: Array  # (step, output), NaN where nothing is judged
+    learned: Floats  # (step, output), NaN where nothing is learned
+    judged: Floats  # (step, output), NaN where nothing is judged
 
     @property
     def length(self) -> int:
@@ -40,9 +38,11 @@ def make_sequences(task: Task, lanes: int, block: int, *, seed: int = 0, trial: 
     return sequences
 
 
-def read_lanes(task: Task, count: int, *, lanes: int = 1, block: int = 2000, **trials: Any) -> list[list[Sequence]]:
+def read_lanes(
+    task: Task, count: int, *, lanes: int = 1, block: int = 2000, seed: int = 0, trial: int = 0, testing: bool = False
+) -> list[list[Sequence]]:
     """Read the first `count` sequences of each lane's trial, block by block, as a learner does."""
-    sequences = make_sequences(task, lanes, block, **trials)
+    sequences = make_sequences(task, lanes, block, seed=seed, trial=trial, testing=testing)
     blocks = []
     complete = np.zeros(lanes, int)
     while complete.min() < count:
@@ -64,9 +64,11 @@ def read_lanes(task: Task, count: int, *, lanes: int = 1, block: int = 2000, **t
     return result
 
 
-def read(task: Task, count: int, **how: Any) -> list[Sequence]:
+def read(
+    task: Task, count: int, *, block: int = 2000, seed: int = 0, trial: int = 0, testing: bool = False
+) -> list[Sequence]:
     """Read the first `count` sequences of one trial."""
-    return read_lanes(task, count, **how)[0]
+    return read_lanes(task, count, block=block, seed=seed, trial=trial, testing=testing)[0]
 
 
 def same(one: list[Sequence], other: list[Sequence]) -> bool:
@@ -78,7 +80,7 @@ def same(one: list[Sequence], other: list[Sequence]) -> bool:
     )
 
 
-def steps_with(rows: Array) -> list[int]:
+def steps_with(rows: Floats) -> list[int]:
     """Return the steps that have a target."""
     steps: list[int] = np.flatnonzero(~np.isnan(rows).any(axis=1)).tolist()
     return steps
@@ -113,7 +115,7 @@ def check(task: Task, *, count: int = 40) -> None:
     _check_value(task, count)
 
 
-def _require(condition: Any, task: Task, what: str) -> None:
+def _require(condition: object, task: Task, what: str) -> None:
     if not condition:
         raise AssertionError(f"task {task.name!r}: {what}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def fill(sequences, horizon, steps, t1, t2):
             end_sequence(sequences, lane, steps)
 
 
-def _entropy(mean: float, known: Any) -> float:
+def _entropy(mean: float, known: Floats) -> float:
     """Expected cross-entropy in nats where y is predicted by `mean`, the expected target."""
     return float(-sum(y * np.log(mean) + ((1 - y) * np.log(1 - mean) if y < 1 else 0.0) for y in known) / len(known))
 

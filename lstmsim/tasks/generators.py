@@ -6,7 +6,7 @@ import dis
 import inspect
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 import numba
@@ -14,6 +14,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from lstmsim.checks import Field, Flag, Real, Whole, check, exact, refusal, settings
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.guard import RANDOM, explained
 from lstmsim.kernels.random import subkey
 from lstmsim.kernels.sequences import Sequences, begin_sequence, unfilled
@@ -36,7 +37,7 @@ def generator(
     tolerance: float | None = None,
     ranking: bool = False,
     compiled: bool = True,
-) -> Callable[[Callable[..., Any]], type[GeneratedTask]]:
+) -> Callable[[Callable[..., object]], type[GeneratedTask]]:
     """Make a class of tasks of a function that writes one sequence and returns its length.
 
     For example::
@@ -93,7 +94,7 @@ def generator(
         if not callable(size):
             check("symbols" if name == "n_inputs" and n_inputs is None else name, size, _COUNT)
 
-    def make(function: Callable[..., Any]) -> type[GeneratedTask]:
+    def make(function: Callable[..., object]) -> type[GeneratedTask]:
         if compiled and (use := _random_use(function)):
             raise ValueError(f"{function.__name__} uses {use}; allowed: {RANDOM}")
         if compiled and inspect.isgeneratorfunction(function):
@@ -120,7 +121,7 @@ def generator(
     return make
 
 
-def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parameters(function: Callable[..., object]) -> tuple[dict[str, object], dict[str, object]]:
     """Types and default values of a function's parameters after `seq` and `key`.
 
     Raises
@@ -147,13 +148,13 @@ def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str,
     return hints, defaults
 
 
-def _random_use(function: Any, seen: tuple[Any, ...] = ()) -> str:
+def _random_use(function: object, seen: tuple[object, ...] = ()) -> str:
     """Name the module of random numbers that a function, or a compiled one that it calls, draws from; "" if none."""
     function = function.py_func if isinstance(function, Dispatcher) else function
-    if function in seen or not hasattr(function, "__code__"):
+    if function in seen or not isinstance(function, FunctionType):
         return ""
     closure = dict(zip(function.__code__.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
-    value: Any = None
+    value: object = None
     for step in dis.get_instructions(function):
         if step.opname in ("LOAD_GLOBAL", "LOAD_DEREF"):
             value = (closure | function.__globals__).get(step.argval)
@@ -172,7 +173,7 @@ def _random_use(function: Any, seen: tuple[Any, ...] = ()) -> str:
 class GeneratedTask(Task):
     """A task whose sequences a function writes one by one; `generator` makes its subclasses."""
 
-    function: ClassVar[Callable[..., Any]]
+    function: ClassVar[Callable[..., object]]
     sizes: ClassVar[dict[str, Size]]
     compiled: ClassVar[bool]
 
@@ -195,7 +196,7 @@ class GeneratedTask(Task):
     min_length = property(lambda self: self._size("min_length"), doc="Shortest sequence in steps.")
 
     @property
-    def parameters(self) -> tuple[Any, ...]:
+    def parameters(self) -> tuple[object, ...]:
         """Values of the parameters, in their order."""
         return tuple(getattr(self, name) for name in self.__dataclass_fields__)  # type: ignore[attr-defined]
 
@@ -215,9 +216,21 @@ class GeneratedTask(Task):
         if lane >= 0:
             raise ValueError(f"task {self.name!r}, sequence {sequences.index[lane]}: {words(self, arrays[-1])}")
 
-    def _in_python(self, sequences: Sequences, horizon: int, *arrays: Any) -> int:
+    def _in_python(
+        self,
+        sequences: Sequences,
+        horizon: int,
+        input: Floats,
+        symbol: Ints,
+        learned: Floats,
+        judged: Floats,
+        fault: Ints,
+        shortest: int,
+        n_inputs: int,
+        parameters: tuple[object, ...],
+    ) -> int:
         """Do what the compiled loop does, with the function as it is; the lane whose sequence is wrong, or -1."""
-        *content, shortest, n_inputs, parameters = arrays
+        content = input, symbol, learned, judged, fault
         for lane in range(sequences.write.size):
             while sequences.active[lane] and sequences.write[lane] < horizon:
                 length = self._written(Sequence(*content), subkey(sequences.key[lane], sequences.index[lane]), parameters)
@@ -225,7 +238,7 @@ class GeneratedTask(Task):
                     return lane
         return -1
 
-    def _written(self, seq: Sequence, key: Any, parameters: tuple[Any, ...]) -> int:
+    def _written(self, seq: Sequence, key: int, parameters: tuple[object, ...]) -> int:
         """Have the function write a sequence, whose length is returned."""
         wipe(seq.input, seq.symbol, seq.learned, seq.judged)
         result = self.function(seq, np.uint64(key), *parameters)
@@ -263,7 +276,7 @@ class GeneratedTask(Task):
 
 
 @lru_cache(maxsize=64)
-def _loop(function: Callable[..., Any], types: tuple[numba.types.Type, ...]) -> Any:
+def _loop(function: Callable[..., object], types: tuple[numba.types.Type, ...]) -> Dispatcher:
     """Compile the loop over lanes around a function that writes one sequence; an index out of bounds is an IndexError.
 
     Raises

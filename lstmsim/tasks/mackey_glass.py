@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from lstmsim.kernels.sequences import Sequences, begin_sequence, end_sequence, o
 from lstmsim.tasks.base import Floats, Task, register
 
 _MOMENTS = 3  # count, mean and sum of squared deviations of the values so far stand before the latest delay + 1 values
-_KEPT: OrderedDict[Any, tuple[int, Floats]] = OrderedDict()  # where the latest streams are: only time is saved by it
+_KEPT: OrderedDict[object, tuple[int, Floats]] = OrderedDict()  # where the latest streams are: only time is saved by it
 _MOST = 256
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import operator
 from enum import IntEnum
-from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 from numba import types
 from numba.core.errors import TypingError
 from numba.experimental import structref
 from numba.extending import overload_method
 
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import kernel
-from lstmsim.kernels.sequences import JUDGE, end_sequence, own_row, set_target
+from lstmsim.kernels.sequences import JUDGE, Writer, end_sequence, own_row, set_target
 
+Arrays = tuple[Floats, Ints, Floats, Floats, Ints]  # those of FIELDS
+Fields = tuple[tuple[str, types.Type], ...]
 FIELDS = ("input", "symbol", "learned", "judged", "fault")
 
 
@@ -49,7 +50,7 @@ class Sequence:
         Symbol numbers from 0, all to be written; of no steps where the task has none.
     """
 
-    def __init__(self, input: Any, symbol: Any, learned: Any, judged: Any, fault: Any) -> None:
+    def __init__(self, input: Floats, symbol: Ints, learned: Floats, judged: Floats, fault: Ints) -> None:
         self.input, self.symbol, self.learned, self.judged, self.fault = input, symbol, learned, judged, fault
 
     def learn(self, t: int, k: int, value: float) -> None:
@@ -65,16 +66,16 @@ class Sequence:
 class SequenceType(types.StructRef):
     """A `Sequence` in compiled functions."""
 
-    def __init__(self, fields: Any) -> None:
+    def __init__(self, fields: Fields) -> None:
         super().__init__(fields)
         self.name = "seq"  # as Numba's errors call it; the fields' types are always the same
 
-    def preprocess_fields(self, fields: Any) -> Any:
+    def preprocess_fields(self, fields: Fields) -> Fields:
         """Forget what value a field was made of: its type counts."""
         return tuple((name, types.unliteral(kind)) for name, kind in fields)
 
 
-def sequence_type(arrays: tuple[npt.NDArray[Any], ...]) -> SequenceType:
+def sequence_type(arrays: Arrays) -> SequenceType:
     """Return the type of a `Sequence` of such arrays in compiled functions."""
     return SequenceType(tuple((name, numba.typeof(array)) for name, array in zip(FIELDS, arrays, strict=True)))
 
@@ -98,7 +99,7 @@ def put(rows, fault, t, k, value):
         fault[0], fault[1], fault[2] = wrong, t, k
 
 
-def _check_types(name: str, t: Any, k: Any, value: Any) -> None:
+def _check_types(name: str, t: types.Type, k: types.Type, value: types.Type) -> None:
     for what, kind in (("t", t), ("k", k)):
         if not isinstance(types.unliteral(kind), types.Integer):
             raise TypingError(f"seq.{name}: {what} is {kind}; allowed: a whole number")
@@ -126,7 +127,7 @@ def _judge(seq, t, k, value):
     return enter
 
 
-def blank(task: Any) -> tuple[npt.NDArray[Any], ...]:
+def blank(task: Writer) -> Arrays:
     """Arrays of a `Sequence` with nothing in them."""
     steps, dense = task.max_length, 0 if task.symbols else task.max_length
     learned = np.full((steps, task.n_outputs), np.nan)
@@ -205,7 +206,7 @@ def enter(sequences, lane, input, symbol, learned, judged, fault, length, shorte
     return True
 
 
-def words(task: Any, fault: npt.NDArray[Any]) -> str:
+def words(task: Writer, fault: Ints) -> str:
     """Say what `fault` has noted."""
     code, step, unit, value = map(int, fault)
     last = task.max_length - 1

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmsim.checks import Field, Whole, check, floats, refusal
+from lstmsim.kernels.arrays import Floats
 from lstmsim.tasks.arrays import ArrayTask
 
 
-def series(values: Any, *, steps: int = 100, skipped: int = 100) -> ArrayTask:
+def series(values: npt.ArrayLike, *, steps: int = 100, skipped: int = 100) -> ArrayTask:
     """Make a task of a series: predict the next value at every step, by what came before alone.
 
     Each step's input and target are standardised by the mean and the deviation of all values up to its input, of each
@@ -56,7 +58,7 @@ def series(values: Any, *, steps: int = 100, skipped: int = 100) -> ArrayTask:
     return ArrayTask(*parts, in_order=True)
 
 
-def _moments(x: Any) -> tuple[Any, Any]:
+def _moments(x: Floats) -> tuple[Floats, Floats]:
     """Mean and deviation of all values up to each step, shape (step, variable), by Welford's recursion."""
     mean, deviation = np.zeros_like(x), np.zeros_like(x)
     now, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
