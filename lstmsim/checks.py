@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 from pydantic import BeforeValidator, Field
+from pydantic_core import ErrorDetails
 
 __all__ = [
     "WHOLE",
@@ -43,11 +44,13 @@ __all__ = [
 ]
 
 C = TypeVar("C", bound=type)
+Json = dict[str, Any]  # an object of JSON, or the attributes of a file
+Hint = Any  # a type as annotations have it, with bounds, unions and literals; Python has no name for these
 _CONFIG = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 _UNPRINTABLE = "a value that cannot be printed"
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as it is named in a message: on one line, in at most 200 characters."""
     try:
         text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
@@ -56,12 +59,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def refusal(name: str, value: Any, allowed: str) -> ValueError:
+def refusal(name: str, value: object, allowed: str) -> ValueError:
     """Return the error for a value that is not allowed."""
     return ValueError(f"{name} is {shown(value)}; allowed: {allowed}")
 
 
-def unknown(kind: str, name: Any, allowed: Iterable[str]) -> ValueError:
+def unknown(kind: str, name: object, allowed: Iterable[str]) -> ValueError:
     """Return the error for a name that is not among those there are, with the closest of them."""
     there = list(allowed)
     close = difflib.get_close_matches(str(name), there, 1)
@@ -69,24 +72,24 @@ def unknown(kind: str, name: Any, allowed: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {shown(name)}{hint}; allowed: {', '.join(there)}")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a NumPy scalar, or an array of one number, as Python's own."""
     return value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or _beyond(value):
         raise ValueError("not a whole number")
     return value
 
 
-def _beyond(value: Any) -> str:
+def _beyond(value: object) -> str:
     """What is to be said of a number that kernels could not hold, else nothing."""
     return "" if not isinstance(value, int) or -(2**63) <= value < 2**63 else ", in 64 bits"
 
 
-def _real(value: Any) -> float:
+def _real(value: object) -> float:
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("not a number")
@@ -99,7 +102,7 @@ def _real(value: Any) -> float:
     return value
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: object) -> bool:
     value = _plain(value)
     if not isinstance(value, bool):
         raise ValueError("neither true nor false")
@@ -113,7 +116,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 _EXACT = {int: Whole, float: Real, bool: Flag}
 
 
-def exact(hint: Any) -> Any:
+def exact(hint: Hint) -> Hint:
     """Return a type hint of Python's own types that no longer takes what pydantic makes fit: True for 1, "2" for 2."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -125,7 +128,7 @@ def exact(hint: Any) -> Any:
     return _EXACT.get(hint, hint)
 
 
-def describe(hint: Any) -> str:
+def describe(hint: Hint) -> str:
     """Return what a type hint allows, in words: "a whole number from 1 to 16", "'F', 'B'", "None or a finite number".
 
     Parameters
@@ -135,7 +138,7 @@ def describe(hint: Any) -> str:
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        limits: dict[str, Any] = {}
+        limits: dict[str, float] = {}
         for item in args[1:]:
             for part in [item, *getattr(item, "metadata", ())]:
                 limits |= {key: getattr(part, key) for key in ("gt", "ge", "lt", "le") if hasattr(part, key)}
@@ -152,7 +155,7 @@ def describe(hint: Any) -> str:
     return str(names.get(hint) or getattr(hint, "__name__", hint))
 
 
-def _limits(*, gt: Any = None, ge: Any = None, lt: Any = None, le: Any = None) -> str:
+def _limits(*, gt: float | None = None, ge: float | None = None, lt: float | None = None, le: float | None = None) -> str:
     """Return bounds in words."""
     if ge is not None and le is not None:
         return f" from {ge:,} to {le:,}"
@@ -161,7 +164,7 @@ def _limits(*, gt: Any = None, ge: Any = None, lt: Any = None, le: Any = None) -
     return low + (" and" if low and high else "") + high
 
 
-def check(name: str, value: Any, hint: Any) -> Any:
+def check(name: str, value: object, hint: Hint) -> Any:
     """Return a value as its type hint has it.
 
     Raises
@@ -176,7 +179,7 @@ def check(name: str, value: Any, hint: Any) -> Any:
 
 
 @functools.cache
-def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
+def _adapter(hint: Hint) -> pydantic.TypeAdapter[object]:
     return pydantic.TypeAdapter(hint, config=_CONFIG)
 
 
@@ -191,7 +194,7 @@ def settings(cls: C) -> C:
     init: Callable[..., None] = made.__init__
 
     @functools.wraps(init)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+    def checked(self: object, *args: object, **kwargs: object) -> None:
         given = dict(zip((f.name for f in dataclasses.fields(cls) if f.init and not f.kw_only), args, strict=False)) | kwargs
         try:
             if (name := next((n for n, value in given.items() if shown(value) == _UNPRINTABLE), None)) is not None:
@@ -204,11 +207,11 @@ def settings(cls: C) -> C:
     return typing.cast(C, made)
 
 
-def _allowed(cls: Any, name: str) -> str:
+def _allowed(cls: type, name: str) -> str:
     return describe(typing.get_type_hints(cls, include_extras=True)[name])
 
 
-def _refused(cls: Any, complaint: Any, given: dict[str, Any]) -> ValueError:
+def _refused(cls: type, complaint: ErrorDetails, given: dict[str, object]) -> ValueError:
     """Return pydantic's first complaint in our form."""
     if not complaint["loc"]:
         return ValueError(str(complaint.get("ctx", {}).get("error", complaint["msg"])))
@@ -279,7 +282,7 @@ class Table(Generic[C]):
         return self._classes[name]
 
 
-def absolute(name: str, value: Any) -> Path:
+def absolute(name: str, value: object) -> Path:
     """Return the absolute name of a file or folder, wherever the process goes from here; "~" is its user's home.
 
     Raises
@@ -303,7 +306,7 @@ def absolute(name: str, value: Any) -> Path:
     return path
 
 
-def floats(value: Any) -> npt.NDArray[np.float64]:
+def floats(value: object) -> npt.NDArray[np.float64]:
     """A copy of numbers as float64.
 
     Raises
@@ -319,7 +322,7 @@ def floats(value: Any) -> npt.NDArray[np.float64]:
     return result.astype(np.float64, copy=False)
 
 
-def numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
+def numbers(name: str, value: object, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
     """A copy of numbers as a float64 array of any shape; `shape` (None: any length) is what the refusal says.
 
     Raises
@@ -339,7 +342,7 @@ def _shape(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("step" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
 
 
-def array(name: str, value: Any, shape: tuple[int | None, ...], *, nan_rows: bool = False) -> npt.NDArray[np.float64]:
+def array(name: str, value: object, shape: tuple[int | None, ...], *, nan_rows: bool = False) -> npt.NDArray[np.float64]:
     """The value as a float64 array of the given shape (None: any length), finite but for whole rows of NaN if allowed.
 
     Raises

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from lstmsim.checks import Field, Flag, Real, Whole, check, refusal, settings, shown, unknown
+from lstmsim.checks import Field, Flag, Hint, Json, Real, Whole, check, refusal, settings, shown, unknown
 from lstmsim.learners import learner, learners
 from lstmsim.learners.base import AnyLearner, TrialLearner
 from lstmsim.tasks.base import Task
@@ -121,7 +121,7 @@ class Experiment:
         If the task does not fit the learner.
     """
 
-    task: Any
+    task: Task
     learner: Any
     stop: StoppingRule = field(default_factory=StoppingRule)
     name: str | None = None
@@ -153,7 +153,7 @@ class Experiment:
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             raise ValueError(f"task {self.task.name!r} has a parameter {twice!r}; allowed: names that no other setting has")
 
-    def _set(self, **values: Any) -> None:
+    def _set(self, **values: object) -> None:
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
@@ -166,7 +166,7 @@ class Experiment:
         fixed = {"n_inputs", "n_outputs", "stages"}
         return {f.name: part for part, value in self.parts().items() for f in _settings(value) if f.name not in fixed}
 
-    def with_settings(self, changes: Mapping[str, Any]) -> Experiment:
+    def with_settings(self, changes: Mapping[str, object]) -> Experiment:
         """Return the experiment with some keys changed.
 
         Raises
@@ -175,30 +175,28 @@ class Experiment:
             For an unknown key or a value that is not allowed.
         """
         parts, keys = self.parts(), self.keys()
-        changed: dict[str, dict[str, Any]] = {part: {} for part in parts}
+        changed: dict[str, Json] = {part: {} for part in parts}
         for key, value in changes.items():
             if key not in keys:
                 raise unknown("key", key, sorted(keys))
             kind: Any = type(parts[keys[key]])
-            hint = _hints(kind)[key]
-            changed[keys[key]][key] = _checked(key, value, hint)
+            changed[keys[key]][key] = _checked(key, value, _hints(kind)[key])
         try:
-            new = {"task": dataclasses.replace(self.task, **changed["task"])} if changed["task"] else {"task": self.task}
+            task = dataclasses.replace(parts["task"], **changed["task"]) if changed["task"] else self.task
             sizes = {"n_inputs": 0, "n_outputs": 0} if changed["task"] else {}  # those of the new task
-            new["learner"] = dataclasses.replace(self.settings, **sizes, **changed["learner"]).fitted(new["task"])
-            new["stop"] = dataclasses.replace(self.stop, **changed["stop"])
+            settings = dataclasses.replace(self.settings, **sizes, **changed["learner"]).fitted(task)
+            stop = dataclasses.replace(self.stop, **changed["stop"])
         except ValueError as error:
             if any(re.search(rf"\b{re.escape(key)}\b", str(error)) for key in changes):
                 raise
             given = ", ".join(f"{key}={shown(value)}" for key, value in changes.items())  # sizes follow from the task
             raise ValueError(f"with {given}: {error}") from None
-        return dataclasses.replace(self, task=new["task"], settings=new["learner"], stop=new["stop"])
+        return dataclasses.replace(self, task=task, settings=settings, stop=stop)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Return plain values, as they stand in a trial file's `config` attribute; arrays by their digest."""
         names = {"task": {"name": self.task.name}, "learner": {"name": self.learner}, "stop": {}}
-        whole: dict[str, Any] = {part: names[part] | plain(value) for part, value in self.parts().items()}
-        return whole
+        return {part: names[part] | plain(value) for part, value in self.parts().items()}
 
     def as_json(self) -> str:
         """Return the same as one line of JSON with sorted keys."""
@@ -206,12 +204,12 @@ class Experiment:
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Hint]:
     """Return the types of a class's fields; Python takes a millisecond to find them."""
     return typing.get_type_hints(cls, include_extras=True)
 
 
-def _learner_of(settings: Any) -> type[AnyLearner]:
+def _learner_of(settings: object) -> type[AnyLearner]:
     """Return the learner whose settings these are; of several with the same, the one that others build on."""
     if found := [cls for cls in learners().values() if type(settings) is cls.Settings]:
         return min(found, key=lambda cls: len(cls.name))
@@ -219,16 +217,16 @@ def _learner_of(settings: Any) -> type[AnyLearner]:
     raise refusal("learner", settings, f"settings of a learner ({known}), or (name, settings)")
 
 
-def _fields(part: Any) -> Iterator[dataclasses.Field[Any]]:
+def _fields(part: object) -> Iterator[dataclasses.Field[object]]:
     return (f for f in (dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()) if f.init)
 
 
-def _settings(part: Any) -> Iterator[dataclasses.Field[Any]]:
+def _settings(part: object) -> Iterator[dataclasses.Field[object]]:
     """Fields that can be set; a task's recordings cannot."""
     return (f for f in _fields(part) if not f.metadata.get("data"))
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return a value as JSON has it."""
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
@@ -240,14 +238,14 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _checked(key: str, value: Any, hint: Any) -> Any:
+def _checked(key: str, value: object, hint: Hint) -> object:
     """Return the value if it is of the key's type; None is the word "none" where a key takes words alone."""
     if value is None and type(None) not in typing.get_args(hint):
         value = "none"
     return check(key, value, hint)
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str) -> object:
     """Return the value that a text stands for: in TOML's notation, none, or the text itself."""
     if text.lower() == "none":
         return None

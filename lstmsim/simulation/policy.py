@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -44,21 +44,21 @@ class Policy:
         ValueError
             For anything but the policies above.
         """
-        fields: dict[str, Any] = {"spread": False, "first": 0, "last": 0, "every": 0, "tests": 0}
+        spread, counts = False, {"first": 0, "last": 0, "every": 0, "tests": 0}
         for part in text.split(",") if isinstance(text, str) else [""]:
             name, colon, number = part.strip().partition(":")
             if not colon and name == "none":
                 continue
-            fields["tests"] = cls.tests
+            counts["tests"] = cls.tests
             if not colon and name == "default":
-                fields |= {"spread": True, "last": max(fields["last"], cls.last)}
+                spread, counts["last"] = True, max(counts["last"], cls.last)
             elif not colon and name == "all":
-                fields["every"] = 1
+                counts["every"] = 1
             elif name in ("first", "last", "every") and number.isascii() and number.isdigit() and 0 < int(number) < 10**9:
-                fields[name] = int(number)
+                counts[name] = int(number)
             else:
                 raise refusal("record", text, _ALLOWED)
-        return cls(**fields)
+        return cls(spread=spread, **counts)
 
     def plan(self, max_sequences: int) -> npt.NDArray[np.int64]:
         """Numbers of the sequences spread over training, ascending: 0, 1, 2, 3, 4, 6, 7, 10, 13, 18, 24, ..."""
