@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lstmsim.kernels.arrays import Array
+from lstmsim.learners.base import State
 from lstmsim.trace.seal import intact, seal
 from lstmsim.trace.store import whole_or_absent
 from lstmsim.trace.summary import BrokenFile
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
+def write(path: Path, content: Mapping[str, object]) -> None:
     """Write a checkpoint; the file is whole or absent, and on the disk when this returns.
 
     Parameters
@@ -30,9 +33,9 @@ def write(path: Path, content: dict[str, Any]) -> None:
         seal(part)
 
 
-def packed(content: dict[str, Any]) -> bytes:
+def packed(content: Mapping[str, object]) -> bytes:
     """Return a checkpoint's content as the bytes of an .npz file."""
-    arrays: list[np.ndarray] = []
+    arrays: list[Array] = []
     text = json.dumps(_described(content, arrays))
     named: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
     file = io.BytesIO()
@@ -40,13 +43,13 @@ def packed(content: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def unpacked(file: bytes | Path) -> dict[str, Any]:
+def unpacked(file: bytes | Path) -> State:
     """Return the content of which `packed` made these bytes, or those of this file."""
     with np.load(io.BytesIO(file) if isinstance(file, bytes) else file, allow_pickle=False) as arrays:
         return dict(_restored(json.loads(str(arrays["content"])), arrays))
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> State:
     """Read what `write` was given; tuples have become lists.
 
     Raises
@@ -62,19 +65,19 @@ def read(path: Path) -> dict[str, Any]:
         raise BrokenFile(f"{path} is no whole checkpoint ({error})") from None
 
 
-def _described(value: Any, arrays: list[np.ndarray]) -> Any:
+def _described(value: object, arrays: list[Array]) -> object:
     """The value for JSON, each dict marked as one, each array by its number."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {"dict": {key: _described(part, arrays) for key, part in value.items()}}
     if isinstance(value, list | tuple):
         return [_described(part, arrays) for part in value]
     return value
 
 
-def _restored(value: Any, arrays: Any) -> Any:
+def _restored(value: Any, arrays: Mapping[str, Array]) -> Any:
     """The inverse of `_described`."""
     if isinstance(value, list):
         return [_restored(part, arrays) for part in value]

@@ -11,16 +11,21 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import lstmsim
 from lstmsim.campaign.threads import LANES, Broken, Ensemble, Job, RowProgress, TrialsFailed, same_task
 from lstmsim.campaign.trials import trial_path
+from lstmsim.checks import Json
+from lstmsim.learners.base import Status
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result
 from lstmsim.trace.store import whole_or_absent
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, Worker
 
 _PATIENCE = "10s"  # for a scheduler that does not answer
 _NEWS_EVERY = 2.0  # seconds between a worker's reports
@@ -53,7 +58,7 @@ class Ended:
     """An ended trial as it comes back: how it ended, and the content of its file."""
 
     trial: int
-    status: str
+    status: Status
     sequences: int
     steps: int
     content: bytes
@@ -76,7 +81,7 @@ def run_block(
     with tempfile.TemporaryDirectory(prefix="lstmsim-") as folder:
         out, job = Path(folder), Job(block.name, block.config, list(block.trials))
         ensemble = Ensemble([job], out, seed, policy, 1, lanes)
-        news = News(block, ensemble, topic)
+        news = News(block.number, ensemble, topic)
         results, broken = [], []
         try:
             for _, result in ensemble.run(news.tick):
@@ -104,12 +109,12 @@ def told(error: Exception) -> Exception:
 class News:
     """What a worker lets the client know of a block under way."""
 
-    def __init__(self, block: Any, ensemble: Ensemble, topic: str) -> None:
+    def __init__(self, block: int, ensemble: Ensemble, topic: str) -> None:
         from distributed import get_worker
 
         self.block, self.ensemble, self.topic = block, ensemble, topic
         try:
-            self.worker: Any = get_worker()
+            self.worker: Worker | None = get_worker()
         except ValueError:  # called without a cluster
             self.worker = None
         self.at = 0.0
@@ -119,7 +124,7 @@ class News:
         now = time.monotonic()
         if self.worker is not None and (last or now - self.at >= _NEWS_EVERY):
             parts = [] if last else [asdict(part) for part in self.ensemble.progress()]
-            self.worker.log_event(self.topic, {"block": self.block.number, "progress": parts})
+            self.worker.log_event(self.topic, {"block": self.block, "progress": parts})
             self.at = now
 
 
@@ -162,7 +167,7 @@ class Cluster:
         self._progress: dict[int, list[RowProgress]] = {}
         self.topic = f"lstmsim-{uuid4()}"  # other runs may use the same scheduler
 
-    def blocks(self, threads: int) -> list[Block]:
+    def blocks(self, threads: int) -> list[Any]:
         """Split the jobs into blocks, so that `threads` threads have something to do where there are trials enough."""
         groups = same_task(self.jobs)
         total = sum(len(trials) for _, _, trials in groups)
@@ -206,7 +211,7 @@ class Cluster:
         if self.broken:
             raise TrialsFailed.of(self.broken)
 
-    def submit(self, client: Any, block: Any) -> Any:
+    def submit(self, client: Client, block: Any) -> Future:
         """Give a block to the cluster; returns what will be its result."""
         said = self.seed, self.policy, self.lanes, lstmsim.__version__, self.topic
         return client.submit(run_block, block, *said, pure=False)
@@ -232,7 +237,7 @@ class Cluster:
             pass
 
     @contextlib.contextmanager
-    def _client(self) -> Iterator[Any]:
+    def _client(self) -> Iterator[Client]:
         """Yield a client of the scheduler; blocks under way are cancelled when it is closed."""
         import dask
         from distributed import Client
@@ -261,12 +266,12 @@ class Cluster:
             finally:
                 log.setLevel(level)
 
-    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+    def _hear(self, event: tuple[float, Json]) -> None:
         """Take note of a worker's report."""
         news = event[1]
         self._progress[news["block"]] = [RowProgress(**part) for part in news["progress"]]
 
-    def _take(self, future: Any, block: Block) -> Iterator[tuple[str, Result]]:
+    def _take(self, future: Future, block: Block) -> Iterator[tuple[str, Result]]:
         """Keep what a block that has ended amounts to."""
         from distributed import CancelledError
         from distributed.comm import CommClosedError

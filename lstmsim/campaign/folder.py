@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -25,7 +24,7 @@ from lstmsim.campaign.trials import (
     trial_path,
     unfinished,
 )
-from lstmsim.checks import absolute
+from lstmsim.checks import Json, absolute
 from lstmsim.trace.store import whole_or_absent
 from lstmsim.trace.summary import BrokenFile, read_trial
 
@@ -55,7 +54,7 @@ class Left:
     """
 
     trials: dict[str, list[int]] = field(default_factory=dict)
-    finished: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    finished: dict[str, list[Json]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     reused: list[tuple[Path, Path]] = field(default_factory=list)
@@ -82,7 +81,7 @@ class RunFolder:
     def __init__(self, path: Path | str, seed: int, reuse: Path | str | None = None) -> None:
         self.path, self.seed = absolute("out", path), seed
         self.reuse = None if reuse is None else absolute("reuse", reuse)
-        self._verified: dict[tuple[Path, int, int], dict[str, Any]] = {}
+        self._verified: dict[tuple[Path, int, int], Json] = {}
         if self.reuse is not None and not self.reuse.is_dir():
             raise ValueError(f"reuse is {str(reuse)!r}; allowed: the folder of a run")
 
@@ -148,7 +147,7 @@ class RunFolder:
             found.trials[request.name], found.finished[request.name] = missing, finished
         return found
 
-    def _finished(self, request: Request, trial: int, found: Left) -> dict[str, Any] | None:
+    def _finished(self, request: Request, trial: int, found: Left) -> Json | None:
         """Attributes of a trial's file, here or in the folder to be reused."""
         path, wanted = trial_path(self.path, request.name, trial), self._origin(request, trial)
         if path.exists():
@@ -168,7 +167,7 @@ class RunFolder:
                 return attrs
         return None
 
-    def _attrs(self, path: Path) -> dict[str, Any]:
+    def _attrs(self, path: Path) -> Json:
         """Attributes of a trial's file; the whole file is read once."""
         now = path.stat() if path.exists() else None
         key = (path, now.st_mtime_ns, now.st_size) if now is not None else (path, 0, 0)
@@ -188,7 +187,7 @@ class RunFolder:
         if begun is not None:
             refuse_other(checkpoint_path(path), begun, self._origin(request, trial))
 
-    def _origin(self, request: Request, trial: int) -> dict[str, Any]:
+    def _origin(self, request: Request, trial: int) -> Json:
         config = replace(request.config, task=request.config.task.for_trial(trial))
         return origin(config, self.seed, trial)
 

@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.threads import RowProgress
+from lstmsim.checks import Json
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.one_by_one import simulation_for
 from lstmsim.simulation.policy import Policy
+from lstmsim.simulation.trial import UnderWay
 
 _RECENT = 30.0  # seconds over which a rate is taken
 
@@ -77,7 +78,7 @@ def measure(config: Experiment, lanes: int, seconds: float) -> Cost:
     marks: list[tuple[float, int, int]] = []
     ended = [0, 0]
 
-    def look(running: Any) -> None:
+    def look(running: UnderWay) -> None:
         steps, sequences = _done(running)
         marks.append((time.perf_counter(), ended[0] + steps, ended[1] + sequences))
         del marks[1:-1]
@@ -98,7 +99,7 @@ def measure(config: Experiment, lanes: int, seconds: float) -> Cost:
     return Cost(took / max(steps, 1), steps / max(sequences, 1))
 
 
-def _done(simulation: Any) -> tuple[int, int]:
+def _done(simulation: UnderWay) -> tuple[int, int]:
     """Time steps and sequences of the trials that a simulation has under way."""
     trials = simulation.progress()
     return sum(trial.steps for trial in trials), sum(trial.sequences for trial in trials)
@@ -115,7 +116,7 @@ class Forecast:
         For each row the attributes of its trials that had ended before.
     """
 
-    def __init__(self, requests: Sequence[Request], ended: dict[str, list[dict[str, Any]]]) -> None:
+    def __init__(self, requests: Sequence[Request], ended: dict[str, list[Json]]) -> None:
         self.requests = {request.name: request for request in requests}
         self.expected = {request.name: expected_sequences(request) for request in requests}
         self.ended = {name: [(int(a["sequences"]), int(a["steps"])) for a in ended.get(name, [])] for name in self.requests}

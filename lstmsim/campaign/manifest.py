@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import lstmsim
 from lstmsim.campaign.requests import Request, own_row
+from lstmsim.checks import Json
 from lstmsim.learners import learner
 from lstmsim.paper import row
 from lstmsim.simulation.config import Experiment, StoppingRule
@@ -95,7 +95,7 @@ def recall(out: Path) -> Manifest:
     return _manifest(out, _read(out), ())
 
 
-def _read(out: Path) -> dict[str, Any]:
+def _read(out: Path) -> Json:
     path = out / "run.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def _read(out: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _manifest(out: Path, content: dict[str, Any], known: Iterable[Request]) -> Manifest:
+def _manifest(out: Path, content: Json, known: Iterable[Request]) -> Manifest:
     now, requests, unknown = {request.name: request for request in known}, [], []
     for entry in content["requests"]:
         name, same = entry["name"], (entry["trials"], entry["set"], entry["reading"])
@@ -131,7 +131,7 @@ def _manifest(out: Path, content: dict[str, Any], known: Iterable[Request]) -> M
     return Manifest(requests, content["history"], unknown)
 
 
-def _experiment(name: str, content: dict[str, dict[str, Any]]) -> Experiment | None:
+def _experiment(name: str, content: dict[str, Json]) -> Experiment | None:
     """Return an experiment from its settings; None where its task or learner is somebody's own and not known here."""
     of_task, settings = dict(content["task"]), dict(content["learner"])
     with contextlib.suppress(ValueError, TypeError):

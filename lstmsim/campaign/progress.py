@@ -6,7 +6,7 @@ import html
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -16,6 +16,10 @@ from lstmsim.campaign.forecast import Forecast, duration
 from lstmsim.campaign.run import Campaign
 from lstmsim.campaign.scan import Scan
 from lstmsim.campaign.threads import RowProgress
+from lstmsim.simulation.trial import Result
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
 
 _LINE_EVERY = 5.0  # seconds between lines at first; a twentieth of the time passed later, at most the next
 _LINE_AT_MOST = 60.0
@@ -66,7 +70,7 @@ class Display:
                 raise
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Take away what is not to stay."""
         if self.view is not None:
             self.view.close()
@@ -106,7 +110,7 @@ class Display:
         }
         self.view.update(self._whole(rate, self.forecast.left(rate, parts)), self.done, rows)
 
-    def ended(self, name: str, result: Any) -> None:
+    def ended(self, name: str, result: Result) -> None:
         """Count a trial that has ended."""
         self.forecast.end(name, result.sequences, result.steps)
         self.outcomes[name][str(result.status)] += 1
@@ -203,7 +207,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self.handle: Any = None
+        self.handle: DisplayHandle | None = None
         self.latest = 0.0
 
     def open(self, whole: str, total: int) -> None:
@@ -215,7 +219,7 @@ class Notebook:
 
     def update(self, whole: str, done: int, rows: dict[str, tuple[str, int, int]]) -> None:
         """Move the bar, at most twice a second."""
-        if time.perf_counter() - self.latest > 0.5:
+        if self.handle is not None and time.perf_counter() - self.latest > 0.5:
             self.latest = time.perf_counter()
             self.handle.update(self._content("\n".join([whole, *(text for text, _, _ in rows.values())]), done), raw=True)
         self.last = whole, done

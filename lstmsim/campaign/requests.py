@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from lstmsim.checks import Field, Whole, check, refusal
+from lstmsim.checks import Field, Json, Whole, check, refusal
 from lstmsim.paper import Published, Row, Table, row
 from lstmsim.simulation.config import Experiment
 
@@ -47,7 +47,7 @@ class Request:
     row: Row
     config: Experiment
     trials: int
-    changes: dict[str, Any]
+    changes: dict[str, object]
     reading: str = ""
     own: bool = False
 
@@ -55,7 +55,7 @@ class Request:
 def requested(
     experiments: str | Experiment | Sequence[str | Experiment],
     trials: int | None,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     reading: str | None = None,
 ) -> list[Request]:
     """Return requests for rows by their ids and for experiments, all with the same changes.
@@ -100,7 +100,7 @@ def own_row(experiment: Experiment) -> Row:
     return Row(str(experiment.name), Table("Experiments of one's own"), title, 8, experiment, Published())
 
 
-def from_file(path: Path, trials: int | None, changes: Mapping[str, Any]) -> tuple[str, list[Request]]:
+def from_file(path: Path, trials: int | None, changes: Mapping[str, object]) -> tuple[str, list[Request]]:
     """Rows of a run file; `trials` and `changes` of the command line overrule the file's.
 
     A run file is TOML: a list `rows` of tables with the keys row (an id) and, if wanted, trials, set (a table of
@@ -137,7 +137,7 @@ def from_file(path: Path, trials: int | None, changes: Mapping[str, Any]) -> tup
     return path.stem, list(requests.values())
 
 
-def _request(path: Path, entry: dict[str, Any], trials: int | None, changes: Mapping[str, Any]) -> Request:
+def _request(path: Path, entry: Json, trials: int | None, changes: Mapping[str, object]) -> Request:
     where = f"run file {str(path)!r}"
     if unknown := sorted(set(entry) - _KEYS):
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(_KEYS))}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from lstmsim.campaign import machine
 from lstmsim.campaign.dask import Cluster
@@ -13,7 +13,7 @@ from lstmsim.campaign.folder import Left, RunFolder
 from lstmsim.campaign.manifest import Manifest
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.threads import LANES, Ensemble, Job
-from lstmsim.checks import Field, Real, Whole, check, refusal
+from lstmsim.checks import Field, Json, Real, Whole, check, refusal
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result
 
@@ -102,7 +102,7 @@ class Campaign:
         return [Job(r.name, r.config, left[r.name], _changes(r)) for r in self.requests if left[r.name]]
 
     @property
-    def finished(self) -> list[dict[str, Any]]:
+    def finished(self) -> list[Json]:
         """Attributes of the trials that had ended before."""
         return [attrs for group in self.left.finished.values() for attrs in group]
 

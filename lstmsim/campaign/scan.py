@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import xarray as xr
 
 import lstmsim
 from lstmsim.campaign import halving, machine
 from lstmsim.campaign.folder import Left, RunFolder
+from lstmsim.campaign.forecast import measure
 from lstmsim.campaign.requests import Request, requested
 from lstmsim.campaign.scan_dask import ScanCluster
 from lstmsim.campaign.scan_points import MOST, Over, points_of
 from lstmsim.campaign.scan_store import ScanStore, text_of
 from lstmsim.campaign.scan_trials import ScanEnsemble
 from lstmsim.campaign.threads import Job, TrialsFailed
-from lstmsim.checks import Field, Flag, Real, Whole, check, refusal
+from lstmsim.checks import Field, Flag, Json, Real, Whole, check, refusal
+from lstmsim.kernels.compile import COMPILER
 from lstmsim.learners import learner
 from lstmsim.learners.base import StepLearner
 from lstmsim.simulation.config import Experiment, plain
+from lstmsim.simulation.one_by_one import warm_up
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result
 from lstmsim.simulation.variants import STRIDE, Variants, shared
@@ -78,7 +82,7 @@ class Scan:
         *,
         trials: int = 8,
         seed: int = 0,
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
         reading: str | None = None,
         workers: int | None = None,
         scheduler: str | None = None,
@@ -116,16 +120,16 @@ class Scan:
         self.experiments: Mapping[int, Experiment] = {number: config for number, (_, config) in enumerate(made)}
         self.store.check(self.origin())
         self.messages: list[str] = []
-        self.ended: dict[int, dict[str, Any]] = {}
+        self.ended: dict[int, Json] = {}
         self.trials: ScanEnsemble | ScanCluster | None = None
         self.ensemble(self.missing()).rehearse()
         if scheduler is not None:
             self.cluster([]).greet()
 
-    def origin(self) -> dict[str, Any]:
+    def origin(self) -> Json:
         """Return what decides every bit of the scan's trials, but for the values of the keys."""
         keys, first = set(self.points[0]), self.experiments[next(iter(self.experiments))]
-        parts: dict[str, dict[str, Any]] = {}
+        parts: dict[str, Json] = {}
         for part, there in self.request.row.config.as_dict().items():
             parts[part] = {key: value for key, value in there.items() if key not in keys | {"n_inputs", "n_outputs"}}
         for key in set(self.request.changes) - keys:
@@ -151,8 +155,8 @@ class Scan:
 
     def jobs(self, missing: Sequence[int], limits: Mapping[int, int] | None = None) -> list[Job]:
         """Return trials as jobs, those together that may share lanes, the longest first; for `limits` see `Variants`."""
-        groups: dict[Any, list[int]] = {}
-        keys: dict[int, Any] = {}
+        groups: dict[Hashable, list[int]] = {}
+        keys: dict[int, Hashable] = {}
         for number in missing:
             point = number // STRIDE
             if point not in keys:
@@ -174,8 +178,15 @@ class Scan:
 
     def ensemble(self, missing: Sequence[int], limits: Mapping[int, int] | None = None) -> ScanEnsemble:
         """Return what runs trials on threads."""
-        how: dict[str, Any] = {"weights": self.weights, "checkpoint_every": self.checkpoint_every, "device": self.device}
-        return ScanEnsemble(self.jobs(missing, limits), self.store, self.seed, self.workers, **how)
+        return ScanEnsemble(
+            self.jobs(missing, limits),
+            self.store,
+            self.seed,
+            self.workers,
+            weights=self.weights,
+            checkpoint_every=self.checkpoint_every,
+            device=self.device,
+        )
 
     def cluster(self, missing: Sequence[int], limits: Mapping[int, int] | None = None) -> ScanCluster:
         """Return what runs trials on the scheduler's workers."""
@@ -194,7 +205,7 @@ class Scan:
         return self.folder.path / FILE
 
     @property
-    def finished(self) -> list[dict[str, Any]]:
+    def finished(self) -> list[Json]:
         """Figures of the trials that had ended before."""
         points = set(self.experiments)
         return [f for n, f in self.ended.items() if n // STRIDE in points and n % STRIDE < self.trials_each]
@@ -289,10 +300,42 @@ class Scan:
         return found
 
 
-def _shared(config: Experiment, point: int) -> Any:
+def _shared(config: Experiment, point: int) -> Hashable:
     key = shared(config)
     try:
         hash(key)
     except TypeError:  # somebody's own settings
         return point
     return key
+
+
+def seconds_at_most(scan: Scan, patience: float = 8.0) -> float | None:
+    """Seconds that a scan takes here if every trial goes up to its cap; None where kernels must be compiled first.
+
+    Parameters
+    ----------
+    scan : Scan
+        Nothing of it is run or written.
+    patience : float
+        Seconds after which the measurement is given up.
+    """
+    trials = scan.ensemble(scan.missing())
+    costs: dict[int, float] = {}
+
+    def look() -> None:
+        for n, group in enumerate(trials.groups):
+            width = trials.width(group, trials.share)
+            with contextlib.suppress(Exception):  # a scan reports it
+                warm_up(group.config, width)
+                costs[n] = measure(group.config, width, min(0.3, patience / 2 / len(trials.groups))).step
+
+    looking = threading.Thread(target=look, name=COMPILER, daemon=True)
+    looking.start()
+    looking.join(patience)
+    if len(costs) < len(trials.groups):
+        return None
+    steps = [
+        sum(c.stop.max_sequences * (c.task.min_length + c.task.max_length) / 2 for c in map(scan.config_of, group.trials))
+        for group in trials.groups
+    ]
+    return sum(n * costs[place] for place, n in enumerate(steps)) / trials.workers

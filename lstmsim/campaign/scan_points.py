@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from lstmsim.simulation.config import Experiment, parse_value
 from lstmsim.trace.scan import text_of as words
 
 MOST = 1_000_000  # trials of a scan
-Over = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
+Point = dict[str, object]
+Over = Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]]
 
 
-def points_of(experiment: Experiment, over: Over, trials: int) -> list[tuple[dict[str, Any], Experiment]]:
+def points_of(experiment: Experiment, over: Over, trials: int) -> list[tuple[Point, Experiment]]:
     """Return the points of a scan: the value of each key, as the settings have it, and the experiment there.
 
     Parameters
@@ -43,21 +44,20 @@ def points_of(experiment: Experiment, over: Over, trials: int) -> list[tuple[dic
         raise refusal("over", over, "values by key, such as {'T': [50, 100]}, or a list of such points")
     if not over:
         raise refusal("over", over, "at least one key with values, or one point")
-    first: Any = over if isinstance(over, Mapping) else over[0]
-    keys = list(first)
+    keys = list(over if isinstance(over, Mapping) else over[0])
     for key in keys:
         if key not in allowed:
             raise unknown("key", key, sorted(allowed))
+    given: Iterable[Point]
     if isinstance(over, Mapping):
         columns = [_values(key, over[key]) for key in keys]
         total = math.prod(map(len, columns))
+        given = (dict(zip(keys, values, strict=True)) for values in itertools.product(*columns))
     else:
-        columns, total = [], len(over)
+        given, total = map(dict, over), len(over)
     if total * trials > MOST:
         raise refusal("trials", f"{total:,} points of {trials:,} trials", f"at most {MOST:,} trials in all")
-    products = (dict(zip(keys, values, strict=True)) for values in itertools.product(*columns))
-    given: Any = products if columns else map(dict, cast(Sequence[Any], over))
-    found: dict[str, tuple[dict[str, Any], Experiment]] = {}
+    found: dict[str, tuple[Point, Experiment]] = {}
     for point in given:
         if list(point) != keys:
             if set(point) != set(keys):
@@ -74,7 +74,7 @@ def points_of(experiment: Experiment, over: Over, trials: int) -> list[tuple[dic
     return list(found.values())
 
 
-def over_of(texts: Iterable[str]) -> dict[str, list[Any]]:
+def over_of(texts: Iterable[str]) -> dict[str, list[object]]:
     """Return the values of each key that texts as `--over` takes them stand for: KEY=a,b,c or KEY=low:high:count[:log].
 
     Raises
@@ -82,7 +82,7 @@ def over_of(texts: Iterable[str]) -> dict[str, list[Any]]:
     ValueError
         If a text is none of these, or a key stands twice.
     """
-    over: dict[str, list[Any]] = {}
+    over: dict[str, list[object]] = {}
     for text in texts:
         key, _, given = (part.strip() for part in text.partition("="))
         if not key or not given or key in over:
@@ -95,7 +95,7 @@ def over_of(texts: Iterable[str]) -> dict[str, list[Any]]:
     return over
 
 
-def _range(text: str, parts: list[Any]) -> list[Any]:
+def _range(text: str, parts: list[Any]) -> list[object]:
     """Return numbers from the first to the last; whole ones where both are and the number between is."""
     low, high, count, *scale = parts
     logarithmic, numbers = scale == ["log"], all(type(n) in (int, float) for n in (low, high))
@@ -109,7 +109,7 @@ def _range(text: str, parts: list[Any]) -> list[Any]:
     return [int(value) if whole and value.is_integer() else value for value in values]
 
 
-def _values(key: str, values: Any) -> list[Any]:
+def _values(key: str, values: object) -> list[object]:
     if isinstance(values, str | Mapping) or not hasattr(values, "__iter__"):
         raise refusal(f"over[{key!r}]", values, "a list of values")
     found = list(itertools.islice(values, MOST + 1))

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from lstmsim.campaign import checkpoint
 from lstmsim.campaign.halving import Score
 from lstmsim.campaign.trials import refuse_other
+from lstmsim.checks import Json
+from lstmsim.learners.base import State
 from lstmsim.simulation.trial import Result
 from lstmsim.simulation.variants import STRIDE
 from lstmsim.trace.failures import raise_cause
@@ -34,12 +36,15 @@ CREATE TABLE IF NOT EXISTS states (number INTEGER PRIMARY KEY, state BLOB);
 _COMMIT = 1.0  # seconds between commits: what ended since the last one is run again after a kill
 
 
+Entry = tuple[Any, ...]  # a row of a table, as SQLite has it
+
+
 class Rows(NamedTuple):
     """Rows of the tables of trials."""
 
-    results: list[Any]
-    scores: list[Any]
-    states: list[Any]
+    results: list[Entry]
+    scores: list[Entry]
+    states: list[Entry]
 
 
 class ScanStore:
@@ -57,7 +62,7 @@ class ScanStore:
         self._connection: sqlite3.Connection | None = None
         self._committed = 0.0
 
-    def check(self, origin: Mapping[str, Any]) -> None:
+    def check(self, origin: Json) -> None:
         """Compare where the trials of the folder come from with what is wanted; nothing is changed.
 
         Raises
@@ -74,16 +79,16 @@ class ScanStore:
                 else []
             )
             if there:
-                refuse_other(self.path, json.loads(there[0][0]), dict(origin))
+                refuse_other(self.path, json.loads(there[0][0]), origin)
             self.close()
 
-    def begin(self, origin: Mapping[str, Any], points: Sequence[str], trials: int) -> list[int]:
+    def begin(self, origin: Json, points: Sequence[str], trials: int) -> list[int]:
         """Make the file ready for some points, given as JSON; returns their numbers. The folder's lock must be held."""
         for statement in _TABLES.split(";"):
             self._do(statement)
         self.check(origin)
         if not self._all("SELECT 1 FROM origin"):
-            self._do("INSERT INTO origin VALUES (?)", (json.dumps(dict(origin)),))
+            self._do("INSERT INTO origin VALUES (?)", (json.dumps(origin),))
         numbers = {keys: number for number, keys in self._all("SELECT point, keys FROM points")}
         for keys in points:
             numbers.setdefault(keys, len(numbers))
@@ -94,12 +99,12 @@ class ScanStore:
         self.commit()
         return [numbers[keys] for keys in points]
 
-    def points(self) -> tuple[list[dict[str, Any]], int]:
+    def points(self) -> tuple[list[Json], int]:
         """Return the keys and values of all points that the folder was ever asked for, and the most trials of one."""
         rows = self._all("SELECT keys, trials FROM points ORDER BY point")
         return [point_of(keys) for keys, _ in rows], max(trials for _, trials in rows)
 
-    def ended(self, *others: str) -> dict[int, dict[str, Any]]:
+    def ended(self, *others: str) -> dict[int, Json]:
         """Return the figures of the trials that have ended by their numbers; of failed or stopped ones if named."""
         rows = self._all("SELECT number, figures FROM results")
         found = ((number, json.loads(text)) for number, text in rows)
@@ -113,7 +118,7 @@ class ScanStore:
 
     def finish(self, result: Result, *, weights: bool) -> None:
         """Keep what an ended trial amounts to, and drop its state; with `weights` the final ones too."""
-        blob = checkpoint.packed(dict(result.final)) if weights else None
+        blob = checkpoint.packed(result.final) if weights else None
         self._enter(result.trial, figures(result), blob)
 
     def fail(self, number: int, error: Exception) -> None:
@@ -121,23 +126,23 @@ class ScanStore:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         self._enter(number, {"status": FAILED, "error": told[:500]}, None)
 
-    def _enter(self, number: int, content: Mapping[str, Any], blob: bytes | None) -> None:
+    def _enter(self, number: int, content: Json, blob: bytes | None) -> None:
         with self._lock:
             self._do("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (number, json.dumps(content), blob))
             self._do("DELETE FROM states WHERE number = ?", (number,))
             if time.monotonic() - self._committed >= _COMMIT:
                 self.commit()
 
-    def load(self, number: int) -> dict[str, Any] | None:
+    def load(self, number: int) -> State | None:
         """Return the state of a trial under way, if one is kept."""
         rows = self._all("SELECT state FROM states WHERE number = ?", (number,))
         return checkpoint.unpacked(rows[0][0]) if rows else None
 
-    def save(self, number: int, state: Mapping[str, Any]) -> None:
+    def save(self, number: int, state: State) -> None:
         """Keep the state of a trial under way."""
-        self._do("INSERT OR REPLACE INTO states VALUES (?, ?)", (number, checkpoint.packed(dict(state))))
+        self._do("INSERT OR REPLACE INTO states VALUES (?, ?)", (number, checkpoint.packed(state)))
 
-    def save_at(self, number: int, state: Mapping[str, Any], window: int) -> None:
+    def save_at(self, number: int, state: State, window: int) -> None:
         """Keep the state of a trial that has come to its limit, and its score over the latest `window` sequences."""
         seen, sums = state["result"]["sequences"], state["scores"]["sums"]
         mean = (float(sums[q]) / min(seen, window) for q in (2, 0))
@@ -193,25 +198,25 @@ class ScanStore:
             self._connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level="IMMEDIATE")
         return self._connection
 
-    def _do(self, statement: str, values: Sequence[Any] = ()) -> None:
+    def _do(self, statement: str, values: Sequence[object] = ()) -> None:
         with self._lock, _told(self.path):
             self._open().execute(statement, values)
 
-    def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _all(self, query: str, values: Sequence[object] = ()) -> list[Entry]:
         with self._lock, _told(self.path):
             return self._open().execute(query, values).fetchall()
 
 
-def _marks(row: Sequence[Any]) -> str:
+def _marks(row: Entry) -> str:
     return ", ".join("?" * len(row))
 
 
-def text_of(point: Mapping[str, Any]) -> str:
+def text_of(point: Mapping[str, object]) -> str:
     """A point as the file has it."""
     return json.dumps(dict(point))
 
 
-def point_of(text: str) -> dict[str, Any]:
+def point_of(text: str) -> Json:
     """The inverse of `text_of`; lists are tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(text).items()}
 

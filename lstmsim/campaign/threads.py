@@ -9,14 +9,17 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from typing import Literal
+
+import xarray as xr
 
 from lstmsim.campaign import machine
-from lstmsim.campaign.trials import RowFolder
+from lstmsim.campaign.trials import KeptTrials, RowFolder
 from lstmsim.kernels.compile import COMPILER, compiling
 from lstmsim.kernels.guard import is_stuck
 from lstmsim.kernels.scores import Progress
 from lstmsim.learners import learner
+from lstmsim.learners.base import AnyLearner
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.device import THREADS, simulation_on
 from lstmsim.simulation.loop import Simulation
@@ -24,6 +27,7 @@ from lstmsim.simulation.one_by_one import OneByOne, warm_up
 from lstmsim.simulation.policy import Policy
 from lstmsim.simulation.trial import Result, TrialQueue
 from lstmsim.simulation.variants import Variants
+from lstmsim.tasks import Task
 from lstmsim.trace.store import provenance
 from lstmsim.trace.summary import BrokenFile
 
@@ -88,7 +92,7 @@ class RowProgress:
 
 
 @dataclass
-class _Group:
+class Group:
     """Trials of a job that share one task, or their lanes."""
 
     job: Job
@@ -117,7 +121,7 @@ def same_task(jobs: list[Job]) -> list[tuple[Job, Experiment, list[int]]]:
     """
     groups = []
     for job in jobs:
-        tasks: dict[Any, list[int]] = {} if job.variants is None else {job.config.task: job.trials}
+        tasks: dict[Task, list[int]] = {} if job.variants is None else {job.config.task: job.trials}
         for trial in job.trials if job.variants is None else ():
             tasks.setdefault(job.config.task.for_trial(trial), []).append(trial)
         groups += [(job, replace(job.config, task=task), trials) for task, trials in tasks.items()]
@@ -147,9 +151,9 @@ class TrialsFailed(RuntimeError):
     def __init__(self, message: str, broken: Iterable[Broken] = ()) -> None:
         super().__init__(message)
         self.broken: list[Broken] = list(broken)
-        self.run: Any = None
+        self.run: xr.DataTree | None = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Keep the trials when sent between processes."""
         return TrialsFailed, (str(self), self.broken)
 
@@ -208,7 +212,7 @@ class Ensemble:
     ) -> None:
         self.out, self.seed, self.policy, self.lanes = out, seed, policy, lanes
         self.checkpoint_every, self.device = checkpoint_every, device
-        self.groups = [_Group(*group) for group in same_task(jobs)]
+        self.groups = [Group(*group) for group in same_task(jobs)]
         self.workers = 1 if device == "cuda" else max(1, min(workers, sum(map(self._useful, self.groups))))
         self.running: dict[int, tuple[str, Simulation | OneByOne]] = {}
         self.results: SimpleQueue[tuple[str, Result | Broken | BaseException | None]] = SimpleQueue()
@@ -219,7 +223,7 @@ class Ensemble:
         self._untouched = list(self.groups)
         self._lock = threading.Lock()
 
-    def _useful(self, group: _Group) -> int:
+    def _useful(self, group: Group) -> int:
         """Threads that a group can keep busy."""
         return -(-len(group.trials) // (1 if group.alone else self.lanes or LANES))
 
@@ -250,7 +254,7 @@ class Ensemble:
         """Threads that take part in a group."""
         return max(1, self.workers // max(1, len(self.groups)))
 
-    def width(self, group: _Group, share: int) -> int:
+    def width(self, group: Group, share: int) -> int:
         """Lanes for a group of which `share` threads take part: the next power of two up to 8, or 16; a GPU has many."""
         if self.device == "cuda":
             return min(THREADS, len(group.trials))
@@ -339,7 +343,7 @@ class Ensemble:
         found += [(group.job.name, group.waiting.paused()) for group in self.groups]
         return [RowProgress.of(name, trials) for name, trials in found if trials]
 
-    def _take(self, number: int) -> _Group | None:
+    def _take(self, number: int) -> Group | None:
         """Return a group nobody has begun, else one in which trials still wait.
 
         The last thread begins with the groups that pause often, one at a time beside the longest ones: two of them at once
@@ -353,7 +357,7 @@ class Ensemble:
 
     def _work(self, number: int, share: int) -> None:
         """Run one thread."""
-        group: _Group | None = None
+        group: Group | None = None
         try:
             if number and len(self.groups) < self.workers:
                 group = self.groups[number % len(self.groups)]
@@ -368,12 +372,12 @@ class Ensemble:
             self.running.pop(number, None)
             self.results.put(("", None))
 
-    def _folder(self, group: _Group, learner: Any) -> Any:
+    def _folder(self, group: Group, learner: AnyLearner) -> KeptTrials:
         """Return where one thread keeps the trials of a group."""
         where = self.out, group.job.name, group.config, self.seed, learner
         return RowFolder(*where, every=self.checkpoint_every, stop=self._stop)
 
-    def _run_trials(self, number: int, group: _Group, waiting: TrialQueue, width: int) -> None:
+    def _run_trials(self, number: int, group: Group, waiting: TrialQueue, width: int) -> None:
         """Run trials that wait; one in which a task or a learner raises an error is announced, and the others go on."""
         while len(waiting) and not self._stop.is_set():
             simulation = simulation_on(self.device, group.config, self.seed, width, self.policy, group.job.variants)

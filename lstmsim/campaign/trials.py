@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import threading
-import time
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any
 
 import lstmsim
 from lstmsim.campaign import checkpoint
 from lstmsim.campaign.requests import OtherOrigin
-from lstmsim.checks import shown
+from lstmsim.checks import Json, shown
+from lstmsim.learners.base import AnyLearner, State
 from lstmsim.simulation.config import Experiment
-from lstmsim.simulation.trial import Result
+from lstmsim.simulation.trial import Checkpoints, Result
 from lstmsim.trace.rows import Floats, Rows, rows_intact
 from lstmsim.trace.store import TrialFile
 from lstmsim.trace.summary import BrokenFile
@@ -35,12 +35,12 @@ def rows_path(path: Path) -> Path:
     return path.with_suffix(".rows")
 
 
-def origin(config: Experiment, seed: int, trial: int) -> dict[str, Any]:
+def origin(config: Experiment, seed: int, trial: int) -> Json:
     """Return what decides every bit of a trial; it stands in the trial's file and in its checkpoint."""
     return {"config": config.as_json(), "seed": seed, "trial": trial, "version": lstmsim.__version__}
 
 
-def refuse_other(path: Path, there: dict[str, Any], wanted: dict[str, Any]) -> None:
+def refuse_other(path: Path, there: Json, wanted: Json) -> None:
     """Compare where a trial comes from with what is wanted.
 
     Raises
@@ -55,9 +55,9 @@ def refuse_other(path: Path, there: dict[str, Any], wanted: dict[str, Any]) -> N
         raise OtherOrigin(f"{path} was run with {was}, not {now}; allowed: the same, or another folder")
 
 
-def _flat(origin: dict[str, Any]) -> dict[str, Any]:
+def _flat(origin: Json) -> Json:
     """Return an origin's settings by their keys alone."""
-    whole: dict[str, Any] = {"seed": int(origin["seed"]), "trial": int(origin["trial"]), "version": origin["version"]}
+    whole: Json = {"seed": int(origin["seed"]), "trial": int(origin["trial"]), "version": origin["version"]}
     for part, settings in json.loads(origin["config"]).items():
         whole |= {part if key == "name" else key: value for key, value in settings.items()}
     return whole
@@ -69,7 +69,7 @@ def discard(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def unfinished(path: Path) -> dict[str, Any] | None:
+def unfinished(path: Path) -> Json | None:
     """What the checkpoint of a trial says of where it comes from: config (JSON), seed, trial, version; None without one.
 
     Raises
@@ -83,11 +83,26 @@ def unfinished(path: Path) -> dict[str, Any] | None:
     content = checkpoint.read(place)
     if not rows_intact(rows_path(path), **content["rows"]):
         raise BrokenFile(f"{rows_path(path)} does not hold the {content['rows']['count']:,} rows of its checkpoint")
-    came: dict[str, Any] = content["origin"]
-    return came
+    return content["origin"]
 
 
-class RowFolder:
+class KeptTrials(Checkpoints):
+    """Keeps the trials that one thread runs."""
+
+    @abstractmethod
+    def append(self, trial: int, rows: Floats) -> None:
+        """Keep recorded rows, shape (row, value), of a trial under way."""
+
+    @abstractmethod
+    def finish(self, result: Result, extra: dict[str, str]) -> None:
+        """Keep what an ended trial amounts to; `extra` says what made it. What was kept of it under way is removed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Have everything on the disk."""
+
+
+class RowFolder(KeptTrials):
     """Keeps the trials of one configuration in its row's folder; nothing else writes there.
 
     Parameters
@@ -97,36 +112,29 @@ class RowFolder:
     name : str
         Name of the row's folder.
     config : Experiment
-        Experimenturation of the trials.
+        Configuration of the trials.
     seed : int
         Seed of the run.
-    learner : object
+    learner : AnyLearner
         For the layout of recorded rows and the names of weights.
-    every : float
-        Seconds between checkpoints; 0: at every chance.
-    stop : threading.Event
-        Set when trials under way are to be left at a last checkpoint.
+    every, stop
+        As for `Checkpoints`.
     """
 
     def __init__(
-        self, out: Path, name: str, config: Experiment, seed: int, learner: Any, *, every: float, stop: threading.Event
+        self,
+        out: Path,
+        name: str,
+        config: Experiment,
+        seed: int,
+        learner: AnyLearner,
+        *,
+        every: float,
+        stop: threading.Event,
     ) -> None:
         self.out, self.name, self.config, self.seed, self.learner = out, name, config, seed, learner
-        self.every, self.stop = every, stop
-        self._next = time.monotonic() + every  # a clock that nobody sets
+        super().__init__(every, stop)
         self._rows: dict[int, Rows] = {}
-
-    @property
-    def stopping(self) -> bool:
-        """Whether trials under way are to be left at a last checkpoint."""
-        return self.stop.is_set()
-
-    def due(self) -> bool:
-        """Whether it is time for a checkpoint, or for the last one."""
-        if time.monotonic() < self._next:
-            return self.stopping
-        self._next = time.monotonic() + self.every
-        return True
 
     def append(self, trial: int, rows: Floats) -> None:
         """Keep recorded rows, shape (row, value), of a trial under way."""
@@ -143,7 +151,7 @@ class RowFolder:
         if path.exists():
             raise FileExistsError(errno.EEXIST, "is finished already; allowed: a trial that is not", str(path))
 
-    def load(self, trial: int) -> dict[str, Any] | None:
+    def load(self, trial: int) -> State | None:
         """Return the state that a trial's checkpoint holds; rows recorded after it are cut off.
 
         Raises
@@ -163,10 +171,9 @@ class RowFolder:
         refuse_other(path, content["origin"], origin(self.config, self.seed, trial))
         if content["rows"]["count"]:
             self._file(trial, **content["rows"])
-        state: dict[str, Any] = content["state"]
-        return state
+        return content["state"]
 
-    def save(self, trial: int, state: dict[str, Any]) -> None:
+    def save(self, trial: int, state: State) -> None:
         """Write a trial's checkpoint, after the rows recorded so far."""
         rows = {"width": self.learner.layout.width, "count": 0, "crc": 0}
         if trial in self._rows:
@@ -182,7 +189,7 @@ class RowFolder:
         if trial in self._rows:
             self._rows.pop(trial).close()
 
-    def finish(self, result: Result, extra: dict[str, Any]) -> None:
+    def finish(self, result: Result, extra: dict[str, str]) -> None:
         """Write the file of an ended trial; `extra` becomes attributes. What was kept of it under way is removed.
 
         Raises

@@ -14,8 +14,7 @@ from rich.table import Table
 
 from lstmsim import plots
 from lstmsim.campaign.forecast import duration
-from lstmsim.campaign.scan import Scan
-from lstmsim.campaign.scan_trials import seconds_at_most
+from lstmsim.campaign.scan import Scan, seconds_at_most
 from lstmsim.report.html import environment
 from lstmsim.report.pictures import Picture, picture_of
 from lstmsim.report.text import percent0, whole

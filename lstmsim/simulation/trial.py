@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -104,22 +106,42 @@ class UnderWay(Protocol):
         """Return how far the trials under way have come."""
 
 
-class Checkpoints(Protocol):
-    """Where the states of unfinished trials are kept; a state is made of dicts, lists, arrays, numbers and texts."""
+class Checkpoints(ABC):
+    """Where the states of unfinished trials are kept; a state is made of dicts, lists, arrays, numbers and texts.
+
+    Parameters
+    ----------
+    every : float
+        Seconds between checkpoints; 0: at every chance.
+    stop : threading.Event
+        Set when trials under way are to be left at a last checkpoint.
+    """
+
+    def __init__(self, every: float, stop: threading.Event) -> None:
+        self.every, self.stop = every, stop
+        self._next = time.monotonic() + every  # a clock that nobody sets
 
     @property
     def stopping(self) -> bool:
         """Whether trials under way are to be left at a last checkpoint."""
+        return self.stop.is_set()
 
     def due(self) -> bool:
         """Whether it is time for a checkpoint, or for the last one."""
+        if time.monotonic() < self._next:
+            return self.stopping
+        self._next = time.monotonic() + self.every
+        return True
 
+    @abstractmethod
     def load(self, trial: int) -> State | None:
         """Return a trial's latest state, if one is kept."""
 
+    @abstractmethod
     def save(self, trial: int, state: State) -> None:
         """Keep a trial's state, with all rows recorded so far."""
 
+    @abstractmethod
     def leave(self, trial: int) -> None:
         """Let go of a trial that has been saved: whoever loads it next goes on with it."""
 
