@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.recording import HEAD, Layout
 from lstmsim.trace.schema import COORDINATES
-
-Floats = npt.NDArray[np.float64]
 
 
 def values(layout: Layout, rows: Floats) -> dict[str, Floats]:
@@ -31,7 +27,7 @@ def steps(layout: Layout, rows: Floats) -> xr.Dataset:
     """Recorded rows, shape (step, column) or (trial, step, column), as a dataset of the trace variables (float64)."""
     first = rows.shape[:-1]
     trials = ("trial",) * (len(first) - 1)
-    variables: dict[str, Any] = {
+    variables: dict[str, object] = {
         name: (
             (*trials, *layout.variables[name].dims),
             columns.astype(np.float64).reshape(*first, *columns.shape[1:]),
@@ -39,7 +35,7 @@ def steps(layout: Layout, rows: Floats) -> xr.Dataset:
         )
         for name, columns in values(layout, rows.reshape(-1, rows.shape[-1])).items()
     }
-    coords: dict[str, Any] = {"trial": np.arange(first[0])} if trials else {}
+    coords: dict[str, object] = {"trial": np.arange(first[0])} if trials else {}
     for name, size in {"step": first[-1], **layout.sizes}.items():
         if name in COORDINATES:
             coords[name] = ((name,), np.arange(size), COORDINATES[name].attrs)

@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
@@ -14,6 +13,8 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from lstmsim.checks import Json
+from lstmsim.kernels.arrays import Array
 from lstmsim.trace.schema import COORDINATES
 from lstmsim.trace.store import library, texts
 from lstmsim.trace.temporary import holder
@@ -30,9 +31,9 @@ class Part:
     path: Path
     dims: tuple[str, ...]
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    attrs: dict[str, Any]
-    texts: Any = None  # its content, if that is text
+    dtype: np.dtype
+    attrs: Json
+    texts: Array | None = None  # its content, if that is text
 
 
 def contents(path: Path) -> dict[str, dict[str, Part]]:
@@ -86,7 +87,7 @@ def group_of(group: str, parts: Sequence[dict[str, Part]], trial: xr.Variable) -
             sizes[dim] = max(sizes.get(dim, 0), size)
     if group in ("trace", "test_trace") and "step" not in sizes:
         raise ValueError(f"{group} has the dimensions {sorted(sizes)}, no step")
-    labels: dict[str, Any] = {"trial": trial}
+    labels: dict[str, xr.Variable] = {"trial": trial}
     data, coords = {}, set(COORDINATES)
     for name in dict.fromkeys(name for trial_parts in parts for name in trial_parts):
         found = [trial_parts.get(name) for trial_parts in parts]
@@ -138,20 +139,20 @@ class _Stacked(BackendArray):
             dtype = np.result_type(dtype, np.float32)  # float64 for what float32 cannot hold
         self.dtype = dtype
 
-    def texts(self) -> Any:
+    def texts(self) -> Array:
         """All texts, "" where a trial has none."""
         result = np.full(self.shape, "", object)
         for place, part in enumerate(self.parts):
             if part is not None:
-                where: tuple[Any, ...] = (place, *map(slice, part.shape))
+                where: tuple[int | slice, ...] = (place, *map(slice, part.shape))
                 result[where] = part.texts
         return result
 
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Array:
         """Values at a key of xarray's kind."""
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
-    def _read(self, key: tuple[int | slice, ...]) -> Any:
+    def _read(self, key: tuple[int | slice, ...]) -> Array:
         trials, *rest = key
         if not isinstance(trials, slice):
             return self._one(self.parts[trials], rest)
@@ -161,7 +162,7 @@ class _Stacked(BackendArray):
             result[place] = self._one(part, rest)
         return result
 
-    def _one(self, part: Part | None, key: Sequence[int | slice]) -> Any:
+    def _one(self, part: Part | None, key: Sequence[int | slice]) -> Array:
         """Values of one trial, NaN beyond what its file holds."""
         whole = [range(size)[k] for size, k in zip(self.shape[1:], key, strict=True)]
         if part is None:
@@ -183,7 +184,7 @@ class _Stacked(BackendArray):
         return result
 
 
-def _read(path: Path, group: str, name: str, key: tuple[int | slice, ...]) -> Any:
+def _read(path: Path, group: str, name: str, key: tuple[int | slice, ...]) -> Array:
     with library(), netCDF4.Dataset(path) as file:
         file.set_auto_mask(False)
         return np.asarray(file[group][name][key])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
 import xarray as xr
 
-from lstmsim.checks import absolute
+from lstmsim.checks import Json, absolute
+from lstmsim.learners.weights import Weights
 from lstmsim.trace.failures import readable
 from lstmsim.trace.lazy import Part, contents, group_of
 from lstmsim.trace.scan import FILE as SCAN
@@ -67,7 +67,7 @@ def _trial_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("trial-*.nc") if path.is_file())
 
 
-def saved_weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float, dict[str, Any]]:
+def saved_weights(path: Path, which: str | int, names: Iterable[str]) -> tuple[float, Weights]:
     """Sequences seen and the weights by name that `which` asks for."""
     with library(), netCDF4.Dataset(path) as file:
         group = file["weights"]
@@ -101,7 +101,7 @@ def _open_row(files: list[Path]) -> xr.DataTree:
         raise BrokenFile(f"{names} cannot be opened as trials of one row ({type(error).__name__}: {error})") from None
 
 
-def _tree(files: list[Path], attrs: list[dict[str, Any]]) -> xr.DataTree:
+def _tree(files: list[Path], attrs: list[Json]) -> xr.DataTree:
     learners = [json.loads(a["config"]).get("learner") for a in attrs]
     for path, found in zip(files, learners, strict=True):
         if found != learners[0]:

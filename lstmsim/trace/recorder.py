@@ -10,16 +10,18 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import netCDF4
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from filelock import FileLock, Timeout
 
-from lstmsim.checks import absolute, check, refusal
+from lstmsim.checks import Json, absolute, check, refusal
+from lstmsim.kernels.arrays import Array
 from lstmsim.kernels.recording import Variable
+from lstmsim.learners.lstm.settings import LSTMSettings
+from lstmsim.learners.weights import Weights
 from lstmsim.trace.failures import raise_cause
 from lstmsim.trace.schema import COORDINATES, step_variables, weight_dims
 from lstmsim.trace.seal import intact, seal, unseal
@@ -33,8 +35,10 @@ _COUNTED = ("step", "sequence", "t", "event")
 class Net(Protocol):
     """What a recorder has to know of a net, an `lstmsim.LSTM`."""
 
+    settings: LSTMSettings
+
     @property
-    def weights(self) -> dict[str, npt.NDArray[np.float64]]:
+    def weights(self) -> Weights:
         """Copies of the weights."""
 
 
@@ -42,9 +46,9 @@ class _Column(NamedTuple):
     """A variable as it goes to the disk."""
 
     dims: tuple[str, ...]
-    values: Any
+    values: Array
     disk: str
-    attrs: dict[str, Any]
+    attrs: Json
 
 
 class Recorder:
@@ -123,7 +127,7 @@ class Recorder:
             self._file = netCDF4.Dataset(self._part, "w", format="NETCDF4")
             self._file.setncatts(self._attributes())
 
-    def _attributes(self) -> dict[str, Any]:
+    def _attributes(self) -> Json:
         attrs = {"title": "lstmsim: a net on a stream", "Conventions": "CF-1.8", "row": "stream", "trial": 0}
         attrs |= {"status": "recorded", "sequences": 0, "steps": 0, "seconds": np.nan, "joined": np.zeros(0, np.int64)}
         seed = getattr(self._net, "seed", None)
@@ -197,7 +201,7 @@ class Recorder:
         if time.monotonic() - self._published > max(_EVERY, _SHARE * self._cost):
             self.flush()
 
-    def _columns(self, trace: Any, sequence: int | None) -> dict[str, _Column]:
+    def _columns(self, trace: xr.Dataset, sequence: int | None) -> dict[str, _Column]:
         """All variables of a piece with the step first, counted on from the latest one."""
         if (
             not isinstance(trace, xr.Dataset)
@@ -220,8 +224,8 @@ class Recorder:
 
     def _create(self, columns: Mapping[str, _Column]) -> None:
         """Make the group of steps, and that of the weights if the net is known."""
-        file: Any = self._file
-        group = file.createGroup("trace")
+        assert self._file is not None
+        group = self._file.createGroup("trace")
         group.createDimension("step", None)
         sizes = {
             dim: size for c in columns.values() for dim, size in zip(c.dims, c.values.shape, strict=True) if dim != "step"
@@ -245,7 +249,7 @@ class Recorder:
                 for kind in ("initial", "final")
                 for name, values in self._initial.items()
             }
-            for variable, values in create_group(file, "weights", weights):
+            for variable, values in create_group(self._file, "weights", weights):
                 variable[...] = values
         self._dims = {name: column.dims for name, column in columns.items()}
 
@@ -351,7 +355,7 @@ class Recorder:
         self._lock.release()
 
 
-def _config(net: Any) -> str:
+def _config(net: Net | None) -> str:
     """Settings of a net as in a trial's file."""
     if net is None:
         return "{}"
@@ -362,7 +366,7 @@ def _order(wanted: tuple[str, ...], dims: tuple[str, ...]) -> list[int]:
     return [dims.index(dim) for dim in wanted]
 
 
-def _counted(name: str, values: Any) -> _Column:
+def _counted(name: str, values: Array) -> _Column:
     return _Column(("step",), values, COORDINATES[name].disk, dict(COORDINATES[name].attrs))
 
 

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.kernels.arrays import Floats
 from lstmsim.trace.seal import checksum
-
-Floats = npt.NDArray[np.float64]
 
 _PIECE = 16384  # rows read together
 

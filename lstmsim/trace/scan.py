@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from lstmsim.checks import refusal
+from lstmsim.checks import Json, refusal
+from lstmsim.kernels.arrays import Array, Floats
+from lstmsim.learners.weights import Weights
+from lstmsim.simulation.trial import Result
 from lstmsim.trace.failures import readable
 from lstmsim.trace.store import library, whole_or_absent
 from lstmsim.trace.summary import NOT_RUN, UNREADABLE, BrokenFile
@@ -28,11 +31,11 @@ class Outcome(NamedTuple):
 
     point: int
     trial: int
-    figures: Mapping[str, Any]
-    weights: Mapping[str, Any]
+    figures: Json
+    weights: Weights
 
 
-def figures(result: Any) -> dict[str, Any]:
+def figures(result: Result) -> Json:
     """Return the figures of an ended trial by the names that they have in the dataset; those that are None have no value."""
     reached = {"success": result.sequences if result.status == "solved" else None} | result.stages | result.milestones
     test = result.test
@@ -53,13 +56,13 @@ def figures(result: Any) -> dict[str, Any]:
 
 
 def dataset(
-    points: Sequence[Mapping[str, Any]],
+    points: Sequence[Mapping[str, object]],
     outcomes: Iterable[Outcome],
     trials: int,
     *,
     product: bool,
     weight_dims: Mapping[str, tuple[str, ...]],
-    attrs: Mapping[str, Any],
+    attrs: Mapping[str, object],
 ) -> xr.Dataset:
     """Put the outcomes of a scan's trials together.
 
@@ -91,14 +94,14 @@ def dataset(
         dims, shape = tuple(keys), tuple(len(values[key]) for key in keys)
         at = {key: {value: n for n, value in enumerate(values[key])} for key in keys}
         places = [int(np.ravel_multi_index([at[key][point[key]] for key in keys], shape)) for point in points]
-        coords: dict[str, Any] = {key: (key, _coordinate(values[key])) for key in keys}
+        coords: dict[str, object] = {key: (key, _coordinate(values[key])) for key in keys}
     else:
         dims, shape, places = ("point",), (len(points),), list(range(len(points)))
         coords = {key: ("point", _coordinate([point[key] for point in points])) for key in keys}
     cells = int(np.prod(shape)), trials
     status = np.full(cells, NOT_RUN, "U8")
     columns = {name: np.full(cells, np.nan) for name in (*COUNTS, *LATEST, *TESTS, "sequences_to_success")}
-    finals: dict[str, Any] = {}
+    finals: Weights = {}
     failures: list[str] = []
     for point, trial, numbers, weights in outcomes:
         place = places[point], trial
@@ -115,7 +118,7 @@ def dataset(
                 columns[name] = np.full(cells, np.nan)
         for name, array in weights.items():
             _enter(finals, name, array, place, cells)
-    variables: dict[str, Any] = {"status": ((*dims, "trial"), status.reshape(*shape, trials), {"long_name": "status"})}
+    variables: dict[str, object] = {"status": ((*dims, "trial"), status.reshape(*shape, trials), {"long_name": "status"})}
     for name, column in columns.items():
         units = (COUNTS | dict.fromkeys(LATEST, "1") | TESTS).get(name, "sequences")
         about = {"long_name": name.replace("_", " "), "units": units}
@@ -129,30 +132,30 @@ def dataset(
     return xr.Dataset(variables, {**coords, "trial": np.arange(trials)}, {**attrs, **told})
 
 
-def _enter(finals: dict[str, Any], name: str, array: Any, place: tuple[int, int], cells: tuple[int, int]) -> None:
+def _enter(finals: Weights, name: str, array: Floats, place: tuple[int, int], cells: tuple[int, int]) -> None:
     """Enter one trial's weights; where nets differ in size there is NaN."""
     stack = finals.setdefault(name, np.full((*cells, *array.shape), np.nan))
     if any(n > m for n, m in zip(array.shape, stack.shape[2:], strict=True)):
         more = [(0, 0), (0, 0), *((0, max(0, n - m)) for n, m in zip(array.shape, stack.shape[2:], strict=True))]
         stack = finals[name] = np.pad(stack, more, constant_values=np.nan)
-    stack[(*place, *map(slice, array.shape))] = array
+    stack[place + tuple(map(slice, array.shape))] = array
 
 
-def _coordinate(values: Sequence[Any]) -> Any:
+def _coordinate(values: Sequence[object]) -> Array:
     """Values of a key as a coordinate: numbers, or what --set takes as texts."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return np.array(values)
     return np.array([value_text(value) for value in values])
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """A value as --set takes it."""
     if value is None:
         return "none"
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def text_of(point: Mapping[str, Any]) -> str:
+def text_of(point: Mapping[str, object]) -> str:
     """A point in words: T=100, learning_rate=0.1."""
     return ", ".join(f"{key}={value_text(value)}" for key, value in point.items())
 
@@ -160,7 +163,7 @@ def text_of(point: Mapping[str, Any]) -> str:
 def write_scan(path: Path, scan: xr.Dataset) -> None:
     """Write a scan as netCDF-4; the file is whole or absent."""
     # Texts as `lstmsim.trace.store.letters` says.
-    encoding: dict[str, Any] = {
+    encoding: dict[str, dict[str, object]] = {
         str(name): {"dtype": "S1"}
         if variable.dtype.kind in "OU"
         else {"zlib": True, "complevel": 1}

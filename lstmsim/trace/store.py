@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numba
@@ -23,14 +22,19 @@ import xarray as xr
 from xarray.backends.locks import HDF5_LOCK, NETCDFC_LOCK, combine_locks
 
 import lstmsim
+from lstmsim.kernels.arrays import Array, Floats
 from lstmsim.kernels.recording import Layout, Variable
+from lstmsim.learners.base import AnyLearner
+from lstmsim.simulation.config import Experiment
+from lstmsim.simulation.trial import Result
+from lstmsim.tasks import Task
 from lstmsim.trace.dataset import values
 from lstmsim.trace.failures import raise_cause
 from lstmsim.trace.schema import COORDINATES, PROGRESS, TEST
 from lstmsim.trace.seal import seal
 
-Floats = npt.NDArray[np.float64]
-
+Contents = Mapping[str, tuple[Variable, npt.ArrayLike]]  # variables and what they hold, by name
+Made = tuple[netCDF4.Variable, npt.ArrayLike]
 _LOCK = threading.RLock()
 _OTHERS = combine_locks([NETCDFC_LOCK, HDF5_LOCK])  # under which xarray calls the library
 _depth = 0
@@ -112,7 +116,7 @@ class TrialFile:
         For the marks of relevant steps.
     """
 
-    def __init__(self, path: Path, layout: Layout, task: Any) -> None:
+    def __init__(self, path: Path, layout: Layout, task: Task) -> None:
         self.layout, self.task = layout, task
         with contextlib.ExitStack() as stack:
             self._part = stack.enter_context(whole_or_absent(path))
@@ -124,7 +128,7 @@ class TrialFile:
         """Return the open file."""
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: BaseException | None) -> None:
         """Close the file; it gets its name only if nothing went wrong."""
         with self._stack:
             with library():
@@ -151,7 +155,7 @@ class TrialFile:
                 for name, columns in variables.items():
                     steps[name][place] = columns
 
-    def finish(self, row: str, config: Any, learner: Any, result: Any, extra: dict[str, Any]) -> None:
+    def finish(self, row: str, config: Experiment, learner: AnyLearner, result: Result, extra: Mapping[str, str]) -> None:
         """Write all of an ended trial but the rows that were appended before; `extra` becomes attributes too."""
         for rows in sorted((rows for rows in result.rows if len(rows)), key=lambda rows: rows[0, 0]):
             self.append(rows)
@@ -183,7 +187,7 @@ class TrialFile:
             for variable, array in made:  # after all is defined: the library takes half the time when it need not turn back
                 variable[...] = array
 
-    def _group(self, name: str, variables: dict[str, tuple[Variable, Any]]) -> list[tuple[Any, Any]]:
+    def _group(self, name: str, variables: Contents) -> list[Made]:
         return create_group(self._file, name, variables)
 
 
@@ -191,7 +195,7 @@ def _reached(sequences: int | None) -> int | float:
     return math.nan if sequences is None else sequences
 
 
-def create_group(file: Any, name: str, variables: Mapping[str, tuple[Variable, Any]]) -> list[tuple[Any, Any]]:
+def create_group(file: netCDF4.Dataset, name: str, variables: Contents) -> list[Made]:
     """Make a group of variables in an open file; they are returned beside what is to be written to them."""
     group, result = file.createGroup(name), []
     for variable, array in variables.values():
@@ -200,13 +204,14 @@ def create_group(file: Any, name: str, variables: Mapping[str, tuple[Variable, A
                 group.createDimension(dim, size)
     for key in sorted(variables, key=lambda key: key not in group.dimensions):  # labels come before what they label
         variable, array = variables[key]
-        array = letters(array) if variable.disk == "str" else array
-        width = array.shape[-1] if variable.disk == "str" else None
-        result.append((create_variable(group, key, variable.dims, variable.disk, variable.attrs, width=width), array))
+        coded = letters(array) if variable.disk == "str" else None
+        width = None if coded is None else coded.shape[-1]
+        made = create_variable(group, key, variable.dims, variable.disk, variable.attrs, width=width)
+        result.append((made, array if coded is None else coded))
     return result
 
 
-def letters(texts: Any) -> Any:
+def letters(texts: npt.ArrayLike) -> Array:
     """Texts as an array of bytes, one more dimension, in UTF-8.
 
     In files, texts stand so, for netCDF4 1.7.3 and later crash on strings when a file that held some is opened again while
@@ -217,7 +222,7 @@ def letters(texts: Any) -> Any:
     return coded.astype(f"S{width}").reshape(*coded.shape, 1).view("S1")
 
 
-def texts(array: Any) -> Any:
+def texts(array: Array) -> Array:
     """The inverse of `letters`, as objects."""
     width = array.shape[-1]
     if not array.size:
@@ -226,7 +231,7 @@ def texts(array: Any) -> Any:
     return np.char.decode(coded, "utf-8").astype(object)
 
 
-def create_steps(file: Any, name: str, layout: Layout) -> Any:
+def create_steps(file: netCDF4.Dataset, name: str, layout: Layout) -> netCDF4.Group:
     """Make an empty group of steps in an open file."""
     sizes = layout.sizes
     group = file.createGroup(name)
@@ -248,7 +253,7 @@ def create_steps(file: Any, name: str, layout: Layout) -> Any:
     return group
 
 
-def marks(task: Any, inputs: Floats, t: Floats) -> npt.NDArray[np.int8]:
+def marks(task: Task, inputs: Floats, t: Floats) -> npt.NDArray[np.int8]:
     """1 at the steps that the task calls relevant; `t` is 0 where a sequence begins."""
     result = np.zeros(len(inputs), np.int8)
     begins = np.flatnonzero(t == 0)
@@ -258,39 +263,37 @@ def marks(task: Any, inputs: Floats, t: Floats) -> npt.NDArray[np.int8]:
 
 
 def create_variable(
-    group: Any,
+    group: netCDF4.Group,
     name: str,
     dims: tuple[str, ...],
     disk: str,
-    attrs: Mapping[str, Any],
+    attrs: Mapping[str, object],
     *,
     zlib: bool = False,
     width: int | None = None,
-) -> Any:
+) -> netCDF4.Variable:
     """Make a variable, with chunks of about a megabyte along the steps; texts have `width` letters, or any number."""
-    options: dict[str, Any] = {"zlib": True, "complevel": 1} if zlib else {}
+    chunks: list[int] | None = None
     if "step" in dims:
         sizes = [len(group.dimensions[dim]) for dim in dims if dim != "step"]
         length = max(1, min(4096, _CHUNK // (8 * max(1, math.prod(sizes)))))
-        options["chunksizes"] = [length if dim == "step" else len(group.dimensions[dim]) for dim in dims]
+        chunks = [length if dim == "step" else len(group.dimensions[dim]) for dim in dims]
     if disk != "str":
-        made = group.createVariable(name, disk, dims, fill_value=False, **options)
+        made = group.createVariable(name, disk, dims, fill_value=False, zlib=zlib, complevel=1, chunksizes=chunks)
         made.setncatts(attrs)
         return made
     group.createDimension(f"{name}_letters", width)
-    if width is None:
-        options["chunksizes"] = [*options["chunksizes"], 32]
-    elif options:
-        options["chunksizes"] = [*options["chunksizes"], width]
-    made = group.createVariable(name, "S1", (*dims, f"{name}_letters"), **options)
+    if chunks is not None:
+        chunks.append(32 if width is None else width)
+    made = group.createVariable(name, "S1", (*dims, f"{name}_letters"), chunksizes=chunks)
     made.setncatts({**attrs, "_Encoding": "utf-8"})
     made.set_auto_chartostring(False)
     return made
 
 
-def _weights(learner: Any, result: Any) -> dict[str, tuple[Variable, Any]]:
+def _weights(learner: AnyLearner, result: Result) -> Contents:
     """Initial and final weights and the snapshots, with the names of the sources."""
-    variables: dict[str, tuple[Variable, Any]] = {}
+    variables: dict[str, tuple[Variable, npt.ArrayLike]] = {}
     for kind, weights in (("initial", result.initial), ("final", result.final)):
         for name, group in weights.items():
             variables[f"{kind}_{name}"] = Variable(learner.weight_dims[name], f"{kind} weights: {name}", disk="f8"), group

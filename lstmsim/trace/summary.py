@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import netCDF4
 import numpy as np
 import xarray as xr
 
+from lstmsim.checks import Json
+from lstmsim.kernels.arrays import Array
 from lstmsim.learners.base import Status
 from lstmsim.trace.seal import intact
 from lstmsim.trace.store import library, whole_or_absent
@@ -25,7 +26,7 @@ PROVENANCE = ("version", "git_commit", "numba", "numpy", "xarray", "netCDF4", "c
 UNREADABLE = (
     OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError,
 )  # fmt: skip
-_ATTRIBUTES: dict[str, Any] = {
+_ATTRIBUTES: dict[str, type] = {
     "row": str, "trial": Integral, "seed": Integral, "status": str, "config": str, "version": str,
 }  # fmt: skip
 _COUNTS = ("seed", "sequences", "steps", "joined", "test_sequences", "test_wrong")
@@ -39,7 +40,7 @@ class BrokenFile(ValueError):
     """A file that is no whole trial file."""
 
 
-def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
+def read_trial(path: Path, *, verify: bool = False) -> Json:
     """Attributes of a trial file, with the results of its test.
 
     Parameters
@@ -82,7 +83,7 @@ def read_trial(path: Path, *, verify: bool = False) -> dict[str, Any]:
     return attrs
 
 
-def trial_at(path: Path) -> dict[str, Any]:
+def trial_at(path: Path) -> Json:
     """`read_trial` of the one file that somebody has named as `path`.
 
     Raises
@@ -96,7 +97,7 @@ def trial_at(path: Path) -> dict[str, Any]:
         raise BrokenFile(f"path: {error}; allowed: a file that a run or a Recorder has written") from None
 
 
-def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
+def of_trials(attrs: Sequence[Json]) -> xr.Dataset:
     """What the trials of one row amount to.
 
     Parameters
@@ -112,14 +113,12 @@ def of_trials(attrs: Sequence[Mapping[str, Any]]) -> xr.Dataset:
         mean length `test_steps`, and `test_right`, the task's sequences in them that were right), and what made the files.
     """
 
-    def column(name: str, values: Any, units: str = "1") -> tuple[str, Any, dict[str, str]]:
+    def column(name: str, values: Array, units: str = "1") -> tuple[str, Array, dict[str, str]]:
         return "trial", values, {"long_name": name.replace("_", " "), "units": units}
 
     milestones = sorted({key for a in attrs for key in a if key.startswith("sequences_to_")} | {"sequences_to_success"})
     # As objects: the longest text must not be cut where datasets are joined.
-    columns: dict[str, Any] = {
-        key: column(key, np.array([str(a.get(key, "")) for a in attrs], object)) for key in ("status", *PROVENANCE)
-    }
+    columns = {key: column(key, np.array([str(a.get(key, "")) for a in attrs], object)) for key in ("status", *PROVENANCE)}
     for key in _COUNTS:
         counts = [np.size(a.get(key, ())) if key == "joined" else a.get(key, np.nan) for a in attrs]
         columns[key] = column(key, np.array(counts), "sequences" if key.endswith("sequences") else "1")
@@ -141,7 +140,7 @@ def summarise(rows: Mapping[str, xr.Dataset]) -> xr.Dataset:
         For each row what `of_trials` gives. What a row lacks is NaN; its status then is "not_run", other texts are "".
     """
     trials = sorted({int(trial) for part in rows.values() for trial in part["trial"].values})
-    variables: dict[str, Any] = {}
+    variables: dict[str, object] = {}
     for name, like in {str(name): v for part in rows.values() for name, v in part.data_vars.items()}.items():
         shape = len(rows), len(trials)
         grid = np.full(shape, np.nan)

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any
 
 
 class TemporaryFolder:
@@ -17,10 +16,10 @@ class TemporaryFolder:
         _FOLDERS[self.path] = self
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TemporaryFolder:
+    def __deepcopy__(self, memo: dict[int, object]) -> TemporaryFolder:
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(None), ()  # another process does not own it
 
 
