@@ -7,17 +7,16 @@ Kernels take whole arrays of weights, whatever their shape, padded to a multiple
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from lstmsim.checks import Field, Real, Whole, settings
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import square_root
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load, load_at, splat, store_at, store_where
-
-Array = Any
 
 _KINDS = ("sgd", "momentum", "rmsprop", "adam")
 SGD, MOMENTUM, RMSPROP, ADAM = range(4)
@@ -78,9 +77,9 @@ class Optimiser(Struct):
 
     method: Method
     plain: bool  # w + alpha g is all there is to it
-    now: Array  # (5, 1), of nets on lanes (5, lane): see `begin_change`
-    first: Array  # (weight,): last change, or running mean of g
-    second: Array  # (weight,): running mean of g**2
+    now: Floats  # (5, 1), of nets on lanes (5, lane): see `begin_change`
+    first: Floats  # (weight,): last change, or running mean of g
+    second: Floats  # (weight,): running mean of g**2
 
 
 def method_of(settings: OptimiserSettings) -> Method:
@@ -121,7 +120,7 @@ def restart(optimiser: Optimiser, rate: float) -> None:
     optimiser.first[:] = optimiser.second[:] = 0.0
 
 
-def memory(optimiser: Optimiser) -> list[Array]:
+def memory(optimiser: Optimiser) -> list[Floats]:
     """Views of what outlives a sequence; nothing of plain descent."""
     return [] if optimiser.plain else [optimiser.now[:, 0], optimiser.first, optimiser.second]
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, TypeVar
+
+from numba.core.dispatcher import Dispatcher
 
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.recording import Record, begin_row, finish_sequence
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import END, Sequences
-from lstmsim.learners.base import StepLearner
+from lstmsim.kernels.struct import Struct
+from lstmsim.learners.base import LearnerSettings, StepLearner
 
-step: Any = None  # These three stand for the method's own; `over_time` puts them in their place.
-write: Any = None
-reset: Any = None
+step: Dispatcher = None  # These three stand for the method's own; `over_time` puts them in their place.
+write: Dispatcher = None
+reset: Dispatcher = None
 
 
 def _advance(nets, sequences, scores, record, clock, until, learn, track):
@@ -45,7 +49,7 @@ def _advance(nets, sequences, scores, record, clock, until, learn, track):
     return clock
 
 
-def over_time(step: Any, write: Any, reset: Any) -> Any:
+def over_time(step: Dispatcher, write: Dispatcher, reset: Dispatcher) -> Dispatcher:
     """Compile the loop over time around three inlined functions of a method.
 
     The loop is compiled as a function of the module and file that `step` stands in, so that its disk cache follows them.
@@ -63,7 +67,7 @@ def over_time(step: Any, write: Any, reset: Any) -> Any:
     return kernel(standing_with(step.py_func, "advance", _advance, step=step, write=write, reset=reset))
 
 
-def standing_with(its: Any, name: str, pattern: Any, **names: Any) -> FunctionType:
+def standing_with(its: Callable[..., object], name: str, pattern: Callable[..., object], **names: object) -> FunctionType:
     """Copy a function that is a pattern, with some of its global names replaced, into the module and file of a method's own.
 
     Its disk cache then follows the method's sources.
@@ -79,13 +83,19 @@ def standing_with(its: Any, name: str, pattern: Any, **names: Any) -> FunctionTy
     **names
         What stands for the pattern's global names.
     """
-    place = {"co_filename": its.__code__.co_filename, "co_firstlineno": its.__code__.co_firstlineno}
-    made = FunctionType(pattern.__code__.replace(**place), pattern.__globals__ | names, name)
+    place = its.__code__
+    code = pattern.__code__.replace(co_filename=place.co_filename, co_firstlineno=place.co_firstlineno)
+    made = FunctionType(code, pattern.__globals__ | names, name)
     made.__module__, made.__qualname__, made.__doc__ = its.__module__, f"{its.__qualname__}.{name}", pattern.__doc__
     return made
 
 
-class OneLaneLearner(StepLearner):
+S = TypeVar("S", bound=LearnerSettings)
+N = TypeVar("N", bound=Struct)
+H = TypeVar("H", bound=Struct)
+
+
+class OneLaneLearner(StepLearner[S], Generic[S, N]):
     """A learner of one lane, whose units lie along the vector.
 
     Attributes
@@ -96,8 +106,8 @@ class OneLaneLearner(StepLearner):
         What `over_time` gives, as a static method.
     """
 
-    nets: Any
-    loop: ClassVar[Any]
+    nets: N
+    loop: ClassVar[Dispatcher]
 
     @abstractmethod
     def reset(self, lane: int | slice = 0) -> None:
@@ -110,7 +120,7 @@ class OneLaneLearner(StepLearner):
         return int(self.loop(self.nets, sequences, scores, record, clock, until, learn, track))
 
 
-class HistoryLearner(OneLaneLearner):
+class HistoryLearner(OneLaneLearner[S, N], Generic[S, N, H]):
     """A learner of one lane that stores the running sequence.
 
     Attributes
@@ -119,14 +129,14 @@ class HistoryLearner(OneLaneLearner):
         Stored steps, along the first axis of the arrays that `room` makes longer for more of them.
     """
 
-    history: Any
+    history: H
 
     @abstractmethod
-    def room(self, steps: int) -> Any:
+    def room(self, steps: int) -> H:
         """An empty history of so many steps."""
 
     @abstractmethod
-    def keep(self, history: Any) -> None:
+    def keep(self, history: H) -> None:
         """Let the net store its steps in a history: put it into `nets`."""
 
     def advance(

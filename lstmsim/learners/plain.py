@@ -14,13 +14,14 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmsim.checks import refusal
 from lstmsim.learners import base
-from lstmsim.learners.base import LearnerSettings
+from lstmsim.learners.base import AnyLearner, LearnerSettings
 from lstmsim.learners.plain_steps import RECORDED, PlainLearner
 from lstmsim.learners.weights import Floats, generator
 
@@ -70,7 +71,7 @@ class Learner(ABC):
     traced: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     weight_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
-    def __init__(self, settings: Any, seed: int | Sequence[int] = 0) -> None:
+    def __init__(self, settings: LearnerSettings, seed: int | Sequence[int] = 0) -> None:
         settings.check_sizes()
         self.settings, self.rng, self.learning = settings, generator(seed), True
         before = set(vars(self))
@@ -85,7 +86,7 @@ class Learner(ABC):
         """Set the state before the first step of a sequence; the weights stay."""
 
     @abstractmethod
-    def step(self, x: Floats, target: Floats | None = None) -> Any:
+    def step(self, x: Floats, target: Floats | None = None) -> npt.ArrayLike:
         """Make one time step, and learn where there is a target.
 
         Parameters
@@ -102,7 +103,7 @@ class Learner(ABC):
         """
 
 
-def _is_kept(name: str, value: Any) -> bool:
+def _is_kept(name: str, value: object) -> bool:
     """Whether an attribute is kept as a weight: numbers are, what is no number is not."""
     array = value if isinstance(value, np.ndarray | np.generic) else None
     if array is None:
@@ -130,16 +131,19 @@ def register(name: str, settings: type[LearnerSettings], *, label: str) -> Calla
     Raises
     ------
     ValueError
-        If another class has the name, the settings are no `LearnerSettings`, or `traced` takes a name that is taken.
+        If another class has the name, the settings are no `LearnerSettings`, `traced` takes a name that is taken, or
+        the class is no learner.
     """
     if not isinstance(settings, type) or not issubclass(settings, LearnerSettings):
         raise refusal("settings", settings, "a class that derives from lstmsim.learners.LearnerSettings")
-    enter: Callable[[Any], Any] = base.register(name, settings, label=label)
+    enter = base.register(name, settings, label=label)
 
     def entered(cls: T) -> T:
-        if not issubclass(cls, Learner):
+        if issubclass(cls, AnyLearner):
             enter(cls)
             return cls
+        if not issubclass(cls, Learner):
+            raise refusal("the class", cls, "one that derives from lstmsim.learners.Learner or StepLearner")
         if cls.__init__ is not Learner.__init__:
             raise refusal(f"__init__ of {cls.__name__}", "its own", "none; initial weights belong into start(self)")
         if taken := [traced for traced in cls.traced if traced in _TAKEN]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmsim.checks import refusal, shown
 from lstmsim.kernels.compile import kernel
@@ -14,7 +15,7 @@ from lstmsim.kernels.scores import Scores, judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
 from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, StepLearner
+from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, LearnerSettings, StepLearner
 from lstmsim.learners.weights import Floats, Weights
 
 RECORDED = {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR}
@@ -29,12 +30,12 @@ class Net(Protocol):
     learning: bool
     rng: np.random.Generator
 
-    def __init__(self, settings: Any, seed: int | Sequence[int] = 0) -> None: ...
+    def __init__(self, settings: LearnerSettings, seed: int | Sequence[int] = 0) -> None: ...
 
     def reset(self) -> None:
         """Set the state before the first step of a sequence."""
 
-    def step(self, x: Floats, target: Floats | None = None) -> Any:
+    def step(self, x: Floats, target: Floats | None = None) -> npt.ArrayLike:
         """Make one time step."""
 
 
@@ -43,7 +44,7 @@ class _Sizes(NamedTuple):
 
 
 class _Outputs(NamedTuple):
-    y_k: Any  # (1, output), padded to a multiple of 8
+    y_k: Floats  # (1, output), padded to a multiple of 8
 
 
 @kernel
@@ -61,7 +62,7 @@ def judge_and_close(sizes, state, scores, sequences, record, clock):
     return finish_sequence(scores, record, 0, record.tick[0])
 
 
-class PlainLearner(StepLearner):
+class PlainLearner(StepLearner[LearnerSettings]):
     """What the trial loop needs of a `Learner`: it steps one net through the sequences.
 
     Parameters
@@ -87,7 +88,7 @@ class PlainLearner(StepLearner):
         own = {name: Variable(("step", *dims), f"{name} of {cls.label}") for name, dims in cls.rule.traced.items()}
         return RECORDED | own
 
-    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False) -> None:
+    def __init__(self, settings: LearnerSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         self.settings, self.symbols = settings, symbols
         self.net = self.rule(settings)
         self._fresh = True  # reset comes with the first step of a sequence: it may draw, or look at the weights
@@ -172,7 +173,7 @@ class PlainLearner(StepLearner):
 
     def carried(self, lane: int) -> Floats:
         """Where the net's random numbers are."""
-        state: Any = self.net.rng.bit_generator.state
+        state = self.net.rng.bit_generator.state
         words = [state["state"][key] >> 32 * n & 0xFFFFFFFF for key in ("state", "inc") for n in range(4)]
         return np.array([*words, state["has_uint32"], state["uinteger"]], np.float64)
 
@@ -226,7 +227,7 @@ class PlainLearner(StepLearner):
                     raise refusal(f"{name} of learner {self.name!r}", "changed by a step without a target", allowed)
         return clock
 
-    def _outputs(self, outputs: Any) -> Floats:
+    def _outputs(self, outputs: npt.ArrayLike | None) -> Floats:
         """What `step` has returned, shape (output,)."""
         n = self._sizes.outputs
         try:

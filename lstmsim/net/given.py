@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmsim.checks import array, numbers, refusal, shown
+from lstmsim.kernels.arrays import Array
 from lstmsim.learners.weights import Floats
 
 _TIMES = ("step", "time")
@@ -32,11 +32,11 @@ class Given:
     """
 
     values: Floats
-    index: npt.NDArray[Any] | None = None
-    coords: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    index: Array | None = None
+    coords: dict[str, Array] = field(default_factory=dict)
 
 
-def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = None, like: Given | None = None) -> Given:
+def over_time(name: str, value: object, units: int, dim: str, trials: int | None = None, like: Given | None = None) -> Given:
     """Inputs or targets of a run as a user gives them, `targets` with rows of NaN where there is none.
 
     Parameters
@@ -75,7 +75,7 @@ def over_time(name: str, value: Any, units: int, dim: str, trials: int | None = 
     return Given(array(name, values, shape, nan_rows=name == "targets"), found.index, found.coords)
 
 
-def _same_labels(one: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None) -> None:
+def _same_labels(one: Array | None, other: Array | None) -> None:
     """Refuse labels of inputs and of targets that differ."""
     if one is None or other is None:
         return
@@ -89,7 +89,7 @@ def _same_labels(one: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None) -
         )
 
 
-def row(name: str, value: Any, units: int, trials: int | None = None) -> Floats:
+def row(name: str, value: object, units: int, trials: int | None = None) -> Floats:
     """One step's values as a new float64 array of the shape (units,), or (trials, units) where they come so.
 
     Raises

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmsim.checks import absolute, array, refusal
+from lstmsim.learners.base import State
 from lstmsim.learners.lstm.choice import hands_of, nets_of
 from lstmsim.learners.lstm.hand import Hand, Held, Recording, SideBySide
 from lstmsim.learners.lstm.nets import LaneNets
@@ -31,7 +33,7 @@ class HeldNets:
     _recording: Recording | None
 
     @classmethod
-    def from_weights(cls, settings: LSTMSettings, weights: Mapping[str, Any]) -> Self:
+    def from_weights(cls, settings: LSTMSettings, weights: Mapping[str, npt.ArrayLike]) -> Self:
         """Net of given settings with given weights, such as those of a trial file, in the state of a reset.
 
         Parameters
@@ -71,7 +73,7 @@ class HeldNets:
             return getattr(self.settings, name)
         raise AttributeError(f"LSTM has no attribute {name!r}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: float) -> None:
         if name == "learning_rate":
             rate = float(replace(self.settings, learning_rate=value).learning_rate)
             vars(self)["settings"] = replace(self.settings, learning_rate=rate)
@@ -104,7 +106,7 @@ class HeldNets:
         """
         return self._stacked([nets.weights(lane) for nets, lane in self._lanes])
 
-    def set_weights(self, weights: Mapping[str, Any]) -> None:
+    def set_weights(self, weights: Mapping[str, npt.ArrayLike]) -> None:
         """Take weights as `weights` gives them; activations, states and partial derivatives stay.
 
         Parameters
@@ -121,7 +123,7 @@ class HeldNets:
             nets.set_weights(lane, given)
         self._hand.forget()
 
-    def _checked(self, weights: Mapping[str, Any]) -> list[dict[str, Floats]]:
+    def _checked(self, weights: Mapping[str, npt.ArrayLike]) -> list[dict[str, Floats]]:
         """Each net's weights."""
         exists, trials = self.settings.exists, self.trials
         if trials is None or not isinstance(weights, Mapping) or set(weights) != set(exists):
@@ -139,7 +141,7 @@ class HeldNets:
         """
         return self._stacked([nets.activations(lane) for nets, lane in self._lanes])
 
-    def set_state(self, state: Mapping[str, Any]) -> None:
+    def set_state(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Take a state as `state` gives it, for the next step; weights and partial derivatives stay as they are.
 
         Parameters
@@ -160,7 +162,7 @@ class HeldNets:
             nets.set_activations(new if self.trials is None else {name: values[k] for name, values in new.items()}, lane)
         self._hand.forget()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> State:
         """What copies and pickles consist of; they share nothing with the net."""
         return {
             "settings": self.settings,
@@ -170,7 +172,7 @@ class HeldNets:
             "arrays": self._hand.arrays(copied=True),
         }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: State) -> None:
         """The inverse of `__getstate__`."""
         self._start(state["settings"], state["trials"])
         arrays = self._hand.arrays()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lstmsim.checks import absolute
+from lstmsim.checks import Json, absolute
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.net.lstm import LSTM
 
@@ -43,7 +42,7 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     if not path.is_file():
         raise FileNotFoundError(f"path is {str(path)!r}, where no file is; allowed: a trial file")
     attrs = trial_at(path)
-    stored: dict[str, Any] = json.loads(attrs["config"])["learner"]
+    stored: Json = json.loads(attrs["config"])["learner"]
     if (learner := stored.pop("name")) != "lstm":
         raise ValueError(f"path is {str(path)!r}, a trial of the learner {learner!r}; allowed: a trial of 'lstm'")
     settings = LSTMSettings(**stored)
@@ -52,5 +51,5 @@ def load_net(path: str | Path, which: str | int = "final") -> LSTM:
     if settings.sequential and joined < n_blocks:
         raise ValueError(f"which is {which!r}, when {joined} of {n_blocks} blocks had joined; allowed: after all have")
     alpha = float(settings.learning_rate_at(int(sequences)))
-    constant: dict[str, Any] = {"learning_rate": alpha, "learning_rate_decay": 0.0, "learning_rate_factor": 1.0}
-    return LSTM.from_weights(replace(settings, **constant), weights)
+    constant = replace(settings, learning_rate=alpha, learning_rate_decay=0.0, learning_rate_factor=1.0)
+    return LSTM.from_weights(constant, weights)

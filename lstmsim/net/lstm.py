@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmsim.checks import Field, Flag, Whole, check, refusal, unknown
 from lstmsim.learners.lstm.hand import DivergedError, Recording
@@ -119,7 +120,7 @@ class LSTM(HeldNets):
         """
         self._hand.reset()
 
-    def predict(self, x: Any) -> Floats:
+    def predict(self, x: npt.ArrayLike) -> Floats:
         """One time step without learning; a call of `learn` may follow.
 
         Parameters
@@ -141,7 +142,7 @@ class LSTM(HeldNets):
         """
         return self._do(row("x", x, self.settings.n_inputs, self.trials), None)
 
-    def learn(self, target: Any) -> None:
+    def learn(self, target: npt.ArrayLike) -> None:
         """Learn from the error of the step just predicted, once.
 
         Parameters
@@ -161,7 +162,7 @@ class LSTM(HeldNets):
             raise ValueError("learn has no prediction to learn from; allowed: one call after each predict")
         self._do(None, target)
 
-    def step(self, x: Any, target: Any = None) -> Floats:
+    def step(self, x: npt.ArrayLike, target: npt.ArrayLike | None = None) -> Floats:
         """One time step: predict, then learn if there is a target.
 
         With update="sequence" the weights change at once too, since the call is a sequence.
@@ -225,7 +226,9 @@ class LSTM(HeldNets):
             raise ValueError("recorded has no steps to give; allowed: to call record before the first step")
         return steps(self._lanes[0][0].layout, self._recording.rows)
 
-    def run(self, inputs: Any, targets: Any = None, learn: bool = True, reset: bool = True) -> xr.Dataset:
+    def run(
+        self, inputs: npt.ArrayLike, targets: npt.ArrayLike | None = None, learn: bool = True, reset: bool = True
+    ) -> xr.Dataset:
         """Run over given inputs and return the trace of every step.
 
         Parameters

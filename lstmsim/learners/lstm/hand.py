@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from lstmsim.kernels.compile import bound
+from lstmsim.kernels.arrays import Array, Flags
+from lstmsim.kernels.compile import Machine, bound
 from lstmsim.kernels.recording import HEAD, new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import LEARN, new_sequences
 from lstmsim.learners.lstm.nets import LaneNets
 from lstmsim.learners.weights import Floats
 
+V = TypeVar("V", Floats, Floats | None)
 KEPT = 64  # steps between two copies of the nets, from which the state before a step is found again
 
 
@@ -38,7 +40,7 @@ class DivergedError(ArithmeticError):
         who = "the net" if self.trial is None else f"the net of trial {self.trial}"
         super().__init__(f"{who} diverged at step {step}; that net is as it was before that step")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickles keep the steps."""
         return DivergedError, (self.step, self.steps)
 
@@ -62,10 +64,10 @@ class Held(Protocol):
     def run(self, inputs: Floats, targets: Floats | None, *, learn: bool) -> Floats:
         """Steps over inputs (step, input) and targets (step, output); the recorded rows, (step, column)."""
 
-    def arrays(self, *, copied: bool = False) -> list[Any]:
+    def arrays(self, *, copied: bool = False) -> list[Array]:
         """Every array once, or copies of them."""
 
-    def go_back(self, arrays: list[Any], steps: int) -> None:
+    def go_back(self, arrays: list[Array], steps: int) -> None:
         """Take the arrays, and the number of steps, as they were once."""
 
     def forget(self) -> None:
@@ -98,7 +100,7 @@ class Hand:
     def __init__(self, nets: LaneNets, trials: int | None = None) -> None:
         self.nets, shape, state, lanes = nets, nets.nets.shape, nets.nets.state, nets.lanes
         self.trials, self.steps, self.predicted = trials, 0, False
-        self.used: Any = 0 if trials is None else slice(trials)
+        self.used: int | slice = 0 if trials is None else slice(trials)
         self.sequences = new_sequences(lanes, 1, shape.inputs, np.zeros((lanes, shape.output_stride)), 0)
         self.sequences.learn[0] = np.arange(lanes)
         self.scores, self.record = new_scores(lanes), new_record(lanes, 1, nets.layout.width, 0)
@@ -108,9 +110,9 @@ class Hand:
         self._row = self.record.rows[self.used, 0]
         self._computed = self._row[..., HEAD + shape.inputs + shape.outputs :]  # all but inputs and targets
         self._at_end = bool(nets.nets.rule.update_at_end)
-        self._kernel: Any = None
-        self._learn: Any = None
-        self._copy: list[Any] | None = None  # arrays as they were when the log was begun
+        self._kernel: Machine | None = None
+        self._learn: Machine | None = None
+        self._copy: list[Array] | None = None  # arrays as they were when the log was begun
         self._copied_at = 0
         self._log: list[tuple[Floats | None, Floats | None]] = []
 
@@ -136,7 +138,7 @@ class Hand:
             self._undo(self._copy)
         return self._y.copy()
 
-    def _undo(self, copy: list[Any]) -> None:
+    def _undo(self, copy: list[Array]) -> None:
         """Bring the nets that diverged back to before the step, let the others make it, and raise."""
         bad, last = ~np.isfinite(self._computed).all(axis=-1), [self._log.pop()]
         while last[0][0] is None and self._log:
@@ -176,12 +178,12 @@ class Hand:
         if self._at_end and target is not None:
             self.nets.apply_changes(slice(None))
 
-    def arrays(self, *, copied: bool = False) -> list[Any]:
+    def arrays(self, *, copied: bool = False) -> list[Array]:
         """Every array of the nets once, or copies of them."""
         arrays = {id(part): part for struct in self.nets.structs for part in struct if isinstance(part, np.ndarray)}
         return [array.copy() for array in arrays.values()] if copied else list(arrays.values())
 
-    def go_back(self, arrays: list[Any], steps: int) -> None:
+    def go_back(self, arrays: list[Array], steps: int) -> None:
         """Take the nets' arrays, and their number of steps, as they were once."""
         for array, before in zip(self.arrays(), arrays, strict=True):
             array[...] = before
@@ -209,7 +211,7 @@ class Hand:
         advance = self._ready(inputs, targets, learn=learn)
         count = inputs.shape[-2]
         rows = advance(0, count)
-        fine = np.isfinite(rows[..., HEAD + inputs.shape[-1] + self.nets.nets.shape.outputs :]).all(axis=-1)
+        fine = np.all(np.isfinite(rows[..., HEAD + inputs.shape[-1] + self.nets.nets.shape.outputs :]), axis=-1)
         if not fine.all():
             self.go_back(before, begun)
             self._run_on(advance, fine)
@@ -217,7 +219,7 @@ class Hand:
         self.forget()
         return rows
 
-    def _run_on(self, advance: Callable[[int, int], Floats], fine: Any) -> None:
+    def _run_on(self, advance: Callable[[int, int], Floats], fine: Flags) -> None:
         """Make the steps again, those of a net that diverges up to there, and raise."""
         stop = np.where(fine.all(axis=-1), fine.shape[-1], np.argmin(fine, axis=-1))
         diverged = {lane: int(n) for lane, n in enumerate(np.atleast_1d(stop)) if n < fine.shape[-1]}
@@ -272,7 +274,7 @@ class SideBySide:
 
     def __init__(self, hands: list[Hand]) -> None:
         self._hands = hands
-        ends = np.cumsum([hand.used.stop for hand in hands]).tolist()
+        ends = np.cumsum([hand.trials or 1 for hand in hands]).tolist()
         self._parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
     @property
@@ -316,11 +318,11 @@ class SideBySide:
             raise DivergedError(min(diverged.values()), diverged)
         return np.concatenate(found)
 
-    def arrays(self, *, copied: bool = False) -> list[Any]:
+    def arrays(self, *, copied: bool = False) -> list[Array]:
         """Every array of the nets once, or copies of them."""
         return [array for hand in self._hands for array in hand.arrays(copied=copied)]
 
-    def go_back(self, arrays: list[Any], steps: int) -> None:
+    def go_back(self, arrays: list[Array], steps: int) -> None:
         """Take the nets' arrays, and their number of steps, as they were once."""
         for hand in self._hands:
             count = len(hand.arrays())
@@ -338,7 +340,7 @@ class SideBySide:
             hand.reset()
 
 
-def _own(values: Any, part: slice, ndim: int) -> Any:
+def _own(values: V, part: slice, ndim: int) -> V:
     """What belongs to some of the trials, of values that may begin with the trial."""
     return values[part] if values is not None and values.ndim == ndim else values
 

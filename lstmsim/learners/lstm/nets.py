@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from numba.core.dispatcher import Dispatcher
 
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
@@ -24,12 +26,11 @@ from lstmsim.learners.lstm.steps import advance, learn_last, weights_are_numbers
 from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets, rate_of
 from lstmsim.learners.optimiser import begin
 
-Floats = npt.NDArray[np.float64]
 PER_LANE = frozenset((*RATE, *dataclasses.asdict(InitialWeights())))
 
 
 @register("lstm", LSTMSettings, label="LSTM")
-class LaneNets(StepLearner):
+class LaneNets(StepLearner[LSTMSettings]):
     """Nets of one shape and rule, one per lane.
 
     Parameters
@@ -54,9 +55,9 @@ class LaneNets(StepLearner):
 
     many_lanes: ClassVar[bool] = True
     per_lane: ClassVar[frozenset[str]] = PER_LANE
-    learn_last: ClassVar[Any] = staticmethod(learn_last)
-    kernel: ClassVar[Any] = staticmethod(advance)
-    sound: ClassVar[Any] = staticmethod(weights_are_numbers)
+    learn_last: ClassVar[Dispatcher] = staticmethod(learn_last)
+    kernel: ClassVar[Dispatcher] = staticmethod(advance)
+    sound: ClassVar[Dispatcher | None] = staticmethod(weights_are_numbers)
 
     @classmethod
     def make(cls, settings: LSTMSettings, lanes: int, *, symbols: bool = False) -> LaneNets:
@@ -343,6 +344,6 @@ class LaneNets(StepLearner):
         reached: int = called(self.kernel, self.nets, sequences, scores, record, clock, until, learn, track)
         return reached
 
-    def set_rates(self, index: npt.NDArray[np.int64]) -> None:
+    def set_rates(self, index: Ints) -> None:
         """Give each lane the learning rate of its sequence number."""
         self.nets.weights.alpha[:] = rate_at(self.nets.weights.rate, index)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.recording import Layout, Variable, begin_row
 from lstmsim.kernels.sequences import LEARN
 from lstmsim.learners.base import HIDDEN, HIDDEN_ERROR, INPUT, OUTPUT, OUTPUT_ERROR, TARGET, UPDATE_NORM
+from lstmsim.learners.lstm.structs import Shape
 
 VARIABLES = {
     "input": INPUT,
@@ -31,7 +30,7 @@ VARIABLES = {
 }
 
 
-def layout(shape: Any) -> Layout:
+def layout(shape: Shape) -> Layout:
     """Layout of an LSTM's rows, in the order of `write_step`; hidden units and forget gates where the net has any."""
     sizes = {
         "block": shape.blocks,

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import lstmsim
+from lstmsim.learners.base import State
 from lstmsim.learners.lstm.settings import LSTMSettings
 
 _FORMAT = "lstmsim net 1"
 
 
-def write_net(path: Path, state: Mapping[str, Any]) -> None:
+def write_net(path: Path, state: State) -> None:
     """Write what `lstmsim.LSTM.__getstate__` gave; a file that exists is replaced when the new one is whole."""
     head = {"format": _FORMAT, "version": lstmsim.__version__, "settings": asdict(state["settings"])}
     head |= {name: state[name] for name in ("trials", "steps", "predicted")}
@@ -32,7 +31,7 @@ def write_net(path: Path, state: Mapping[str, Any]) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_net(path: Path) -> dict[str, Any]:
+def read_net(path: Path) -> State:
     """Read what `write_net` has written.
 
     Raises

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BeforeValidator
 
 from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.kernels.arrays import Ints
+from lstmsim.kernels.sequences import Writer
 from lstmsim.learners.base import LearnerSettings
 from lstmsim.learners.optimiser import OptimiserSettings
 from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, generator, not_too_large
 
 
-def _list(value: Any) -> Any:
+def _list(value: object) -> object:
     """Arrays as lists; what has no order is no list."""
     if isinstance(value, np.ndarray):
         return value.tolist()
@@ -215,7 +216,7 @@ class LSTMSettings(Growth, OptimiserSettings, LearningRule, InitialWeights, Wiri
         weights = wide * (3 * self.n_cells + self.n_hidden + self.n_outputs) // 4
         not_too_large(weights, **{name: getattr(self, name) for name in sizes})
 
-    def fitted(self, task: Any) -> Self:
+    def fitted(self, task: Writer) -> Self:
         """Return the settings with as many inputs and outputs as a task has.
 
         Raises
@@ -341,7 +342,7 @@ class LSTMSettings(Growth, OptimiserSettings, LearningRule, InitialWeights, Wiri
                 weights[name][:, -1] = np.where(self.exists[name][:, -1], biases, 0.0)
         return weights
 
-    def checked_weights(self, weights: Mapping[str, Any]) -> dict[str, Floats]:
+    def checked_weights(self, weights: Mapping[str, object]) -> dict[str, Floats]:
         """Weights as float64 arrays, every group present, shapes right, all finite, absent connections zero.
 
         Raises
@@ -351,7 +352,7 @@ class LSTMSettings(Growth, OptimiserSettings, LearningRule, InitialWeights, Wiri
         """
         return checked_weights(weights, self.exists)
 
-    def learning_rate_at(self, index: int | npt.NDArray[np.int64]) -> Any:
+    def learning_rate_at(self, index: int | Ints) -> np.float64 | Floats:
         """Learning rate alpha in sequence number `index`, or in several."""
         return rate_at(self.rate, index)
 
@@ -378,7 +379,7 @@ class LSTMSettings(Growth, OptimiserSettings, LearningRule, InitialWeights, Wiri
         return g, h
 
 
-def rate_at(rate: Floats, index: int | npt.NDArray[np.int64]) -> Any:
+def rate_at(rate: Floats, index: int | Ints) -> np.float64 | Floats:
     """Learning rate in sequence number `index`, or in several; `lstmsim.learners.lstm.steps.learning_rate` has the bits."""
     alpha, square, n = rate[0] / (1.0 + rate[1] * index), rate[2], index // rate[3].astype(int)
     while np.any(n):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from numba.core.dispatcher import Dispatcher
 
 from lstmsim.kernels.compile import called
 from lstmsim.kernels.recording import Record
@@ -28,8 +29,8 @@ class WideNets(LaneNets):
         Units, connections and rule of the net, for which `chosen` is true.
     """
 
-    learn_last: ClassVar[Any] = staticmethod(learn_last_wide)
-    kernel: ClassVar[Any] = staticmethod(advance_wide)
+    learn_last: ClassVar[Dispatcher] = staticmethod(learn_last_wide)
+    kernel: ClassVar[Dispatcher] = staticmethod(advance_wide)
     sound = None
     nets: WideNet  # type: ignore[assignment]
 
