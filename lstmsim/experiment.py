@@ -8,7 +8,7 @@ import typing
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import xarray as xr
 
@@ -45,7 +45,7 @@ def simulate(
     lanes: int | None = None,
     checkpoint_every: float = 60.0,
     reuse: Path | str | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> xr.DataTree:
     """Run trials of one experiment or several, and open what they have left.
 
@@ -103,10 +103,22 @@ def simulate(
     """
     check("progress", progress, Flag | None)
     requests = requested(experiment, trials, settings, reading)
-    temporary = TemporaryFolder() if out is None else None
-    folder: Any = out if temporary is None else temporary.path
-    how: dict[str, Any] = {"record": record, "workers": workers, "lanes": lanes, "scheduler": scheduler, "reuse": reuse}
-    campaign = Campaign(requests, folder, seed, device=device, checkpoint_every=checkpoint_every, **how)
+    temporary = None
+    if out is None:
+        temporary = TemporaryFolder()
+        out = temporary.path
+    campaign = Campaign(
+        requests,
+        out,
+        seed,
+        record=record,
+        workers=workers,
+        lanes=lanes,
+        scheduler=scheduler,
+        reuse=reuse,
+        device=device,
+        checkpoint_every=checkpoint_every,
+    )
 
     def warn(message: str) -> None:
         warnings.warn(message, stacklevel=3)
@@ -122,7 +134,7 @@ def simulate(
 
 def scan(
     experiment: str | Experiment,
-    over: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    over: Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]],
     *,
     trials: int = 8,
     seed: int = 0,
@@ -135,7 +147,7 @@ def scan(
     weights: bool = False,
     progress: bool | None = None,
     checkpoint_every: float = 60.0,
-    **settings: Any,
+    **settings: object,
 ) -> xr.Dataset:
     """Run trials at many points: all combinations of some values of some settings, or points given one by one.
 
@@ -185,12 +197,25 @@ def scan(
         If trials could not go on; what has ended is kept in `out`.
     """
     check("progress", progress, Flag | None)
-    temporary = TemporaryFolder() if out is None else None
-    folder: Any = out if temporary is None else temporary.path
-    how: dict[str, Any] = {"trials": trials, "seed": seed, "settings": settings, "reading": reading, "workers": workers}
-    how |= {"halving": halving, "weights": weights, "scheduler": scheduler, "checkpoint_every": checkpoint_every}
-    how["device"] = device
-    made = Scan(experiment, over, folder, **how)
+    temporary = None
+    if out is None:
+        temporary = TemporaryFolder()
+        out = temporary.path
+    made = Scan(
+        experiment,
+        over,
+        out,
+        trials=trials,
+        seed=seed,
+        settings=settings,
+        reading=reading,
+        workers=workers,
+        scheduler=scheduler,
+        device=device,
+        weights=weights,
+        halving=halving,
+        checkpoint_every=checkpoint_every,
+    )
     return perform_scan(made, view_of(progress), lambda message: warnings.warn(message, stacklevel=4))
 
 
@@ -276,7 +301,7 @@ class Setting(NamedTuple):
 
     part: str
     key: str
-    value: Any
+    value: object
     allowed: str
     meaning: str
 

@@ -80,7 +80,7 @@ class LSTMRegressor(base.Regressor):
         options = {"learning_rate": self.learning_rate, "output": self.output, "seed": self.seed, **self.settings}
         return LSTM(n_inputs, 1, self.n_blocks, self.block_size, **options)
 
-    def learn_one(self, x: Mapping[Any, Any], y: Any) -> None:
+    def learn_one(self, x: Mapping[Hashable, object], y: float) -> None:
         """Make one time step, and learn from its error.
 
         Parameters
@@ -96,7 +96,7 @@ class LSTMRegressor(base.Regressor):
         if self.net is not None:
             self.net.step(self._inputs(values), [target])
 
-    def predict_one(self, x: Mapping[Any, Any]) -> float:
+    def predict_one(self, x: Mapping[Hashable, object]) -> float:
         """Return the output of the next time step, 0 before anything was learned; features not seen so far do not count.
 
         Parameters
@@ -116,14 +116,14 @@ class LSTMRegressor(base.Regressor):
         if self.net is not None:
             self.net.reset()
 
-    def _inputs(self, values: dict[Any, float]) -> np.ndarray:
+    def _inputs(self, values: dict[Hashable, float]) -> np.ndarray:
         inputs = np.zeros(len(self.features))
         for name, value in values.items():
             if name in self.features:
                 inputs[self.features[name]] = value
         return inputs
 
-    def _add(self, names: list[Any]) -> None:
+    def _add(self, names: list[Hashable]) -> None:
         """Give the net further inputs."""
         before, old = len(self.features), self.net
         for name in names:
@@ -142,11 +142,11 @@ class LSTMRegressor(base.Regressor):
         self.net.set_state(old.state)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: object) -> float:
     if not isinstance(value, numbers.Real | np.bool_) or not math.isfinite(value):
         raise refusal(name, value, "a finite number")
     return float(value)
 
 
-def _numbers(x: Mapping[Any, Any]) -> dict[Any, float]:
+def _numbers(x: Mapping[Hashable, object]) -> dict[Hashable, float]:
     return {name: _number(f"x[{name!r}]", value) for name, value in x.items()}

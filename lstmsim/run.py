@@ -16,7 +16,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from rich.console import Console
 
@@ -25,6 +25,9 @@ from lstmsim.campaign.requests import OtherOrigin, Request, Trials, from_file, r
 from lstmsim.checks import Field, Whole, absolute, check
 from lstmsim.paper import Row, rows
 from lstmsim.simulation.config import assignments
+
+if TYPE_CHECKING:
+    from lstmsim.campaign.run import Campaign
 
 EXAMPLES = """examples:
   python -m lstmsim                                     row 4-1 (adding, T=100) under the one reading, 8 trials
@@ -167,7 +170,7 @@ def _terminable() -> Iterator[None]:
         yield
         return
 
-    def terminate(*_: Any) -> None:
+    def terminate(*_: object) -> None:
         raise _Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
@@ -262,7 +265,7 @@ def _scan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str, Any]]:
+def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str, object]]:
     """Return a name for the run, what is asked for, and the changes of the command line."""
     changes = assignments(options.set)
     if options.max_sequences is not None:
@@ -284,7 +287,7 @@ def _requests(options: argparse.Namespace) -> tuple[str, list[Request], dict[str
     return "+".join(request.name for request in requests), requests, changes
 
 
-def _run(campaign: Any, options: argparse.Namespace) -> int:
+def _run(campaign: Campaign, options: argparse.Namespace) -> int:
     from lstmsim.campaign.progress import Bars, Lines
     from lstmsim.experiment import perform
     from lstmsim.report import json as outcome
@@ -316,7 +319,7 @@ def _run(campaign: Any, options: argparse.Namespace) -> int:
     return 0
 
 
-def _preview(campaign: Any, options: argparse.Namespace) -> int:
+def _preview(campaign: Campaign, options: argparse.Namespace) -> int:
     from lstmsim.campaign.preview import Preview
     from lstmsim.report import json as outcome
     from lstmsim.report.preview import preview_content, preview_table

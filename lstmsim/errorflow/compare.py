@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from lstmsim.checks import Field, Whole, array, check, refusal
+from lstmsim.checks import Field, Json, Whole, array, check, refusal
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import LEARN, new_sequences
@@ -18,7 +19,6 @@ from lstmsim.learners.rules.net import Rules
 from lstmsim.learners.rules.settings import RuleSettings
 from lstmsim.learners.rules.snap_n import reached
 
-Array = Any
 RANDOM = ("uoro", "kf-rtrl", "kernl")
 
 
@@ -81,16 +81,16 @@ def compare_rules(
         raise ValueError(f"targets has {len(d)} steps; allowed: as many as inputs, {len(x)}, and at least one")
     if lags > len(x):
         raise refusal("lags", lags, f"at most the number of steps, {len(x)}")
-    given: Any = weights
-    if given is None:
-        given = net.weights(0) if isinstance(net, Rules) else settings.initial_weights(seed)
+    given: Mapping[str, ArrayLike] = (
+        weights if weights is not None else net.weights(0) if isinstance(net, Rules) else settings.initial_weights(seed)
+    )
     exact, *others = (_Run(settings, str(rule), given, seed) for rule in ("exact", *rules))
     for run in (exact, *others):
         run.feed(x, d)
     true = exact.gradients(0)
     found = [run.figures(true, repeats) for run in others]
     data = {name: (("rule", "step"), np.array([each[name] for each in found])) for name in _NAMES}
-    coords: dict[str, Any] = {"rule": list(rules), "step": np.arange(len(x))}
+    coords: dict[str, object] = {"rule": list(rules), "step": np.arange(len(x))}
     result = xr.Dataset(data, coords, attrs={"repeats": repeats, "seed": seed})
     for name, text in _NAMES.items():
         result[name].attrs = {"long_name": text, "units": "1"}
@@ -144,7 +144,7 @@ _NAMES = {
 }
 
 
-def _cosine(one: Array, other: Array) -> Array:
+def _cosine(one: Floats, other: Floats) -> Floats:
     """Cosine along the last axis, NaN where one of the two is zero."""
     norms = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
     return np.where(norms > 0, (one * other).sum(axis=-1) / np.where(norms > 0, norms, 1.0), np.nan)
@@ -154,15 +154,16 @@ class _Run:
     """One rule at frozen weights: gradients are stored for an optimiser whose learning rate is 0."""
 
     def __init__(self, settings: RuleSettings, rule: str, weights: Mapping[str, ArrayLike], seed: int) -> None:
-        stored: dict[str, Any] = {"optimiser": "sgd", "clip": 1e300, "carry": "all", "exactness": 0, "interval": 1}
-        stored |= {"rule": rule, "feedback": "exact" if rule == "exact" else settings.feedback}
-        self.net = Rules(dataclasses.replace(settings, **stored))
+        feedback = "exact" if rule == "exact" else settings.feedback
+        rules: Json = {"rule": rule, "feedback": feedback}
+        kept = dataclasses.replace(settings, optimiser="sgd", clip=1e300, carry="all", exactness=0, interval=1)
+        self.net = Rules(dataclasses.replace(kept, **rules))
         self.net.start(0, (seed, 0))
         self.net.set_weights(0, dict(weights))  # type: ignore[arg-type]
         self.net.optimiser.now[0] = 0.0
         self.random, self.seed, self.fresh = rule in RANDOM, seed, self.net.carried(0)
 
-    def feed(self, x: Array, d: Array) -> None:
+    def feed(self, x: Floats, d: Floats) -> None:
         """Take the sequence."""
         self.taught = ~np.isnan(d[:, 0])
         self.sequences = new_sequences(1, len(x), x.shape[1], np.zeros((len(x), -(-d.shape[1] // 8) * 8)), 0)
@@ -177,18 +178,18 @@ class _Run:
         self.net.set_carried(0, self.fresh)
         self.net.state.key[0] = np.random.SeedSequence((self.seed, draw)).generate_state(1, np.uint64)[0]
 
-    def _step(self, t: int) -> Array:
+    def _step(self, t: int) -> Floats:
         """Take step t; its gradient, 0 without a target."""
         self.net.advance(self.sequences, self.scores, self.record, t, t + 1, learn=True, track=True)
         gradient = self.net.gradient.ravel()
         return gradient if self.taught[t] else np.zeros_like(gradient)
 
-    def gradients(self, draw: int) -> Array:
+    def gradients(self, draw: int) -> Floats:
         """Gradients (step, weight) with the signs of a draw."""
         self._begin(draw)
         return np.array([self._step(t) for t in range(len(self.taught))])
 
-    def figures(self, exact: Array, repeats: int) -> dict[str, Array]:
+    def figures(self, exact: Floats, repeats: int) -> dict[str, Floats]:
         """What the dataset says of a rule, from running sums over the draws."""
         draws = repeats if self.random else 1
         mean, squares, cosines = np.zeros_like(exact), np.zeros(len(exact)), np.zeros(len(exact))
@@ -208,7 +209,7 @@ class _Run:
             "variance": variance / norm**2,
         }
 
-    def by_lag(self, lags: int, repeats: int) -> Array:
+    def by_lag(self, lags: int, repeats: int) -> Floats:
         """The mean gradient's part (lag, step and weight) of each lag: what one step more of memory adds to it."""
         draws, steps = repeats if self.random else 1, len(self.taught)
         total = np.zeros((lags + 1, steps, self.net.gradient.size))
@@ -225,7 +226,7 @@ class _Run:
                     t = first + memory - 1
                     found = self._step(t) / draws
                     total[memory if first else slice(memory, None), t] += found  # no memory is longer than the sequence
-        parts: Array = np.diff(total, axis=0).reshape(lags, -1)
+        parts: Floats = np.diff(total, axis=0).reshape(lags, -1)
         return parts
 
     def _forget(self) -> None:

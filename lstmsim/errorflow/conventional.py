@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
@@ -90,7 +90,7 @@ def scaling(
         products[lag] = products[lag - 1] @ w * (slopes if slopes.ndim == 1 else slopes[-1 - lag])
     attrs = {"long_name": "error-flow factor of a conventional recurrent net", "units": "1"}
     values = products[q].transpose(0, 2, 1)
-    coords: dict[str, Any] = {"lag": q, "unit": units, "unit_from": units}
+    coords: dict[str, object] = {"lag": q, "unit": units, "unit_from": units}
     result = xr.Dataset({"factor": (("lag", "unit", "unit_from"), values, attrs)}, coords=coords)
     if frozen is None or x is None:
         return result
@@ -166,7 +166,7 @@ def _slopes(n: int, derivatives: ArrayLike | None, activations: ArrayLike | None
     return slopes
 
 
-def _lstm_factors(path: Trajectory, lags: NDArray[np.int64]) -> dict[str, Any]:
+def _lstm_factors(path: Trajectory, lags: NDArray[np.int64]) -> dict[str, object]:
     """Parts of the LSTM's factor for an error at the last step of a path, (35)-(37)."""
     at = len(path.state) - 1 - lags
     parts = {

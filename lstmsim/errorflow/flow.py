@@ -6,7 +6,7 @@ sign of (19), so that a weight's change is learning rate times error times sourc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import xarray as xr
@@ -222,7 +222,7 @@ def gradient_bias(net: LSTM, inputs: ArrayLike, targets: ArrayLike) -> xr.Datase
         "norm_ratio": (_ratio(norms["truncated"], norms["exact"]), "norm of truncated by exact gradient"),
         "stale_error": (_error(lost, whole), "relative error of the update from stale partials"),
     }
-    variables: dict[str, Any] = {
+    variables: dict[str, object] = {
         name: ("group", np.asarray(values), {"long_name": text, "units": "1"}) for name, (values, text) in per_group.items()
     }
     text = "relative error of the whole update from stale partials"
@@ -272,7 +272,7 @@ def _weight_dims(name: str) -> tuple[str, str]:
     return UNIT_DIM[name], {"output": "output_source", "peephole": "cell"}.get(name, "source")
 
 
-def _weight_coords(net: Frozen) -> dict[str, Any]:
+def _weight_coords(net: Frozen) -> dict[str, object]:
     a = net.settings
     sizes = {"block": a.n_blocks, "output_unit": a.n_outputs} | ({"hidden_unit": a.n_hidden} if a.n_hidden else {})
     numbers = {name: np.arange(n) for name, n in sizes.items()}

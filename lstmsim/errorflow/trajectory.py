@@ -8,7 +8,6 @@ compares activations, errors and changes with those of the kernels and of the li
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,7 +94,7 @@ class Frozen:
         return result
 
     @property
-    def cell_coords(self) -> dict[str, Any]:
+    def cell_coords(self) -> dict[str, object]:
         """Coordinates of cells in a dataset."""
         a = self.settings
         return {"cell": np.arange(a.n_cells), "cell_block": ("cell", np.repeat(np.arange(a.n_blocks), a.block_size))}

@@ -14,12 +14,11 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lstmsim.checks import refusal, shown, unknown
-from lstmsim.learners.base import learner
+from lstmsim.learners.base import LearnerSettings, learner
 from lstmsim.simulation.config import Experiment, StoppingRule
 from lstmsim.tasks.base import Task
 
@@ -71,6 +70,9 @@ class Table:
     complete: bool = True
 
 
+Settings = Mapping[str, object]  # of a learner or an experiment, by name
+
+
 @dataclass(frozen=True)
 class Reading:
     """A way to read the text where a row leaves room, and what our trials took with it.
@@ -89,7 +91,7 @@ class Reading:
 
     name: str
     words: str
-    settings: dict[str, Any]
+    settings: Settings
     sequences: float | None = None
 
 
@@ -140,10 +142,11 @@ class Row:
         raise refusal("reading", name, f"{' or '.join(repr(r.name) for r in self.readings)} for row {self.id}")
 
 
-def configuration(name: str, task: Task, stop: StoppingRule, **settings: Any) -> Experiment:
+def configuration(name: str, task: Task, stop: StoppingRule, **settings: object) -> Experiment:
     """Return a learner's configuration for a task, which decides the numbers of input and output units."""
     sizes = {"n_inputs": task.n_inputs, "n_outputs": task.n_outputs}
-    return Experiment(task, (name, learner(name).Settings(**sizes, **settings)), stop)
+    make: Callable[..., LearnerSettings] = learner(name).Settings
+    return Experiment(task, (name, make(**sizes, **settings)), stop)
 
 
 def with_exact_gradient(row: Row, max_sequences: int) -> Row:

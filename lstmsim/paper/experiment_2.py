@@ -9,8 +9,6 @@ sequences, are ours. A sequence takes 1.5, 3 and 65 us (RTRL with p = 4, 10, 100
 
 from __future__ import annotations
 
-from typing import Any
-
 from lstmsim.paper.base import Published, Row, Table, configuration, register
 from lstmsim.paper.readings import read
 from lstmsim.simulation.config import StoppingRule
@@ -57,7 +55,7 @@ def _lstm() -> list[Row]:
 
 def _distractors() -> list[Row]:
     training = StoppingRule(test=10_000, max_sequences=300_000, test_every=500, error_bound=0.2)
-    net: dict[str, Any] = {"n_blocks": 2, "block_size": 1, "bias": "none", "init_range": 0.2, "learning_rate": 0.01}
+    net: dict[str, object] = {"n_blocks": 2, "block_size": 1, "bias": "none", "init_range": 0.2, "learning_rate": 0.01}
     rows = []
     for number, (q, p, mean) in enumerate(
         (
@@ -99,7 +97,7 @@ def _gradients() -> list[Row]:
 def _chunker() -> list[Row]:
     """The paper's nets (10506 weights in the automatizer), and a reading of them that learns 2a."""
 
-    def row(name: str, title: str, task: Task, cap: int, published: Published, **settings: Any) -> Row:
+    def row(name: str, title: str, task: Task, cap: int, published: Published, **settings: object) -> Row:
         training = StoppingRule(test=10_000, max_sequences=cap, test_every=500, final_test=256, error_bound=0.25)
         return Row(name, TABLE_2, title, 18, configuration("chunker", task, training, **settings), published)
 

@@ -8,8 +8,6 @@ resets between them are counted singly, ten times as many, and tested on as many
 
 from __future__ import annotations
 
-from typing import Any
-
 from lstmsim.paper.base import Published, Row, Table, configuration, register
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.continual_reber import ContinualReber
@@ -26,11 +24,11 @@ TABLE = Table(
 def continual_reber() -> list[Row]:
     """Rows with forget gates, then without."""
     closed = [-0.5, -1.0, -1.5, -2.0]
-    net: dict[str, Any] = {
+    net: dict[str, object] = {
         **{"n_blocks": 4, "block_size": 2, "recurrence": "cells", "shortcuts": True, "bias": "ga", "output_bias": True},
         **{"input_gate_bias": closed, "output_gate_bias": closed, "init_range": 0.2, "learning_rate": 0.5},
     }
-    forget: dict[str, Any] = net | {"forget_gates": True, "forget_gate_bias": [-bias for bias in closed]}
+    forget: dict[str, object] = net | {"forget_gates": True, "forget_gate_bias": [-bias for bias in closed]}
     streams = StoppingRule(test=10, test_every=100, max_sequences=30_000, window=100, final_test=10)
     strings = StoppingRule(test=87_000, test_every=1000, max_sequences=300_000, window=1000, final_test=87_000)
     rows = []

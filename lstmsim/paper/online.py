@@ -8,9 +8,7 @@ learning rate and writes them into `runs/rules.toml`. The delayed addition has t
 
 from __future__ import annotations
 
-from typing import Any
-
-from lstmsim.paper.base import Published, Row, Table, configuration, register
+from lstmsim.paper.base import Published, Row, Settings, Table, configuration, register
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.base import Task
 from lstmsim.tasks.copying import Copying
@@ -33,9 +31,9 @@ def on_line() -> list[Row]:
     copy = StoppingRule(window=1000, max_sequences=60_000, final_test=0)
     series = StoppingRule(window=100, max_sequences=5_000, final_test=0, error_bound=0.001)
     spikes = StoppingRule(window=100, max_sequences=10_000, test=10, test_every=100, final_test=0)
-    net: dict[str, Any] = {"n_hidden": 16, "leak": 0.5, "init": "orthogonal", "kernel_rate": 1e-5}
+    net: dict[str, object] = {"n_hidden": 16, "leak": 0.5, "init": "orthogonal", "kernel_rate": 1e-5}
     stream = net | {"carry": "all"}
-    lines: list[tuple[str, str, Task, StoppingRule, dict[str, Any]]] = [
+    lines: list[tuple[str, str, Task, StoppingRule, Settings]] = [
         ("copy", "copying 2 of 4 symbols after 3 steps", Copying(4, 2, 3), copy, stream | {"output": "softmax"}),
         ("series", "next value of Mackey-Glass", MackeyGlass(), series, stream | {"output": "identity"}),
         ("spikes", "spikes after 10 or 11 steps", Spikes("msd", 10), spikes, net),

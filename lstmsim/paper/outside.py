@@ -6,8 +6,6 @@ shows where guessing ends. Their lengths are 500 to 600; the two-sequence and ad
 
 from __future__ import annotations
 
-from typing import Any
-
 from lstmsim.paper.base import Published, Row, Table, configuration, register
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.adding import Adding
@@ -38,12 +36,12 @@ def _chunker() -> Row:
 
 
 def _guessing() -> list[Row]:
-    def guess(name: str, title: str, trials: int, task: Task, cap: int, mean: float | None, **settings: Any) -> Row:
+    def guess(name: str, title: str, trials: int, task: Task, cap: int, mean: float | None, **settings: object) -> Row:
         config = configuration("guessing", task, StoppingRule(max_sequences=cap), **settings)
         published = Published(None if mean is None else 1.0, mean)
         return Row(f"guess-{name}", TABLE, f"weights guessed: {title}", trials, config, published)
 
-    a_2: dict[str, Any] = {"net": "A2", "n_hidden": 10}
+    a_2: dict[str, object] = {"net": "A2", "n_hidden": 10}
     bare = a_2 | {"net": "A2 without self"}
     two, parity, adding = TwoSequence(500, 1), Parity(), Adding(500)
     return [

@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
-from lstmsim.paper.base import Reading, Row
+from lstmsim.paper.base import Reading, Row, Settings
 
-_QUARTER: dict[str, Any] = {"error_derivative": False, "error_factor": 0.25}
-_WHOLE: dict[str, Any] = {"error_derivative": False}
-_ONE: dict[str, tuple[str, dict[str, Any]]] = {  # by the row's id up to the first "-"
+_QUARTER: dict[str, object] = {"error_derivative": False, "error_factor": 0.25}
+_WHOLE: dict[str, object] = {"error_derivative": False}
+_ONE: dict[str, tuple[str, Settings]] = {  # by the row's id up to the first "-"
     "1": ("f' as at net 0, direct weights, gates are no sources", _QUARTER | {"shortcuts": True, "recurrence": "cells"}),
     "2a": ("no f' in e_k, closed gate", _WHOLE | {"input_gate_start": -2.0}),
     "2b": ("no f' in e_k, closed gate, errors at sequence ends", _WHOLE | {"input_gate_start": -2.0, "targets": "end"}),

@@ -8,9 +8,8 @@ without numbers.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from lstmsim.paper.base import Published, Row, Table, configuration, register
+from lstmsim.paper.base import Published, Row, Settings, Table, configuration, register
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.tasks.curves import Curves
 from lstmsim.tasks.gap import Gap
@@ -76,7 +75,7 @@ def _levels() -> Row:
 def _tomita() -> list[Row]:
     """Second-order nets on Tomita's languages, learned from a tenth of the strings, tested on all 2047."""
     stop = StoppingRule(window=300, max_sequences=300_000, final_test=2047)
-    nets: dict[str, tuple[str, dict[str, Any]]] = {
+    nets: dict[str, tuple[str, Settings]] = {
         "giles": ("pure products", {"n_hidden": 4, "bias": False}),
         "wk": ("all products", {"n_hidden": 3, "products": "all", "topology": "late", "start": 0.0}),
         "pollack": ("gradient cut", {"n_hidden": 3, "products": "all", "horizon": 2, "learning_rate": 0.3, "momentum": 0.7}),
@@ -84,7 +83,7 @@ def _tomita() -> list[Row]:
     published = {("wk", 4): Published(0.2)}
     return [
         Row(f"tomita-{language}-{name}", TABLE, f"Tomita's language {language}, {kind}", 10,
-            configuration("second_order", Tomita(language), stop, **{"learning_rate": 0.5, "init_range": 1.0} | settings),
+            configuration("second_order", Tomita(language), stop, **{"learning_rate": 0.5, "init_range": 1.0, **settings}),
             published.get((name, language), Published()))
         for name, (kind, settings) in nets.items() for language in (1, 2, 4)
     ]  # fmt: skip
@@ -93,7 +92,7 @@ def _tomita() -> list[Row]:
 def _two_sequence() -> list[Row]:
     """Each system with settings of its kind on one problem that no publication shows it on."""
     stop = StoppingRule(error=0.04, window=256, max_sequences=30_000, final_test=256)
-    lines: list[tuple[str, str, dict[str, Any]]] = [
+    lines: list[tuple[str, str, Settings]] = [
         ("tdnn", "taps", {"order": 21}),
         ("gamma", "taps", {"order": 4, "memory": "gamma", "mu": 0.2, "train_mu": True}),
         ("narx", "taps", {"order": 2, "feedback": 6}),
@@ -116,9 +115,9 @@ def _two_sequence() -> list[Row]:
 
 def _bengio() -> list[Row]:
     """Bengio and Frasconi's (1994) problem, lengths T/2 to T: at most as many presentations as they needed at T = 100."""
-    net: dict[str, Any] = {"n_hidden": 4, "bias": True, "init_range": 0.5, "learning_rate": 1.0}
+    net: dict[str, object] = {"n_hidden": 4, "bias": True, "init_range": 0.5, "learning_rate": 1.0}
     newton = {"learning_rate": 0.03, "mu": 0.001}
-    lines: list[tuple[str, str, str, dict[str, Any], float]] = [
+    lines: list[tuple[str, str, str, Settings, float]] = [
         ("bptt", "back-propagation through time", "bptt", net, 0.53),
         ("sum", "pseudo-Newton", "bptt", net | newton | {"curvature": "sum"}, 0.25),
         ("step", "time-weighted pseudo-Newton", "bptt", net | newton | {"curvature": "step"}, 0.34),
@@ -139,7 +138,7 @@ def _bengio() -> list[Row]:
 def _curves() -> list[Row]:
     """Curves of three families (Sun, Chen and Lee 1993): 40 weights, error after 100 iterations of 150 curves."""
     stop = StoppingRule(error=0.0, window=150, max_sequences=15_000, final_test=300)
-    lines: list[tuple[str, str, dict[str, Any], Published]] = [
+    lines: list[tuple[str, str, Settings, Published]] = [
         ("twinn", "TWINN", {"n_hidden": 1, "squares": True, "learning_rate": 0.005}, Published(wrong=0.0)),
         ("taps", "time-delay net", {"order": 10, "learning_rate": 0.5}, Published(wrong=0.7)),
     ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from lstmsim.plots.sequence import by_unit, one_sequence
-from lstmsim.plots.styles import PALETTE, Array
+from lstmsim.plots.styles import PALETTE, Array, Look
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -60,7 +60,7 @@ def interactive(trace: xr.Dataset) -> Figure:
         for name in names:
             for n, (label, values) in enumerate(_lines(name, by_unit(trace, name).values)):
                 sparse = name == "target" or np.isnan(values).any()
-                looks: dict[str, Any] = {
+                looks: Look = {
                     "color": PALETTE[n % len(PALETTE)],
                     "dash": _DASHES.get(name, "solid"),
                     "width": 1.5,

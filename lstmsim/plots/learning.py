@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,6 +17,7 @@ from lstmsim.plots.styles import (
     MARKERS,
     PALETTE,
     Array,
+    Look,
     axes_or_new,
     axis_label,
     fade,
@@ -73,7 +73,7 @@ def learning_curve(
     names = ["sequences", "mean_absolute_error"] + ["fraction_correct"] * ("fraction_correct" in progress)
     part = progress[names]
     trials = [part.isel(trial=i) for i in range(part.sizes["trial"])] if "trial" in part.dims else [part]
-    looks: dict[str, Any] = {"alpha": fade(len(trials)), "linewidth": 1.6 if len(trials) == 1 else 1.1}
+    looks: Look = {"alpha": fade(len(trials)), "linewidth": 1.6 if len(trials) == 1 else 1.1}
     for trial in trials:
         ax.plot(trial["sequences"], trial["mean_absolute_error"], color=PALETTE[0], **looks)
     if bound is not None:

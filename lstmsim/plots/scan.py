@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from lstmsim.checks import check
 from lstmsim.plots.learning import plain_log
-from lstmsim.plots.styles import MARKERS, PALETTE, axes_or_new, legend_above, listing, need, style
+from lstmsim.plots.styles import MARKERS, PALETTE, Array, Look, axes_or_new, legend_above, listing, need, style
 from lstmsim.trace.scan import STOPPED
 from lstmsim.trace.summary import NOT_RUN, wilson
 
@@ -30,7 +30,7 @@ class Cell(NamedTuple):
     high: float
 
 
-def cell(status: Any, sequences: Any, value: Value) -> Cell:
+def cell(status: Array, sequences: Array, value: Value) -> Cell:
     """Return what the trials of one point amount to.
 
     Parameters
@@ -96,7 +96,7 @@ def phase_diagram(
     for ax, value in zip(axes, both, strict=True):
         cells = [[_cell(scan.isel({x: i, y: j}), value) for i in columns] for j in rows]
         values = np.array([[one.value for one in row] for row in cells])
-        look: dict[str, Any] = {"vmin": 0.0, "vmax": 1.0, "cmap": "Blues"}
+        look: Look = {"vmin": 0.0, "vmax": 1.0, "cmap": "Blues"}
         if value == "sequences":
             look = {"norm": "log", "cmap": "Oranges"} if np.isfinite(values).any() else {"cmap": "Oranges"}
         image = ax.imshow(np.ma.masked_invalid(values), origin="lower", aspect="auto", **look)
@@ -180,7 +180,7 @@ def _label_of(value: Value, milestone: str) -> str:
     return f"median sequences {'until solved' if milestone == 'success' else f'to {milestone}'}"
 
 
-def _scan(scan: Any, milestone: str, *keys: str) -> xr.Dataset:
+def _scan(scan: xr.Dataset, milestone: str, *keys: str) -> xr.Dataset:
     """Return the status and the milestone of a scan over these keys and `trial` alone.
 
     Raises
@@ -208,7 +208,7 @@ def _cell(point: xr.Dataset, value: Value) -> Cell:
     return cell(point["status"].values.astype(str), point["reached"].values, value)
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float | np.floating) else f"{value}"
 
 

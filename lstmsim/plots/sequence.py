@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 import xarray as xr
@@ -11,12 +11,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from lstmsim.checks import refusal
-from lstmsim.plots.styles import DASHES, PALETTE, Array, axis_label, fade, legend_above, need
+from lstmsim.plots.styles import DASHES, PALETTE, Array, Dash, Look, axis_label, fade, legend_above, need
 
 FEW = 30  # steps that are marked one by one; more of them would hide the picture
 
 
-def one_sequence(trace: xr.Dataset, *names: str, any_of: Any = ()) -> tuple[xr.Dataset, Array]:
+def one_sequence(trace: xr.Dataset, *names: str, any_of: Collection[str] = ()) -> tuple[xr.Dataset, Array]:
     """Check that a trace holds what is to be drawn for one sequence of one trial; return it without padding, and its x."""
     trace = need("trace", trace, *names, any_of=any_of)
     if "trial" in trace.dims:
@@ -58,7 +58,7 @@ def by_unit(trace: xr.Dataset, name: str) -> xr.DataArray:
     return array.transpose("step", *others)
 
 
-def look(place: int) -> dict[str, Any]:
+def look(place: int) -> Look:
     """Colour and dashes of the line at a place."""
     return {"color": PALETTE[place % len(PALETTE)], "linestyle": DASHES[place // len(PALETTE) % len(DASHES)]}
 
@@ -85,7 +85,7 @@ def events_of(trace: xr.Dataset, steps: Array, events: ArrayLike | None) -> tupl
     return marks, name
 
 
-def cell_looks(array: xr.DataArray) -> list[tuple[str, Any, str]]:
+def cell_looks(array: xr.DataArray) -> list[tuple[str, Dash, str]]:
     """Colour, dashes and name of each cell: a colour per block, dashes by the place in the block."""
     cells = array["cell"].values
     blocks = array["cell_block"].values if "cell_block" in array.coords else np.arange(cells.size)
@@ -107,7 +107,7 @@ def finish_steps(ax: Axes, trace: xr.Dataset, steps: Array, marks: Array, name: 
     """Mark steps, and give the time axis its limits, whole numbers, and the picture its legend."""
     if marks.size > FEW:
         # As many lines would be a wall.
-        how: dict[str, Any] = {
+        how: Look = {
             "color": "0.3",
             "markersize": 5,
             "alpha": fade(marks.size // FEW),

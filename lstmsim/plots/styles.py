@@ -15,13 +15,15 @@ from matplotlib.rcsetup import cycler
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Look = dict[str, Any]  # arguments of matplotlib, by name
+Dash = str | tuple[int, tuple[float, ...]]
 Colour = tuple[float, ...]
 
 # Okabe and Ito's colours, told apart with every common colour vision; their yellow is too pale for lines on white.
 # In this order the first four, blue, orange, black and green, differ in lightness too, for print in black and white.
 PALETTE = ("#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 BESIDE = PALETTE[5]  # a second kind of thing beside blue, dark enough for text, with dashes or a mark of its own
-DASHES = ("-", (0, (3.5, 1.2)), (0, (1.0, 1.0)), (0, (5, 1.2, 1, 1.2)))
+DASHES: tuple[Dash, ...] = ("-", (0, (3.5, 1.2)), (0, (1.0, 1.0)), (0, (5, 1.2, 1, 1.2)))
 PALE = 0.7  # share of the colour left in an output gate's line
 MARKERS = "os^D"
 MAX_LEGEND = 12
@@ -126,7 +128,7 @@ def legend_above(ax: Axes, *, most: int = MAX_LEGEND, size: float = 9.0) -> Axes
         letters = (_width(ax) - 0.8) * 135 / size  # about, in the fonts that matplotlib brings
         columns = max(1, min(len(labels), int(letters // (max(map(len, labels)) + 5))))
         columns = -(-len(labels) // -(-len(labels) // columns))  # rows of about one length
-        where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.0}
+        where: Look = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.0}
         ax.legend(handles, labels, ncols=columns, fontsize=size, handlelength=1.8, **where)
     return ax
 

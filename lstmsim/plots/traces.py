@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +18,7 @@ from lstmsim.plots.styles import (
     PALETTE,
     Array,
     Colour,
+    Look,
     axes_or_new,
     axis_label,
     legend_above,
@@ -156,7 +156,7 @@ def outputs(trace: xr.Dataset, ax: Axes | None = None, events: ArrayLike | None 
     many = np.isfinite(target).any(axis=1).sum() > FEW
     for place, (values, label) in enumerate(zip(output.values.T, labels, strict=True)):
         ax.plot(steps, values, label=label, linewidth=width(steps), **look(place))
-    how: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 7, "markerfacecolor": "none", "clip_on": False}
+    how: Look = {"linestyle": "", "marker": "o", "markersize": 7, "markerfacecolor": "none", "clip_on": False}
     if many:
         how = {"linestyle": DASHES[1], "alpha": 0.6, "linewidth": width(steps)}
     known = np.flatnonzero(np.isfinite(target).any(axis=0))
@@ -210,7 +210,7 @@ def errors(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
         dots = {"linestyle": "", "marker": MARKERS[place % len(MARKERS)], "markersize": 5, "markeredgecolor": "white"}
         for column, line in enumerate(values.T):
             dash = DASHES[place % len(DASHES)]
-            how: dict[str, Any] = {"linewidth": width(steps), "linestyle": dash} if busy else {**dots, "clip_on": False}
+            how: Look = {"linewidth": width(steps), "linestyle": dash} if busy else {**dots, "clip_on": False}
             ax.plot(steps, line, color=colour, label=label if column == 0 else f"_{label}", **how)
     size = np.concatenate(sizes)
     if size.size and busy:
@@ -266,7 +266,7 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     return legend_above(ax)
 
 
-Lines = Iterator[tuple[Array, dict[str, Any]]]
+Lines = Iterator[tuple[Array, Look]]
 
 
 def _draw(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +24,7 @@ _MOST = 30  # trials of a row that are shown one by one
 
 def list_of_rows(rows: Iterable[Row], width: int = 100) -> Group:
     """Return rows by the paper's tables: task, trials, learner, weights and the published result; the last three if wide."""
-    parts: list[Any] = []
+    parts: list[RenderableType] = []
     rows = list(rows)
     names = max(len(row.id) for row in rows)
     for heading, group in itertools.groupby(rows, lambda row: row.table.heading):

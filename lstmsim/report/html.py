@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
 
 from lstmsim.campaign.manifest import Manifest, recall
+from lstmsim.checks import Json
 from lstmsim.report import pictures, tables
 from lstmsim.report.results import RowResult, read_run
 from lstmsim.report.text import percent, percent0, times, value_text, whole
@@ -180,7 +180,7 @@ def _settings(result: RowResult) -> dict[str, list[tuple[str, str, str | None]]]
     return parts
 
 
-def _stage(stage: dict[str, Any]) -> str:
+def _stage(stage: Json) -> str:
     where = f"{stage['test']:,} test sequences" if stage["test"] else "the latest training sequences"
     error = f", mean error below {stage['error']:g}" if stage["error"] is not None else ""
     return f"at most {stage['wrong']} wrong of {where}{error}"

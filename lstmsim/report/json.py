@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import lstmsim
 from lstmsim.campaign.requests import Request
+from lstmsim.checks import Json
 from lstmsim.paper import Row
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _EACH = ("trial", "status", "sequences", "sequences_to_success", "steps", "seconds", "test_sequences", "test_wrong")
 
 
-def text(content: dict[str, Any]) -> str:
+def text(content: Json) -> str:
     """One JSON document; NumPy's numbers become Python's, NaN becomes null."""
 
     def plain(value: Any) -> Any:
@@ -31,20 +32,20 @@ def text(content: dict[str, Any]) -> str:
     return json.dumps({"lstmsim": lstmsim.__version__, **plain(content)}, indent=1, allow_nan=False)
 
 
-def of_row(row: Row) -> dict[str, Any]:
+def of_row(row: Row) -> Json:
     """A row and the published figures."""
     paper = {"solved": row.published.solved, "sequences": row.published.sequences, "wrong": row.published.wrong}
     net = {"learner": row.config.learner, "weights": row.config.settings.n_weights}
     return {"row": row.id, "task": row.title, **net, "paper": paper}
 
 
-def of_request(request: Request) -> dict[str, Any]:
+def of_request(request: Request) -> Json:
     """A row as it was asked for."""
     asked = {"name": request.name, "trials": request.trials, "set": request.changes, "reading": request.reading}
     return of_row(request.row) | {"weights": request.config.settings.n_weights} | asked
 
 
-def of_result(result: RowResult) -> dict[str, Any]:
+def of_result(result: RowResult) -> Json:
     """A row's outcome, and that of each trial; null: not reached."""
     wrong, tested = result.test
     test = {"sequences": tested, "wrong": wrong, "squared_error": result.test_mean("test_squared_error")}
@@ -57,11 +58,11 @@ def of_result(result: RowResult) -> dict[str, Any]:
     }
 
 
-def of_run(out: Path, seed: int, results: Sequence[RowResult]) -> dict[str, Any]:
+def of_run(out: Path, seed: int, results: Sequence[RowResult]) -> Json:
     """A run's folder and its rows."""
     files = {"summary": str(out / "summary.nc"), "report": str(out / "report.html")}
     return {"out": str(out), "seed": seed, **files, "rows": [of_result(result) for result in results]}
 
 
-def _reached(reached: Reached) -> dict[str, Any]:
+def _reached(reached: Reached) -> Json:
     return {"trials": reached.n, "mean": reached.mean, "min": reached.low, "max": reached.high}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.markup import escape
 from rich.table import Table
 
 from lstmsim.campaign.forecast import duration
 from lstmsim.campaign.preview import Preview
+from lstmsim.checks import Json
 from lstmsim.report import json as outcome
 
 
@@ -37,7 +36,7 @@ def preview_table(preview: Preview) -> Table:
     return table
 
 
-def preview_content(preview: Preview) -> dict[str, Any]:
+def preview_content(preview: Preview) -> Json:
     """Return the same for programs; None where nothing was measured."""
     rows = []
     for line in preview.lines:

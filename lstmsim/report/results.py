@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,7 @@ import xarray as xr
 from lstmsim.campaign.manifest import recall
 from lstmsim.campaign.requests import Request
 from lstmsim.campaign.trials import trial_path
+from lstmsim.kernels.arrays import Floats
 from lstmsim.report.text import value_text
 from lstmsim.simulation.config import StoppingRule
 from lstmsim.trace.summary import STATUSES, BrokenFile, of_trials, read_trial, wilson
@@ -75,7 +77,7 @@ class RowResult:
         """Wilson's 95 % interval of the fraction solved."""
         return wilson(self.n_solved, self.n) if self.n else None
 
-    def counts(self, milestone: str = "success") -> Any:
+    def counts(self, milestone: str = "success") -> Floats:
         """Sequences until a milestone, of the trials that reached it."""
         values = self.trials.get(f"sequences_to_{milestone}")
         return np.zeros(0) if values is None else values.values[np.isfinite(values.values)]
@@ -140,7 +142,7 @@ class RowResult:
         return _assignments({key: value for key, value in self.request.changes.items() if key != "max_sequences"})
 
 
-def _assignments(changes: dict[str, Any]) -> str:
+def _assignments(changes: Mapping[str, object]) -> str:
     return " ".join(f"{key}={value_text(value)}" for key, value in changes.items())
 
 

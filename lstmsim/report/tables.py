@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lstmsim import paper
 from lstmsim.kernels.scores import MILESTONES
-from lstmsim.learners.base import learner
+from lstmsim.learners.base import LearnerSettings, learner
 from lstmsim.paper import Published, Row
 from lstmsim.report.results import Reached, RowResult
 from lstmsim.report.text import DASH, percent, percent0, short, span, times, whole
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     text: str = DASH
     small: str = ""
     share: str = ""
-    sort: Any = None
+    sort: float | str | None = None
     code: str = ""
     link: str = ""
     tip: str = ""
@@ -220,7 +220,7 @@ def _reading(result: RowResult) -> Cell:
     return Cell(name or ("" if result.departures else "literal"), code=result.departures)
 
 
-def _weights(settings: Any, joined: Sequence[int]) -> Cell:
+def _weights(settings: LearnerSettings, joined: Sequence[int]) -> Cell:
     numbers = settings.weights_shown(joined)
     return Cell(span(numbers), sort=max(numbers, default=None))
 
@@ -246,5 +246,5 @@ def _reached(reached: Reached, *, small: bool = True) -> Cell:
     return Cell(whole(reached.mean), between, share, reached.mean)
 
 
-def _figure(value: float | None, text: Any = short) -> Cell:
+def _figure(value: float | None, text: Callable[[float | None], str] = short) -> Cell:
     return Cell(text(value), sort=None if value is None or value != value else value)

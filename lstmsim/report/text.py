@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from lstmsim.simulation.config import parse_value
 
@@ -42,7 +41,7 @@ def span(numbers: Sequence[int]) -> str:
     return DASH.join(map(whole, dict.fromkeys((min(numbers), max(numbers))))) if numbers else DASH
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """A value in the notation of --set, which `lstmsim.simulation.config.parse_value` reads."""
     if value is None:
         return "none"
