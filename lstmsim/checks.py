@@ -15,13 +15,17 @@ import types
 import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pydantic
 from pydantic import BeforeValidator, Field
 from pydantic_core import ErrorDetails
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = [
     "WHOLE",
@@ -36,6 +40,8 @@ __all__ = [
     "describe",
     "exact",
     "floats",
+    "is_pandas",
+    "is_xarray",
     "numbers",
     "refusal",
     "settings",
@@ -280,6 +286,18 @@ class Table(Generic[C]):
         if not isinstance(name, str) or (name not in self._classes and name not in self.all()):
             raise unknown(self._kind, name, self.all())
         return self._classes[name]
+
+
+def is_pandas(value: object) -> TypeGuard[pd.Series | pd.DataFrame]:
+    """Whether a value is a Series or DataFrame of pandas, which then somebody has imported."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.Series | pandas.DataFrame)
+
+
+def is_xarray(value: object) -> TypeGuard[xr.DataArray]:
+    """Whether a value is a DataArray of xarray, which then somebody has imported."""
+    xarray = sys.modules.get("xarray")
+    return xarray is not None and isinstance(value, xarray.DataArray)
 
 
 def absolute(name: str, value: object) -> Path:

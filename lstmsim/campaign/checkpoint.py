@@ -46,7 +46,8 @@ def packed(content: Mapping[str, object]) -> bytes:
 def unpacked(file: bytes | Path) -> State:
     """Return the content of which `packed` made these bytes, or those of this file."""
     with np.load(io.BytesIO(file) if isinstance(file, bytes) else file, allow_pickle=False) as arrays:
-        return dict(_restored(json.loads(str(arrays["content"])), arrays))
+        content = json.loads(str(arrays["content"]))["dict"]
+        return {key: _restored(part, arrays) for key, part in content.items()}
 
 
 def read(path: Path) -> State:
@@ -77,7 +78,7 @@ def _described(value: object, arrays: list[Array]) -> object:
     return value
 
 
-def _restored(value: Any, arrays: Mapping[str, Array]) -> Any:
+def _restored(value: object, arrays: Mapping[str, Array]) -> object:
     """The inverse of `_described`."""
     if isinstance(value, list):
         return [_restored(part, arrays) for part in value]

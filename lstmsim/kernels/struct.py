@@ -76,7 +76,7 @@ class Struct:
         return type(self), tuple(self)
 
 
-def _packed(name: str, value: Any) -> tuple[types.Type, Ints]:
+def _packed(name: str, value: object) -> tuple[types.Type, Ints]:
     """Numba's type of a field and the words it takes in the block: an array's address and shape, a number, an address."""
     if isinstance(value, np.ndarray):
         if value.dtype not in _DTYPES or not value.flags.c_contiguous:
@@ -85,11 +85,11 @@ def _packed(name: str, value: Any) -> tuple[types.Type, Ints]:
         return kind, np.array([value.ctypes.data, *value.shape], np.int64)
     if isinstance(value, Struct):
         return value.type, np.array([value.address], np.int64)
-    if type(value) in _SCALARS:
+    if isinstance(value, bool | int | float) and type(value) in _SCALARS:
         word = np.array([value], np.float64).view(np.int64) if isinstance(value, float) else np.array([int(value)], np.int64)
         return _SCALARS[type(value)], word
-    if isinstance(getattr(value, "type", None), types.Type):
-        return value.type, np.zeros(0, np.int64)
+    if isinstance(own := getattr(value, "type", None), types.Type):
+        return own, np.zeros(0, np.int64)
     raise TypeError(f"{name} is {value!r}; allowed: an array, a number, a truth value or a struct")
 
 

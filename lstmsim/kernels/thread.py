@@ -114,7 +114,7 @@ class Layout:
     def _kept(self) -> Iterator[Place]:
         return (place for place in self.places.values() if place.first + place.words <= self.kept)
 
-    def _field(self, value: Any, name: str = "", of: Struct | None = None) -> Field:
+    def _field(self, value: object, name: str = "", of: Struct | None = None) -> Field:
         """A field's type in kernels, and what is needed to read it."""
         if isinstance(value, np.ndarray):
             of_table = value is self.table
@@ -133,7 +133,7 @@ class Layout:
             return types.int64, (value, self.row[2])
         if type(value) in _NUMBERS:
             return _NUMBERS[type(value)], value
-        return value.type, None
+        return getattr(value, "type", None), None
 
     def read(self, column: Words) -> None:
         """Copy one thread's words into the structs' arrays."""
@@ -198,7 +198,7 @@ class _ShareAttributes(AttributeTemplate):
 
 @lower_getattr_generic(ShareType)
 def _getattr(context: BaseContext, builder: IRBuilder, share: ShareType, block: Value, attribute: str) -> Value:
-    return _field(context, builder, block, *share.fields[attribute])
+    return _field(context, builder, block, share.fields[attribute])
 
 
 def _slot(builder: IRBuilder, block: Value, slot: int, kind: ir.Type) -> Value:
@@ -206,10 +206,11 @@ def _slot(builder: IRBuilder, block: Value, slot: int, kind: ir.Type) -> Value:
     return builder.bitcast(builder.gep(block, [ir.Constant(_I64, 8 * slot)], source_etype=_I8), kind.as_pointer())
 
 
-def _field(context: BaseContext, builder: IRBuilder, block: Value, kind: types.Type, how: Any) -> Value:
+def _field(context: BaseContext, builder: IRBuilder, block: Value, field: Field) -> Value:
     """The value of a field."""
+    kind, how = field
     if isinstance(kind, types.NamedTuple):
-        return context.make_tuple(builder, kind, [_field(context, builder, block, *field) for field in how])
+        return context.make_tuple(builder, kind, [_field(context, builder, block, field) for field in how])
     if isinstance(kind, types.Array):
         return _array(context, builder, block, kind, *how)
     if isinstance(kind, ShareType):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from lstmsim.checks import array, numbers, refusal, shown
+from lstmsim.checks import array, is_pandas, is_xarray, numbers, refusal, shown
 from lstmsim.kernels.arrays import Array
 from lstmsim.learners.weights import Floats
 
@@ -60,19 +59,19 @@ def over_time(name: str, value: object, units: int, dim: str, trials: int | None
     ValueError
         Naming the argument, what is wrong with it and what is allowed.
     """
-    found = _labelled(name, value, dim, trials)
+    bare, index, coords = _labelled(name, value, dim, trials)
     if like is not None:
-        _same_labels(like.index, found.index)
+        _same_labels(like.index, index)
     steps = None if like is None else like.values.shape[-2]
-    values = numbers(name, found.values, (steps, units))
+    values = numbers(name, bare, (steps, units))
     if values.ndim == 1 and units == 1:
         values = values[:, None]
     shape = (trials, steps, units) if trials is not None and values.ndim == 3 else (steps, units)
     if name == "inputs" and np.isnan(values).any() and values.ndim == len(shape):
         where = tuple(int(i) for i in np.argwhere(np.isnan(values))[0])
-        label = "" if found.index is None else f" ({found.index[where[-2]]})"
+        label = "" if index is None else f" ({index[where[-2]]})"
         raise ValueError(f"{name} holds nan at {where}{label}; allowed: finite numbers; where a value is missing {_GAPS}")
-    return Given(array(name, values, shape, nan_rows=name == "targets"), found.index, found.coords)
+    return Given(array(name, values, shape, nan_rows=name == "targets"), index, coords)
 
 
 def _same_labels(one: Array | None, other: Array | None) -> None:
@@ -112,18 +111,17 @@ def row(name: str, value: object, units: int, trials: int | None = None) -> Floa
     return array(name, values, (units,) if trials is None or values.ndim < 2 else (trials, units))
 
 
-def _labelled(name: str, value: Any, dim: str, trials: int | None) -> Given:
-    """Take labels off."""
-    pandas, xarray = sys.modules.get("pandas"), sys.modules.get("xarray")  # who gives their objects has imported them
-    if pandas is not None and isinstance(value, pandas.Series | pandas.DataFrame):
+def _labelled(name: str, value: object, dim: str, trials: int | None) -> tuple[object, Array | None, dict[str, Array]]:
+    """Take labels off: the values, a label for each step, and what a trace keeps along its steps."""
+    if is_pandas(value):
         index = value.index
         if index.nlevels > 1:
             raise ValueError(f"{name} has an index of {index.nlevels} levels; allowed: one")
         labels = index.tz_convert("UTC").tz_localize(None).to_numpy() if getattr(index, "tz", None) else index.to_numpy()
-        counted = isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1
+        counted = getattr(index, "start", None) == 0 and index.step == 1
         coords = {} if counted else {index.name if isinstance(index.name, str) else "time": labels}
-        return Given(_plain(name, value), labels, coords)
-    if xarray is not None and isinstance(value, xarray.DataArray):
+        return _plain(name, value), labels, coords
+    if is_xarray(value):
         times = [d for d in value.dims if d in _TIMES]
         others = [d for d in value.dims if d not in _TIMES and d != dim and not (d == "trial" and trials is not None)]
         if len(times) != 1 or others:
@@ -131,23 +129,23 @@ def _labelled(name: str, value: Any, dim: str, trials: int | None) -> Given:
             raise refusal(f"dims of {name}", value.dims, allowed)
         value = value.transpose("trial", times[0], dim, missing_dims="ignore")
         coords = {str(n): c.values for n, c in value.coords.items() if c.dims == (times[0],)}
-        return Given(_plain(name, value), coords.get(times[0]), coords)
-    return Given(_plain(name, value))
+        return _plain(name, value), coords.get(times[0]), coords
+    return _plain(name, value), None, {}
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: object) -> object:
     """The value without labels and mask: NaN where masked or missing."""
-    pandas, xarray = sys.modules.get("pandas"), sys.modules.get("xarray")
-    if np.ma.isMaskedArray(value):
+    if isinstance(value, np.ma.MaskedArray):
         return np.ma.filled(value.astype(np.float64), np.nan) if value.dtype.kind in "biuf" else value.data
-    if pandas is not None and isinstance(value, pandas.Series | pandas.DataFrame):
-        columns = {value.name: value.dtype} if isinstance(value, pandas.Series) else value.dtypes.to_dict()
+    if is_pandas(value):
+        columns = {value.name: value.dtype} if value.ndim == 1 else value.dtypes.to_dict()
         for column, kind in columns.items():
             if kind.kind not in "biuf":
                 raise ValueError(f"{name} has {kind} in the column {shown(column)}; allowed: numbers")
         return value.to_numpy(np.float64, na_value=np.nan)
-    if xarray is not None and isinstance(value, xarray.DataArray):
+    if is_xarray(value):
         return value.values
+    xarray = sys.modules.get("xarray")
     if xarray is not None and isinstance(value, xarray.Dataset):
         raise refusal(name, type(value).__name__, "a DataArray, as dataset.to_dataarray() makes one")
     return value

@@ -232,7 +232,7 @@ def gate_histogram(trace: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     trace : xarray.Dataset
-        Any number of sequences and trials with `input_gate` (step, block) and, where there are any, the other gates.
+        However many sequences and trials, with `input_gate` (step, block) and, where there are any, the other gates.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 

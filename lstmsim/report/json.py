@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lstmsim
 from lstmsim.campaign.requests import Request
@@ -21,7 +21,7 @@ _EACH = ("trial", "status", "sequences", "sequences_to_success", "steps", "secon
 def text(content: Json) -> str:
     """One JSON document; NumPy's numbers become Python's, NaN becomes null."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, dict):
             return {key: plain(part) for key, part in value.items()}
         if isinstance(value, list | tuple):
@@ -29,7 +29,9 @@ def text(content: Json) -> str:
         value = value.item() if hasattr(value, "item") else value
         return None if value != value else value
 
-    return json.dumps({"lstmsim": lstmsim.__version__, **plain(content)}, indent=1, allow_nan=False)
+    return json.dumps(
+        {"lstmsim": lstmsim.__version__, **{key: plain(part) for key, part in content.items()}}, indent=1, allow_nan=False
+    )
 
 
 def of_row(row: Row) -> Json:

@@ -179,7 +179,7 @@ class Experiment:
         for key, value in changes.items():
             if key not in keys:
                 raise unknown("key", key, sorted(keys))
-            kind: Any = type(parts[keys[key]])
+            kind: object = type(parts[keys[key]])
             changed[keys[key]][key] = _checked(key, value, _hints(kind)[key])
         try:
             task = dataclasses.replace(parts["task"], **changed["task"]) if changed["task"] else self.task
@@ -196,7 +196,7 @@ class Experiment:
     def as_dict(self) -> Json:
         """Return plain values, as they stand in a trial file's `config` attribute; arrays by their digest."""
         names = {"task": {"name": self.task.name}, "learner": {"name": self.learner}, "stop": {}}
-        return {part: names[part] | plain(value) for part, value in self.parts().items()}
+        return {part: names[part] | _plain_fields(value) for part, value in self.parts().items()}
 
     def as_json(self) -> str:
         """Return the same as one line of JSON with sorted keys."""
@@ -204,7 +204,7 @@ class Experiment:
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Hint]:
+def _hints(cls: object) -> dict[str, Hint]:
     """Return the types of a class's fields; Python takes a millisecond to find them."""
     return typing.get_type_hints(cls, include_extras=True)
 
@@ -226,13 +226,17 @@ def _settings(part: object) -> Iterator[dataclasses.Field[object]]:
     return (f for f in _fields(part) if not f.metadata.get("data"))
 
 
-def plain(value: object) -> Any:
+def _plain_fields(part: object) -> Json:
+    return {f.name: plain(getattr(part, f.name)) for f in _fields(part)}
+
+
+def plain(value: object) -> object:
     """Return a value as JSON has it."""
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
         return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in _fields(value)}
+        return _plain_fields(value)
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Sequence as Items
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from lstmsim.checks import Field, Flag, Real, floats, refusal, settings
+from lstmsim.checks import Field, Flag, Real, floats, is_pandas, is_xarray, refusal, settings
 from lstmsim.kernels.arrays import Array, Floats, Ints
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import below
 from lstmsim.kernels.sequences import begin_sequence, end_sequence, set_target, unfilled
 from lstmsim.tasks.base import CompiledTask, Filler, Task
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _DATA = {"data": True}  # no setting of an experiment
 _WAYS_OUT = "leave these steps out, fill them in, or add an input that says what is missing"
@@ -216,9 +218,9 @@ def _recorded(name: str, given: object, unit: str) -> tuple[Recording, list[Arra
     if isinstance(given, Recording):
         return given, []
     forms = _FORMS.format(unit)
-    if _is(given, "xarray", "DataArray"):
+    if is_xarray(given):
         pieces = _of_xarray(name, given, unit)
-    elif _is(given, "pandas", "DataFrame", "Series"):
+    elif is_pandas(given):
         pieces = [given]
     elif isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
         if given.ndim != 3:
@@ -227,7 +229,7 @@ def _recorded(name: str, given: object, unit: str) -> tuple[Recording, list[Arra
     elif isinstance(given, Items) and not isinstance(given, str | bytes):
         pieces = []
         for item in given:
-            pieces += _of_xarray(name, item, unit) if _is(item, "xarray", "DataArray") else [item]
+            pieces += _of_xarray(name, item, unit) if is_xarray(item) else [item]
     else:
         raise refusal(name, type(given).__name__, forms)
     if not pieces:
@@ -251,13 +253,7 @@ def _recorded(name: str, given: object, unit: str) -> tuple[Recording, list[Arra
     return Recording(np.ascontiguousarray(np.concatenate(values)), begins), labels
 
 
-def _is(value: object, library: str, *names: str) -> bool:
-    """Whether a value is of a library's kinds; a library that nobody has imported has made no value."""
-    module = sys.modules.get(library)
-    return module is not None and isinstance(value, tuple(vars(module)[name] for name in names))
-
-
-def _of_xarray(name: str, given: Any, unit: str) -> list[Any]:
+def _of_xarray(name: str, given: xr.DataArray, unit: str) -> list[xr.DataArray]:
     """Sequences of a DataArray; `sequence` and the unit may be missing where there is one of them."""
     known = ("sequence", "step", unit)
     if "step" not in given.dims or not set(given.dims) <= set(known):
@@ -266,8 +262,8 @@ def _of_xarray(name: str, given: Any, unit: str) -> list[Any]:
     return [given] if "sequence" not in given.dims else [given[n] for n in range(given.sizes["sequence"])]
 
 
-def _labels(piece: Any) -> Array | None:
+def _labels(piece: object) -> Array | None:
     """Labels along time of one sequence, if it has some."""
-    if _is(piece, "xarray", "DataArray"):
+    if is_xarray(piece):
         return piece.indexes["step"].to_numpy() if "step" in piece.indexes else None
-    return piece.index.to_numpy() if _is(piece, "pandas", "DataFrame", "Series") else None
+    return piece.index.to_numpy() if is_pandas(piece) else None

@@ -6,11 +6,12 @@ import dis
 import inspect
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from types import FunctionType, ModuleType
-from typing import Annotated, Any, ClassVar, get_type_hints
+from types import FunctionType, GeneratorType, ModuleType
+from typing import Annotated, ClassVar, get_type_hints
 
 import numba
 import numpy as np
+import numpy.typing as npt
 from numba.core.dispatcher import Dispatcher
 
 from lstmsim.checks import Field, Flag, Real, Whole, check, exact, refusal, settings
@@ -21,6 +22,7 @@ from lstmsim.kernels.sequences import Sequences, begin_sequence, unfilled
 from lstmsim.tasks.base import Task
 from lstmsim.tasks.one_sequence import Sequence, blank, enter, sequence_type, wipe, words
 
+Shown = tuple[npt.ArrayLike, npt.ArrayLike | None]  # inputs or symbol, and targets
 Size = int | Callable[..., int]
 
 _COUNT = Annotated[Whole, Field(ge=1, le=10_000_000)]
@@ -173,7 +175,7 @@ def _random_use(function: object, seen: tuple[object, ...] = ()) -> str:
 class GeneratedTask(Task):
     """A task whose sequences a function writes one by one; `generator` makes its subclasses."""
 
-    function: ClassVar[Callable[..., object]]
+    function: ClassVar[Callable[..., int | Iterator[Shown]]]
     sizes: ClassVar[dict[str, Size]]
     compiled: ClassVar[bool]
 
@@ -242,11 +244,11 @@ class GeneratedTask(Task):
         """Have the function write a sequence, whose length is returned."""
         wipe(seq.input, seq.symbol, seq.learned, seq.judged)
         result = self.function(seq, np.uint64(key), *parameters)
-        if inspect.isgenerator(result):
+        if isinstance(result, GeneratorType):
             result = self._drained(seq, result)
         return int(check(f"the length that {self.name} returns", result, Whole))
 
-    def _drained(self, seq: Sequence, steps: Iterator[Any]) -> int:
+    def _drained(self, seq: Sequence, steps: Iterator[Shown]) -> int:
         """Enter what a Python generator yields; the number of steps."""
         length = 0
         for t, (shown, targets) in enumerate(steps):
