@@ -30,7 +30,7 @@ from lstmsim.kernels.arrays import Array, Words
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.width import Intrinsic
 
-Part = Struct | Array | tuple[Struct | Array, ...]
+Part = Struct | Array | tuple[object, ...]
 Field = tuple[types.Type, Any]  # type in kernels, and what is needed to read it: for each type something else
 
 OWN = 512  # words of an array that is copied to memory of the thread's own

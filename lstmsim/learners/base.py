@@ -20,9 +20,11 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from lstmsim.checks import Field, Table, Whole, refusal, settings
+from lstmsim.kernels.arrays import Ints
 from lstmsim.kernels.recording import Layout, Record, Variable
 from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences, Writer
+from lstmsim.kernels.struct import Struct
 from lstmsim.learners.weights import Floats, Masks, Weights
 from lstmsim.tasks.base import Task
 
@@ -172,16 +174,7 @@ class AnyLearner(ABC, Generic[S]):
 
 
 class StepLearner(AnyLearner[S]):
-    """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets.
-
-    Attributes
-    ----------
-    sound : compiled function or None
-        Whether all weights of one lane are numbers, from the learner's `nets`. Learners that have it, `set_rates` and a
-        compiled `kernel` that treats each lane by itself, with the arguments of `advance`, can run on a GPU.
-    """
-
-    sound: ClassVar[Dispatcher | None] = None
+    """A learner that goes through sequences step by step; the trial loop gives it sequences, weights and resets."""
 
     @classmethod
     def make(cls, settings: S, lanes: int, *, symbols: bool = False) -> StepLearner[S]:
@@ -251,6 +244,28 @@ class StepLearner(AnyLearner[S]):
     def join(self, lane: int) -> None:
         """Let the next units join, as `grow` did when the sequence was first seen."""
         raise NotImplementedError
+
+
+class LaneLearner(StepLearner[S]):
+    """A learner whose kernel treats each lane by itself: it can run on a GPU.
+
+    Attributes
+    ----------
+    nets : Struct, or tuple of them
+        What the kernel works on.
+    kernel : compiled function
+        `advance`, which begins with `nets`.
+    sound : compiled function or None
+        Whether all weights of one lane are numbers, from `nets`; None: not on a GPU after all.
+    """
+
+    nets: Struct | tuple[object, ...]
+    kernel: ClassVar[Dispatcher]
+    sound: ClassVar[Dispatcher | None]
+
+    @abstractmethod
+    def set_rates(self, index: Ints) -> None:
+        """Give each lane the learning rate of its sequence number."""
 
 
 class TrialUnderWay(Protocol):

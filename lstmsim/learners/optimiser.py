@@ -109,7 +109,7 @@ def new_optimiser(settings: OptimiserSettings, rate: float, size: int, *, at_onc
     return made
 
 
-def begin(now: Array, lane: int, rate: float) -> None:
+def begin(now: Floats, lane: int, rate: float) -> None:
     """Set what `begin_change` works on as before all changes of one lane's weights."""
     now[:, lane] = rate, 0.0, 1.0, 1.0, 1.0
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -94,13 +94,14 @@ class LSTM(HeldNets):
         *,
         seed: int | Sequence[int] = 0,
         trials: int | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> None:
         allowed = [name for name in SETTINGS if name not in _OF_TRIALS]
         for name in settings:
             if name not in allowed:
                 raise unknown("argument", name, allowed)
-        made = LSTMSettings(n_inputs, n_outputs, n_blocks=n_blocks, block_size=block_size, **settings)
+        make: Callable[..., LSTMSettings] = LSTMSettings
+        made = make(n_inputs, n_outputs, n_blocks=n_blocks, block_size=block_size, **settings)
         made.check_sizes()
         trials = check("trials", trials, _Trials)
         try:

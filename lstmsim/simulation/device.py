@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from lstmsim.kernels.scores import PAUSED, RUNNING, Progress
 from lstmsim.kernels.sequences import rewind
 from lstmsim.kernels.thread import HEAD, Layout, columns, enter, leave
 from lstmsim.learners import learner
-from lstmsim.learners.base import StepLearner
+from lstmsim.learners.base import LaneLearner
 from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
@@ -76,13 +76,15 @@ class DeviceSimulation(Simulation):
         self.device = Device() if device is None else device
         super().__init__(config, seed, 1, policy, variants)
         self.boundary = boundary(self.task)
-        self.learner: Any
+        assert isinstance(self.learner, LaneLearner)
+        assert self.learner.sound is not None
+        self.nets, self.sound = self.learner, self.learner.sound
         self.second = SecondLanes(partial(new_learner, config, _TEST_LANES), policy, self.plan)
         sequences = self.lanes.sequences
         self.at, self.attention, self.halt = (np.zeros(1, np.int64) for _ in range(3))
         self.layout = Layout(
             {
-                "nets": self.learner.nets,
+                "nets": self.nets.nets,
                 "at": self.at,
                 "attention": self.attention,
                 "halt": self.halt,
@@ -124,7 +126,7 @@ class DeviceSimulation(Simulation):
         """What each thread does in a launch: write sequences if none is left, and step through them."""
         assert isinstance(self.task, CompiledTask)
         function, arguments = self.task.filler
-        fill, advance, sound = (inlined(f.py_func) for f in (function, self.learner.kernel, self.learner.sound))
+        fill, advance, sound = (inlined(f.py_func) for f in (function, self.nets.kernel, self.sound))
         again, layout, horizon, every = inlined(rewind.py_func), self.layout, self.lanes.block, self.boundary
 
         def train(memory, table, thread, threads):
@@ -156,7 +158,7 @@ class DeviceSimulation(Simulation):
         assert isinstance(self.task, CompiledTask)
         function, arguments = self.task.filler
         given = [hashlib.sha256(a.tobytes()).hexdigest() if isinstance(a, np.ndarray) else a for a in arguments]
-        functions = [f"{f.py_func.__module__}.{f.py_func.__qualname__}" for f in (function, self.learner.kernel)]
+        functions = [f"{f.py_func.__module__}.{f.py_func.__qualname__}" for f in (function, self.nets.kernel)]
         shapes = [a.shape if isinstance(a, np.ndarray) else () for a in arguments]
         return repr((self.layout.type.name, functions, given, shapes, self.lanes.block, self.boundary))
 
@@ -240,7 +242,7 @@ class DeviceSimulation(Simulation):
         if self.running:
             self.trials_on[lane] = self.running.pop(0)
             self._begun[lane] = self._spent
-        self.learner.set_rates(lanes.scores.index)
+        self.nets.set_rates(lanes.scores.index)
         self.at[0] = lanes.clock
         self.layout.write(column)
         return result
@@ -274,7 +276,8 @@ def refuse(config: Experiment, variants: Variants | None) -> None:
     ValueError
         Naming the learner or the task.
     """
-    if not issubclass(learner(config.learner), StepLearner) or new_learner(config, 1).sound is None:
+    made = new_learner(config, 1) if issubclass(learner(config.learner), LaneLearner) else None
+    if not isinstance(made, LaneLearner) or made.sound is None:
         raise refusal(
             "learner", config.learner, "with device='cuda' one whose trials go lane by lane, such as a small 'lstm'"
         )

@@ -18,19 +18,19 @@ from lstmsim.kernels.scores import Scores
 from lstmsim.kernels.sequences import Sequences
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import StepLearner, check_join_window, has_stopped_falling, register
+from lstmsim.learners.base import LaneLearner, check_join_window, has_stopped_falling, register
 from lstmsim.learners.lstm.descent import take_waiting
 from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import PEEPHOLES, RATE, InitialWeights, LSTMSettings, rate_at
 from lstmsim.learners.lstm.steps import advance, learn_last, weights_are_numbers
-from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, new_nets, rate_of
+from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, Nets, new_nets, rate_of
 from lstmsim.learners.optimiser import begin
 
 PER_LANE = frozenset((*RATE, *dataclasses.asdict(InitialWeights())))
 
 
 @register("lstm", LSTMSettings, label="LSTM")
-class LaneNets(StepLearner[LSTMSettings]):
+class LaneNets(LaneLearner[LSTMSettings]):
     """Nets of one shape and rule, one per lane.
 
     Parameters
@@ -53,6 +53,7 @@ class LaneNets(StepLearner[LSTMSettings]):
         "output": ("output_unit", "output_source"),
     }
 
+    nets: Nets
     many_lanes: ClassVar[bool] = True
     per_lane: ClassVar[frozenset[str]] = PER_LANE
     learn_last: ClassVar[Dispatcher] = staticmethod(learn_last)
