@@ -378,6 +378,11 @@ def test_check_refuses_what_is_no_learner_that_steps():
         check("cascade")
 
 
+def test_a_class_that_is_no_learner_is_refused():
+    with pytest.raises(ValueError, match=r"the class is <class 'dict'>; allowed: one that derives from lstmsim\.learners\.Learner"):
+        register("test_dict", EchoSettings, label="dict")(dict)
+
+
 def test_it_can_be_stepped_by_hand():
     net = Echo(EchoSettings(n_inputs=2, n_outputs=1), seed=3)
     first = net.step(np.ones(2), np.ones(1))
