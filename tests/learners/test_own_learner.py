@@ -379,7 +379,9 @@ def test_check_refuses_what_is_no_learner_that_steps():
 
 
 def test_a_class_that_is_no_learner_is_refused():
-    with pytest.raises(ValueError, match=r"the class is <class 'dict'>; allowed: one that derives from lstmsim\.learners\.Learner"):
+    with pytest.raises(
+        ValueError, match=r"the class is <class 'dict'>; allowed: one that derives from lstmsim\.learners\.Learner"
+    ):
         register("test_dict", EchoSettings, label="dict")(dict)
 
 
