@@ -198,8 +198,8 @@ def _main(options: argparse.Namespace) -> int:
     if options.over or options.halving is not None:
         return _scan(options)
     name, requests, changes = _requests(options)
-    out, seed = options.out, _number(options.seed)
-    if out is None:
+    seed = _number(options.seed)
+    if (out := options.out) is None:
         if reading := "one" if options.reading is None and not options.rows else options.reading:
             name += f"-{reading}"
         if changes or seed:
@@ -297,11 +297,9 @@ def _run(campaign: Campaign, options: argparse.Namespace) -> int:
     say = functools.partial(console.print, markup=False, soft_wrap=True)  # names are a user's
     out, requests = campaign.folder.path, campaign.requests
     total, done = sum(request.trials for request in requests), len(campaign.finished)
-    before = f"{done} finished before"
-    if campaign.left.reused:
-        before += f", {len(campaign.left.reused)} of them in {campaign.folder.reuse}"
+    reused = f", {len(campaign.left.reused)} of them in {campaign.folder.reuse}" if campaign.left.reused else ""
     names = ", ".join(request.name for request in requests)
-    begun = f"lstmsim: rows {names}; {total} trials, {before}; results in {out}"
+    begun = f"lstmsim: rows {names}; {total} trials, {done} finished before{reused}; results in {out}"
     view = None if options.quiet else Bars(console) if console.is_terminal else Lines(console)
     results = perform(campaign, view, say, begun=begun)
     for result in results:

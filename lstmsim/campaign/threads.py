@@ -338,8 +338,7 @@ class Ensemble:
 
     def progress(self) -> list[RowProgress]:
         """How far the trials under way are, for each thread."""
-        running = list(self.running.values())
-        found = [(name, run.progress()) for name, run in running]
+        found = [(name, run.progress()) for name, run in list(self.running.values())]
         found += [(group.job.name, group.waiting.paused()) for group in self.groups]
         return [RowProgress.of(name, trials) for name, trials in found if trials]
 
@@ -359,10 +358,8 @@ class Ensemble:
         """Run one thread."""
         group: Group | None = None
         try:
-            if number and len(self.groups) < self.workers:
-                group = self.groups[number % len(self.groups)]
-            else:
-                group = self._take(number)
+            helps = number and len(self.groups) < self.workers
+            group = self.groups[number % len(self.groups)] if helps else self._take(number)
             while group is not None and not self._stop.is_set():
                 self._run_trials(number, group, group.waiting, self.width(group, share))
                 group = self._take(number)
@@ -374,8 +371,8 @@ class Ensemble:
 
     def _folder(self, group: Group, learner: AnyLearner) -> KeptTrials:
         """Return where one thread keeps the trials of a group."""
-        where = self.out, group.job.name, group.config, self.seed, learner
-        return RowFolder(*where, every=self.checkpoint_every, stop=self._stop)
+        job, every = group.job, self.checkpoint_every
+        return RowFolder(self.out, job.name, group.config, self.seed, learner, every=every, stop=self._stop)
 
     def _run_trials(self, number: int, group: Group, waiting: TrialQueue, width: int) -> None:
         """Run trials that wait; one in which a task or a learner raises an error is announced, and the others go on."""
