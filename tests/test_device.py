@@ -217,6 +217,10 @@ def own(seq, key):
             "learner is 'exact_lstm'; allowed: with device='cuda'",
         ),
         (Experiment(task("adding")(T=20), LSTMSettings(n_blocks=30)), "learner is 'lstm'; allowed: with device='cuda' one"),
+        (
+            Experiment(task("adding")(T=20), LSTMSettings(optimiser="adam")),
+            "optimiser is 'adam'; allowed: with device='cuda'",
+        ),
         (Experiment(own(), LSTMSettings()), "task is 'own'; allowed: with device='cuda' one of lstmsim's own"),
     ],
 )

@@ -281,6 +281,9 @@ def refuse(config: Experiment, variants: Variants | None) -> None:
         raise refusal(
             "learner", config.learner, "with device='cuda' one whose trials go lane by lane, such as a small 'lstm'"
         )
+    if not getattr(config.settings, "plain", True):
+        allowed = "with device='cuda' 'sgd' without clip and rate_decay"
+        raise refusal("optimiser", vars(config.settings)["optimiser"], allowed)
     if not isinstance(config.task, CompiledTask) or not type(config.task).__module__.startswith("lstmsim."):
         raise refusal("task", config.task.name, "with device='cuda' one of lstmsim's own that is compiled")
     if variants is not None and len(variants.tasks) > 1:
