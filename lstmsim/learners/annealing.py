@@ -7,11 +7,12 @@ Neural Networks 5(2), 1994, after Corana, Marchesi, Martini and Ridella, ACM Tra
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from lstmsim.checks import Field, Real, Whole, settings
+from lstmsim.kernels.arrays import Array
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.random import log, subkey, uniform
 from lstmsim.learners.base import register
@@ -56,11 +57,6 @@ class AnnealingSettings(SearchSettings):
         Factor of the temperature after so many cycles.
     cycles : int
         Cycles, of one move of each weight, between two changes of the temperature and of the moves' ranges.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, the value given and what is allowed.
     """
 
     temperature: Annotated[Real, Field(ge=0)] = 0.1
@@ -69,21 +65,12 @@ class AnnealingSettings(SearchSettings):
 
 
 @register("annealing", AnnealingSettings, label="simulated annealing")
-class AnnealingNets(SearchNets):
+class AnnealingNets(SearchNets[AnnealingSettings]):
     """Simulated annealing: from one draw on, moves of one weight after another, which Metropolis' rule keeps or takes back.
 
     After some cycles the temperature falls, and the range of each weight's moves grows where more than 60 % of them stayed
     and shrinks where fewer than 40 % did, by up to 3 (Corana's factor), to at most twice the weights' first range. Progress
     has a line each time, whether the net got better or not.
-
-    Parameters
-    ----------
-    settings : AnnealingSettings
-        Net and rule of the search.
-    lanes : int
-        Without effect: trials are run one by one.
-    symbols : bool
-        The task's inputs are one-hot; they are read as dense ones.
     """
 
     def __init__(self, settings: AnnealingSettings, lanes: int = 1, *, symbols: bool = False) -> None:
@@ -91,7 +78,7 @@ class AnnealingNets(SearchNets):
         self.temperature, self.accepted = np.zeros(1), np.zeros(len(self.net.weights))
 
     @property
-    def course(self) -> dict[str, Any]:
+    def course(self) -> dict[str, Array]:
         """Arrays that the rest of a search depends on, besides its key."""
         return super().course | {"temperature": self.temperature}
 
@@ -100,7 +87,7 @@ class AnnealingNets(SearchNets):
         super().begin()
         self.temperature[:] = self.settings.temperature
 
-    def go_on(self, strings: Strings, key: Any, cap: int) -> bool:
+    def go_on(self, strings: Strings, key: np.uint64, cap: int) -> bool:
         """Draw the first net; then move its weights for some cycles, cool and adapt the ranges of the moves."""
         net, s, size = self.net, self.settings, len(strings.targets)
         if net.counts[0] == 0:

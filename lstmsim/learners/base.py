@@ -33,6 +33,7 @@ INPUT = Variable(("step", "input_unit"), "input activation", "x(t)")
 TARGET = Variable(("step", "output_unit"), "target, NaN where there is none", "d_k(t)")
 OUTPUT = Variable(("step", "output_unit"), "output activation", "y_k(t)")
 OUTPUT_ERROR = Variable(("step", "output_unit"), "error signal of the output, 0 without a target", "e_k(t) (19)")
+ENDS = {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR}
 HIDDEN = Variable(("step", "hidden_unit"), "activation of the hidden unit", "y_i(t)")
 HIDDEN_ERROR = Variable(("step", "hidden_unit"), "error signal of the hidden unit, lag 0", "e_i(t) (20)")
 UPDATE_NORM = Variable(("step",), "Euclidean norm of the weight change of this step", "|dw(t)|")
@@ -344,6 +345,11 @@ def has_stopped_falling(errors: Callable[[int], Floats], since: int, n: int, rat
         return False
     latest = errors(2 * n)
     return not latest[n:].mean() < ratio * latest[:n].mean()
+
+
+def grown_text(joined: Sequence[int]) -> str:
+    """The smallest and the largest number of units that joined, one number per trial, as tables show them."""
+    return "\N{EN DASH}".join(str(n) for n in sorted({min(joined), max(joined)})) if joined else "\N{EN DASH}"
 
 
 L = TypeVar("L", bound=type[AnyLearner])

@@ -18,11 +18,6 @@ class BlockRTRLSettings(ProductSettings):
     block : int
         h, steps of a block. 1: real-time recurrent learning; as long as the longest sequence: back-propagation through
         time; as many as there are units: O(n**3) operations a step on average, and storage that no length changes.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     block: Annotated[Whole, Field(ge=1, le=1_000_000)] = 10
@@ -40,13 +35,4 @@ class BlockRTRL(ProductNet):
     After each block its errors are passed back to its beginning, where they meet the partial derivatives dy_k/dw; those
     of its end follow in the same way, once for each unit. With update="sequence" the gradient is real-time recurrent
     learning's for every h, to rounding; otherwise the weights change after each block with a target.
-
-    Parameters
-    ----------
-    settings : BlockRTRLSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """

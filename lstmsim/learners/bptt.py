@@ -10,18 +10,19 @@ each of its steps taken for a weight of its own, delta and s the first and secon
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from lstmsim.checks import Field, Real, Whole, refusal, settings
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
+from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 from lstmsim.learners.base import register
 from lstmsim.learners.optimiser import Optimiser
-from lstmsim.learners.over_time import HistoryLearner, over_time
+from lstmsim.learners.over_time import HistoryLearner, over_time, zeros
 from lstmsim.learners.recurrent.equations import (
     Net,
     Shape,
@@ -31,35 +32,32 @@ from lstmsim.learners.recurrent.equations import (
     output_row,
     output_source,
     predict,
-    reset,
     update_outputs,
     write,
 )
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
 
-Array = Any
-
 
 class History(Struct):
     """The running sequence so far; with a horizon its latest steps, in a ring: step t stands in row t modulo the rows."""
 
-    z: Array  # (step, source)
-    y: Array  # (step, unit)
-    back: Array  # (step, unit): error arriving at y from this step's targets
-    carried: Array  # (unit,): and from later steps
-    delta: Array  # (unit,): error at the net input
-    bend: Array  # (step, unit): second derivative by y from this step's targets
-    bent: Array  # (unit,): and from later steps
-    waiting: Array  # (1,) int: steps with a target since the last pass
+    z: Floats  # (step, source)
+    y: Floats  # (step, unit)
+    back: Floats  # (step, unit): error arriving at y from this step's targets
+    carried: Floats  # (unit,): and from later steps
+    delta: Floats  # (unit,): error at the net input
+    bend: Floats  # (step, unit): second derivative by y from this step's targets
+    bent: Floats  # (unit,): and from later steps
+    waiting: Ints  # (1,) int: steps with a target since the last pass
 
 
 class Sums(Struct):
     """First and second derivatives over the steps of a pass, in the order of the weights; empty where none are summed."""
 
-    g: Array
-    h: Array
-    g_output: Array
-    h_output: Array
+    g: Floats
+    h: Floats
+    g_output: Floats
+    h_output: Floats
 
 
 class Nets(Struct):
@@ -218,6 +216,16 @@ def divide(u, g, h, alpha, mu):
             g[i, j] = h[i, j] = 0.0
 
 
+@inlined
+def reset(nets):
+    """Activations, steps that wait and sums to zero."""
+    nets.state.z[: nets.shape.first_input] = 0.0
+    nets.state.y[:] = 0.0
+    nets.history.waiting[0] = 0
+    nets.sums.g[:] = nets.sums.h[:] = 0.0
+    nets.sums.g_output[:] = nets.sums.h_output[:] = 0.0
+
+
 advance = over_time(step, write, reset)
 
 
@@ -239,11 +247,6 @@ class BPTTSettings(RecurrentSettings):
         h(t)), time-weighted (Bengio, Simard and Frasconi 1994).
     mu : float
         Added to second derivatives.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     horizon: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
@@ -266,61 +269,38 @@ class BPTT(HistoryLearner, RecurrentNet):
 
     The running sequence is stored, or as much of it as a pass goes back. Errors are passed back, and weights change, at the
     end of the sequence or every `interval` steps.
-
-    Parameters
-    ----------
-    settings : BPTTSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """
 
-    loop = staticmethod(advance)
-
-    settings: BPTTSettings
+    loop, begin = staticmethod(advance), staticmethod(reset.py_func)
 
     def __init__(self, settings: BPTTSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
-        groups = [(group.shape if settings.curvature == "sum" else (0, 0)) for group in (self.net.w, self.net.w_output)]
-        self.sums = Sums(*(aligned(*group) for group in groups for _ in range(2)))
-        self.keep(self.room(settings.horizon or 0))
+        summed = settings.curvature == "sum"
+        w, w_output = (group.shape if summed else (0, 0) for group in (self.net.w, self.net.w_output))
+        self.nets = Nets(
+            shape=self.shape,
+            net=self.net,
+            state=self.state,
+            history=self.room(settings.horizon or 0),
+            optimiser=self.optimiser,
+            alpha=self.alpha,
+            horizon=settings.horizon or 0,
+            interval=settings.interval or 0,
+            curvature=("none", "sum", "step").index(settings.curvature),
+            mu=settings.mu,
+            sums=Sums(**zeros({"g h": w, "g_output h_output": w_output})),
+        )
 
     @property
     def steps(self) -> int:
         """Steps that there is room for: any number where a pass goes back to a horizon."""
         return sys.maxsize if self.settings.horizon else super().steps
 
-    def keep(self, history: History) -> None:
-        """Let the net store its steps in a history."""
-        self.history = history
-        rule = self.settings
-        self.nets = Nets(
-            shape=self.shape,
-            net=self.net,
-            state=self.state,
-            history=history,
-            optimiser=self.optimiser,
-            alpha=self.alpha,
-            horizon=rule.horizon or 0,
-            interval=rule.interval or 0,
-            curvature=("none", "sum", "step").index(rule.curvature),
-            mu=rule.mu,
-            sums=self.sums,
-        )
-
     def room(self, steps: int) -> History:
         """An empty history of so many steps."""
-        wide = self.shape.first_input
-        bent = steps if self.settings.curvature != "none" else 0
-        rows = aligned(steps, self.shape.stride), aligned(steps, wide), aligned(steps, wide)
-        work = aligned(wide), aligned(wide), aligned(bent, wide), aligned(wide), aligned(1, dtype=np.int64)
-        return History(*rows, *work)
-
-    def reset(self, lane: int | slice = 0) -> None:
-        """Activations and stored steps to zero; the weights stay."""
-        super().reset(lane)
-        self.nets.history.waiting[0] = 0
-        for array in self.sums:
-            array[:] = 0.0
+        wide, bent = self.shape.first_input, steps if self.settings.curvature != "none" else 0
+        return History(
+            **zeros({"z": (steps, self.shape.stride), "y back": (steps, wide), "bend": (bent, wide)}),
+            **zeros({"carried delta bent": wide}),
+            waiting=np.zeros(1, np.int64),
+        )

@@ -14,58 +14,34 @@ with k_in = g f'(net_in), k_f = s(t-1) f'(net_f), k_c = y_in g'(net_c), k_out = 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from lstmsim.checks import Field, Flag, Real, Whole, settings
+from lstmsim.checks import Real, settings
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic, logistic_slope
-from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
-from lstmsim.learners.base import LearnerSettings, register
-from lstmsim.learners.over_time import over_time
-from lstmsim.learners.rules.equations import learn_outputs, respond, zero
+from lstmsim.learners.base import register
+from lstmsim.learners.optimiser import zero
+from lstmsim.learners.over_time import padded
 from lstmsim.learners.rules.net import Rules
-from lstmsim.learners.rules.settings import OnlineSettings, shape_with
-from lstmsim.learners.rules.step import Rule, finish, write
+from lstmsim.learners.rules.settings import OnlineSettings
+from lstmsim.learners.rules.step import Rule, cells_alone
 from lstmsim.learners.rules.structs import Shape
-from lstmsim.learners.weights import Masks, Weights, uniform_weights
+from lstmsim.learners.weights import Weights
 
-Array = Any
 GATES = ("input gate", "forget gate", "cell", "output gate")
 
 
 class Kept(Struct):
     """Cell states, and the partials of s and h with respect to each column's weights."""
 
-    s: Array  # (wide,)
-    of_state: Array  # (gate and source, wide)
-    of_output: Array  # (gate and source, wide)
-
-
-@inlined
-def step(nets, sequences, scores, record, clock, learn, track):
-    """One step: cells and partials, errors, changes of the weights; see `lstmsim.learners.over_time`."""
-    core, shape, state = nets.core, nets.shape, nets.state
-    for j in range(shape.inputs):
-        if shape.symbols:
-            state.z[j] = 1.0 if j == sequences.symbol[clock, 0] else 0.0
-        else:
-            state.z[j] = sequences.inputs[clock, j, 0]
-    state.z[shape.inputs] = 1.0 if shape.bias else 0.0
-    for i in range(0, shape.wide, 8):
-        turn(nets, i, track)
-    state.a[shape.hidden] = state.z[shape.inputs]
-    event = respond(core, sequences, scores, record, clock)
-    if track:
-        state.count[0] += 1
-    if learn and event & LEARN:
-        learn_outputs(core)
-        gradient(nets)
-        finish(core)
+    s: Floats  # (wide,)
+    of_state: Floats  # (gate and source, wide)
+    of_output: Floats  # (gate and source, wide)
 
 
 @inlined
@@ -87,7 +63,14 @@ def hyperbolic(x):
 
 
 @inlined
-def turn(nets, i, track):
+def turn(nets, track):
+    """Move all columns, eight at a time."""
+    for i in range(0, nets.shape.wide, 8):
+        turn_eight(nets, i, track)
+
+
+@inlined
+def turn_eight(nets, i, track):
     """Move eight columns from i on, and their partials."""
     shape, state, w, wide = nets.shape, nets.state, nets.core.net.w, nets.shape.wide
     sources, mask = shape.inputs + 2, load_at(UNITS, state.unit_mask, i)
@@ -154,16 +137,16 @@ def reset(nets):
         zero(nets.kept.of_output)
 
 
-def room(_settings: Any, shape: Shape) -> Kept:
+def room(_settings: object, shape: Shape) -> Kept:
     """Zeros for states and partials."""
     return Kept(aligned(shape.wide), aligned(shape.sources, shape.wide), aligned(shape.sources, shape.wide))
 
 
-RULE = Rule("exact partials", over_time(step, write, reset), room)
+RULE = Rule("exact partials", cells_alone(turn, gradient=gradient, reset=reset), room)
 
 
 @settings
-class ColumnarSettings(LearnerSettings, OnlineSettings):
+class ColumnarSettings(OnlineSettings):
     """Settings of columnar LSTM cells; those of the outputs and of the optimiser are as for the learner "rules".
 
     Parameters
@@ -176,48 +159,20 @@ class ColumnarSettings(LearnerSettings, OnlineSettings):
         Added to the initial biases of the forget gates.
     init_range : float
         Initial weights are uniform in [-init_range, init_range].
-    learning_rate : float
-        alpha.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
-    n_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 32
-    bias: Flag = True
     forget_bias: Real = 1.0
-    init_range: Annotated[Real, Field(ge=0)] = 0.2
-    learning_rate: Annotated[Real, Field(gt=0)] = 0.01
+
+    group: ClassVar[str] = "column"
 
     @property
     def sources(self) -> list[str]:
         """Names of the columns' weights."""
-        inputs = [*(f"input {j}" for j in range(self.n_inputs)), "bias", "own output"]
-        return [f"{gate}, {name}" for gate in GATES for name in inputs]
-
-    @property
-    def output_sources(self) -> list[str]:
-        """Names of the sources of the outputs."""
-        return [f"hidden {i}" for i in range(self.n_hidden)] + ["bias"]
-
-    @cached_property
-    def exists(self) -> Masks:
-        """Which connections there are."""
-        column = np.ones((self.n_hidden, 4, self.n_inputs + 2), bool)
-        column[:, :, self.n_inputs] = self.bias
-        output = np.ones((self.n_outputs, self.n_hidden + 1), bool)
-        output[:, -1] = self.bias
-        return {"column": column.reshape(self.n_hidden, -1), "output": output}
-
-    def units_text(self, joined: Sequence[int] = ()) -> str:
-        """Return the number of columns."""
-        return str(self.n_hidden)
+        return [f"{gate}, {name}" for gate in GATES for name in (*self.input_names, "bias", "own output")]
 
     def initial_weights(self, seed: int | Sequence[int]) -> Weights:
         """Weights uniform in [-init_range, init_range], the forget gates' biases raised."""
-        weights = uniform_weights(self.exists, self.init_range, seed)
+        weights = super().initial_weights(seed)
         weights["column"][:, 2 * self.n_inputs + 2] += self.forget_bias * self.bias
         return weights
 
@@ -226,15 +181,14 @@ class ColumnarSettings(LearnerSettings, OnlineSettings):
         """The step of these cells."""
         return RULE
 
-    def sizes(self, *, symbols: bool) -> Shape:
+    def shape(self, *, symbols: bool) -> Shape:
         """Sizes for the kernels."""
-        return shape_with(
-            self,
+        return self.shape_with(
             symbols,
             hidden=self.n_hidden,
-            wide=-(-self.n_hidden // 8) * 8,
+            wide=padded(self.n_hidden),
             sources=4 * (self.n_inputs + 2),
-            output_wide=-(-(self.n_hidden + 1) // 8) * 8,
+            output_wide=padded(self.n_hidden + 1),
             leak=1.0,
             tanh=True,
             sparse=False,
@@ -243,24 +197,12 @@ class ColumnarSettings(LearnerSettings, OnlineSettings):
 
 @register("columnar", ColumnarSettings, label="columnar LSTM, exact partials")
 class Columnar(Rules):
-    """Columns of one LSTM cell each that learn at every step with a target, by exact partials.
-
-    Parameters
-    ----------
-    settings : ColumnarSettings
-        Cells and what is made of their gradient.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
-    """
+    """Columns of one LSTM cell each that learn at every step with a target, by exact partials."""
 
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
         "column": ("hidden_unit", "source"),
         "output": ("output_unit", "output_source"),
     }
-
-    group: ClassVar[str] = "column"
 
     def _place(self) -> None:
         """Where named weights stand."""

@@ -13,60 +13,44 @@ influence has the size of the weights, and the gradient is exact at every step (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.checks import Field, Real, refusal, settings
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import cosine_sine, exponential, square_root
-from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
-from lstmsim.learners.base import LearnerSettings, register
-from lstmsim.learners.over_time import over_time
-from lstmsim.learners.rules.equations import learn_outputs, respond, zero
+from lstmsim.learners.base import register
+from lstmsim.learners.optimiser import zero
+from lstmsim.learners.over_time import padded
 from lstmsim.learners.rules.net import Rules
-from lstmsim.learners.rules.settings import OnlineSettings, shape_with
-from lstmsim.learners.rules.step import Rule, finish, write
+from lstmsim.learners.rules.settings import OnlineSettings
+from lstmsim.learners.rules.step import Rule, cells_alone
 from lstmsim.learners.rules.structs import Shape
-from lstmsim.learners.weights import Masks, Weights, generator
+from lstmsim.learners.weights import Weights, generator
 
-Array = Any
 NU, THETA, B = range(3)  # rows of the weights: nu, theta, then the real parts of b, then the imaginary ones
 
 
 class Kept(Struct):
     """The traces of all weights, real and imaginary parts; those of the imaginary parts of b are i times the others."""
 
-    real: Array  # (2 + source, wide)
-    imaginary: Array  # (2 + source, wide)
+    real: Floats  # (2 + source, wide)
+    imaginary: Floats  # (2 + source, wide)
 
 
 @inlined
-def step(nets, sequences, scores, record, clock, learn, track):
-    """One step: units and traces, errors, changes of the weights; see `lstmsim.learners.over_time`."""
-    core, shape, state = nets.core, nets.shape, nets.state
-    for j in range(shape.inputs):
-        if shape.symbols:
-            state.z[j] = 1.0 if j == sequences.symbol[clock, 0] else 0.0
-        else:
-            state.z[j] = sequences.inputs[clock, j, 0]
-    state.z[shape.inputs] = state.a[shape.hidden] = 1.0 if shape.bias else 0.0
-    for i in range(0, shape.wide // 2, 8):
-        turn(nets, i, track)
-    event = respond(core, sequences, scores, record, clock)
-    if track:
-        state.count[0] += 1
-    if learn and event & LEARN:
-        learn_outputs(core)
-        gradient(nets)
-        finish(core)
+def turn(nets, track):
+    """Move all units, eight at a time."""
+    for i in range(0, nets.shape.wide // 2, 8):
+        turn_eight(nets, i, track)
 
 
 @inlined
-def turn(nets, i, track):
+def turn_eight(nets, i, track):
     """Move eight units from i on, and their traces: every product with lambda is one of complex numbers."""
     shape, state, w, wide = nets.shape, nets.state, nets.core.net.w, nets.shape.wide
     real, imaginary, half, inputs = nets.kept.real, nets.kept.imaginary, wide // 2, shape.inputs + 1
@@ -135,17 +119,17 @@ def reset(nets):
         zero(nets.kept.imaginary)
 
 
-def room(_settings: Any, shape: Shape) -> Kept:
+def room(_settings: object, shape: Shape) -> Kept:
     """Zeros for all traces."""
     rows = B + shape.inputs + 1
     return Kept(aligned(rows, shape.wide), aligned(rows, shape.wide))
 
 
-RULE = Rule("exact traces", over_time(step, write, reset), room)
+RULE = Rule("exact traces", cells_alone(turn, gradient=gradient, reset=reset), room)
 
 
 @settings
-class DiagonalSettings(LearnerSettings, OnlineSettings):
+class DiagonalSettings(OnlineSettings):
     """Settings of diagonal complex units; those of the outputs and of the optimiser are as for the learner "rules".
 
     Parameters
@@ -160,51 +144,29 @@ class DiagonalSettings(LearnerSettings, OnlineSettings):
         Initial theta is uniform from 0 to this.
     init_range : float
         Initial b and weights of the outputs are uniform in [-init_range, init_range].
-    learning_rate : float
-        alpha.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
-    n_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 32
-    bias: Flag = True
     smallest: Annotated[Real, Field(gt=0, lt=1)] = 0.5
     largest: Annotated[Real, Field(gt=0, lt=1)] = 0.99
     phase: Annotated[Real, Field(gt=0, le=6.283185307179586)] = 6.283185307179586
-    init_range: Annotated[Real, Field(ge=0)] = 0.2
-    learning_rate: Annotated[Real, Field(gt=0)] = 0.01
 
     def __post_init__(self) -> None:
         """Check the ring."""
         if self.smallest >= self.largest:
             raise refusal("smallest", self.smallest, f"less than the largest, {self.largest}")
 
+    group: ClassVar[str] = "complex"
+
     @property
     def sources(self) -> list[str]:
         """Names of the columns of the complex units' weights."""
-        inputs = [*(f"input {j}" for j in range(self.n_inputs)), "bias"]
+        inputs = [*self.input_names, "bias"]
         return ["nu", "theta", *(f"real {name}" for name in inputs), *(f"imaginary {name}" for name in inputs)]
 
     @property
     def output_sources(self) -> list[str]:
         """Names of the sources of the outputs."""
         return [f"{part} {i}" for part in ("real", "imaginary") for i in range(self.n_hidden)] + ["bias"]
-
-    @cached_property
-    def exists(self) -> Masks:
-        """Which connections there are."""
-        units = np.ones((self.n_hidden, 2 + 2 * (self.n_inputs + 1)), bool)
-        units[:, [2 + self.n_inputs, -1]] = self.bias
-        output = np.ones((self.n_outputs, 2 * self.n_hidden + 1), bool)
-        output[:, -1] = self.bias
-        return {"complex": units, "output": output}
-
-    def units_text(self, joined: Sequence[int] = ()) -> str:
-        """Return the number of complex units."""
-        return str(self.n_hidden)
 
     def initial_weights(self, seed: int | Sequence[int]) -> Weights:
         """Moduli and phases in the ring, b and weights of the outputs uniform."""
@@ -223,11 +185,10 @@ class DiagonalSettings(LearnerSettings, OnlineSettings):
         """The step of these units."""
         return RULE
 
-    def sizes(self, *, symbols: bool) -> Shape:
+    def shape(self, *, symbols: bool) -> Shape:
         """Sizes for the kernels: real parts, then imaginary parts, each padded."""
-        wide = 2 * (-(-self.n_hidden // 8) * 8)
-        return shape_with(
-            self,
+        wide = 2 * padded(self.n_hidden)
+        return self.shape_with(
             symbols,
             hidden=wide,
             wide=wide,
@@ -241,24 +202,12 @@ class DiagonalSettings(LearnerSettings, OnlineSettings):
 
 @register("diagonal", DiagonalSettings, label="diagonal units, exact traces")
 class Diagonal(Rules):
-    """Diagonal complex units that learn at every step with a target, by exact traces.
-
-    Parameters
-    ----------
-    settings : DiagonalSettings
-        Units and what is made of their gradient.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
-    """
+    """Diagonal complex units that learn at every step with a target, by exact traces."""
 
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
         "complex": ("complex_unit", "source"),
         "output": ("output_unit", "output_source"),
     }
-
-    group: ClassVar[str] = "complex"
 
     def _place(self) -> None:
         """Where named weights stand."""

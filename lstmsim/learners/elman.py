@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from typing import Annotated, Literal
 
-import numpy as np
-
 from lstmsim.checks import Field, Real, settings
+from lstmsim.kernels.arrays import Array, Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
@@ -28,7 +27,6 @@ from lstmsim.learners.recurrent.equations import (
     write,
 )
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
-from lstmsim.learners.weights import Floats
 
 
 class Nets(Struct):
@@ -83,9 +81,6 @@ def update(nets):
     state.norm[0] = lane_sum(squares) if at_once else apply_changes(nets)
 
 
-advance = over_time(step, write, reset)
-
-
 @settings
 class ElmanSettings(RecurrentSettings):
     """Settings of Elman's procedure; the first ones are those of `RecurrentSettings`.
@@ -96,11 +91,6 @@ class ElmanSettings(RecurrentSettings):
         As in `OptimiserSettings`; momentum by default, of 0.
     momentum : float
         Share of the last change of the weights that is made again, below 1.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     topology: Literal["layered", "direct"] = "layered"
@@ -120,20 +110,9 @@ class Elman(RecurrentNet):
 
     The weights change at every step with a target, by back-propagation through that step alone: the same gradient as
     BPTT(1).
-
-    Parameters
-    ----------
-    settings : ElmanSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """
 
-    loop = staticmethod(advance)
-
-    settings: ElmanSettings
+    loop = staticmethod(over_time(step, write, reset))
 
     def __init__(self, settings: ElmanSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=True)
@@ -141,25 +120,11 @@ class Elman(RecurrentNet):
         self.nets = Nets(self.shape, self.net, self.state, self.optimiser, self.alpha, momentum)
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights and forget the last change.
-
-        Raises
-        ------
-        ValueError
-            If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
-        """
+        """Give the net its weights and forget the last change."""
         super().set_weights(lane, weights)
         self.net.u[:] = self.net.u_output[:] = 0.0
 
-    def carried(self, lane: int) -> Floats:
-        """Return what outlives a sequence besides the weights: the last change of them, or the optimiser's memory."""
-        if not self.settings.plain:
-            return super().carried(lane)
-        return np.concatenate([self.net.u, self.net.u_output], axis=None)
-
-    def set_carried(self, lane: int | slice, carried: Floats) -> None:
-        """Take what `carried` gave."""
-        if not self.settings.plain:
-            super().set_carried(lane, carried)
-            return
-        self.net.u.flat, self.net.u_output.flat = np.split(carried, [self.net.u.size])
+    @property
+    def lasting(self) -> list[Array]:
+        """The last change of the weights, or the optimiser's memory."""
+        return [self.net.u, self.net.u_output] if self.settings.plain else super().lasting

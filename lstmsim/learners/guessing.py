@@ -6,7 +6,7 @@ task needs learning at all.
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from lstmsim.checks import settings
 from lstmsim.learners.base import register
@@ -22,19 +22,10 @@ class GuessingSettings(SearchSettings):
 
 
 @register("guessing", GuessingSettings, label="weight guessing")
-class GuessingNets(SearchNets):
+class GuessingNets(SearchNets[GuessingSettings]):
     """Random weight guessing with one net: what is counted as sequences is the number of draws.
 
     A draw is tried up to the first sequence that is wrong. Otherwise as `SearchNets`.
-
-    Parameters
-    ----------
-    settings : GuessingSettings
-        Net and rule of the search.
-    lanes : int
-        Without effect: trials are run one by one.
-    symbols : bool
-        The task's inputs are one-hot; they are read as dense ones.
     """
 
     @property
@@ -42,7 +33,7 @@ class GuessingNets(SearchNets):
         """What the stopping rule counts: draws."""
         return int(self.net.counts[0])
 
-    def go_on(self, strings: Strings, key: Any, cap: int) -> bool:
+    def go_on(self, strings: Strings, key: np.uint64, cap: int) -> bool:
         """Draw until one has more sequences right than all before, before its first wrong one."""
         until = min(int(self.net.counts[0]) + self.block, cap)
         return bool(search(self.net, strings, key, until, _NO_CAP, self.right[0], -1.0))

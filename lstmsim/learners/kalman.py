@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from lstmsim.checks import Field, Real, Whole, refusal, settings
+from lstmsim.kernels.arrays import Array, Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.recording import Variable
 from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import register
-from lstmsim.learners.over_time import over_time
+from lstmsim.learners.over_time import over_time, zeros
 from lstmsim.learners.products.equations import History, Net, Shape, State, pass_back, predict, reset
 from lstmsim.learners.products.equations import write as write_net
 from lstmsim.learners.products.net import NetSettings, ProductNet
-from lstmsim.learners.weights import Floats
-
-Array = Any
 
 _MAX_COVARIANCES = 50_000_000
-VARIANCE = Variable(("step",), "mean variance of the weights, as the filter has it", "tr P / W")
 
 
 class Filter(Struct):
     """The filter's state and its room to work in."""
 
-    at: Array  # (weight,) int: where the weights that are trained stand in w, then w_output
-    begins: Array  # (group + 1,) int: first weight of each group
-    places: Array  # (group + 1,) int: where the covariances of each group begin in P
-    P: Array  # (covariance,): a square matrix for each group
-    H: Array  # (output, weight): dy_k/dw, then A P H
-    PH: Array  # (output, weight)
-    A: Array  # (output, output): R + sum_g H_g' P_g H_g, then its inverse
-    updates: Array  # (1,) int
-    variance: Array  # (1,): mean of P's diagonal
-    r: Array  # (2,): measurement noise at first, and after `anneal` updates
-    q: Array  # (2,): process noise
+    at: Ints  # (weight,) int: where the weights that are trained stand in w, then w_output
+    begins: Ints  # (group + 1,) int: first weight of each group
+    places: Ints  # (group + 1,) int: where the covariances of each group begin in P
+    P: Floats  # (covariance,): a square matrix for each group
+    H: Floats  # (output, weight): dy_k/dw, then A P H
+    PH: Floats  # (output, weight)
+    A: Floats  # (output, output): R + sum_g H_g' P_g H_g, then its inverse
+    updates: Ints  # (1,) int
+    variance: Floats  # (1,): mean of P's diagonal
+    r: Floats  # (2,): measurement noise at first, and after `anneal` updates
+    q: Floats  # (2,): process noise
     anneal: int
 
 
@@ -174,9 +170,6 @@ def write(nets, row, at, event, learn):
     row[at + nets.shape.hidden + 1] = nets.filter.variance[0]
 
 
-advance = over_time(step, write, reset)
-
-
 @settings
 class KalmanSettings(NetSettings):
     """Settings of the filter; the first ones are those of `NetSettings`.
@@ -195,11 +188,6 @@ class KalmanSettings(NetSettings):
         Updates from the first R and Q to the last, geometrically.
     discount : float
         Share of the earlier steps' part in the sensitivities: 1 is real-time recurrent learning's, 0 Elman's.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     groups: Literal["global", "units"] = "units"
@@ -221,35 +209,23 @@ class Kalman(ProductNet):
 
     The outputs' derivatives by the weights come from the sensitivities of real-time recurrent learning.
 
-    Parameters
-    ----------
-    settings : KalmanSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
-
     Raises
     ------
     ValueError
         If the net has too many sensitivities or covariances.
     """
 
-    loop = staticmethod(advance)
+    loop = staticmethod(over_time(step, write, reset))
+    own: ClassVar[dict[str, Variable]] = ProductNet.own | {
+        "weight_variance": Variable(("step",), "mean variance of the weights, as the filter has it", "tr P / W")
+    }
 
-    @classmethod
-    def variables(cls) -> dict[str, Variable]:
-        """Everything that the net can be recorded by, in the order of a recorded row."""
-        return super().variables() | {"weight_variance": VARIANCE}
-
-    def keep(self, history: History) -> None:
-        """Let the net store its step in a history, and make its filter."""
+    def _nets(self, history: History) -> Struct:
+        """What the method's step takes: a filter too."""
         rule, shape, net = self.settings, self.shape, self.net
         trained = np.concatenate([net.trained.ravel(), net.trained_output.ravel()])
-        unit = np.concatenate(
-            [np.indices(net.trained.shape)[1], shape.units + np.indices(net.trained_output.shape)[1]], axis=None
-        )
+        units = np.indices(net.trained.shape)[1], shape.units + np.indices(net.trained_output.shape)[1]
+        unit = np.concatenate(units, axis=None)
         at = np.flatnonzero(trained)
         group = unit[at] if rule.groups == "units" else np.zeros(len(at), np.int64)
         at = at[np.argsort(group, kind="stable")]
@@ -258,41 +234,26 @@ class Kalman(ProductNet):
         if places[-1] > _MAX_COVARIANCES:
             raise refusal("covariances of the weights", int(places[-1]), f'at most {_MAX_COVARIANCES:,}; groups="units"')
         outputs = shape.outputs
-        self.history = history
         self.filter = Filter(
             at=at,
             begins=np.concatenate([[0], np.cumsum(sizes)]),
             places=places,
-            P=aligned(int(places[-1])),
-            H=aligned(outputs, len(at)),
-            PH=aligned(outputs, len(at)),
-            A=aligned(outputs, outputs),
-            updates=aligned(1, dtype=np.int64),
-            variance=aligned(1),
+            updates=np.zeros(1, np.int64),
+            **zeros({"P": int(places[-1]), "H PH": (outputs, len(at)), "A": (outputs, outputs), "variance": 1}),
             r=np.array(rule.measurement_noise),
             q=np.array(rule.process_noise),
             anneal=rule.anneal,
         )
-        self.nets = Nets(shape, net, self.state, history, self.filter, rule.discount)
+        return Nets(shape, net, self.state, history, self.filter, rule.discount)
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights, and begin the filter anew.
-
-        Raises
-        ------
-        ValueError
-            If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
-        """
+        """Give the net its weights, and begin the filter anew."""
         super().set_weights(lane, weights)
-        kalman = self.filter
-        sizes = np.diff(kalman.begins)
-        kalman.P[:] = np.concatenate([np.eye(size).ravel() for size in sizes]) * self.settings.variance
-        kalman.updates[0], kalman.variance[0] = 0, self.settings.variance
+        kalman, variance = self.filter, self.settings.variance
+        kalman.P[:] = np.concatenate([np.eye(size).ravel() for size in np.diff(kalman.begins)]) * variance
+        kalman.updates[0], kalman.variance[0] = 0, variance
 
-    def carried(self, lane: int) -> Floats:
-        """Return what outlives a sequence besides the weights: the filter's state."""
-        return np.concatenate([self.filter.updates, self.filter.variance, self.filter.P])
-
-    def set_carried(self, lane: int | slice, carried: Floats) -> None:
-        """Take what `carried` gave."""
-        self.filter.updates[0], self.filter.variance[0], self.filter.P[:] = int(carried[0]), carried[1], carried[2:]
+    @property
+    def lasting(self) -> list[Array]:
+        """The filter's state."""
+        return [self.filter.updates, self.filter.variance, self.filter.P]

@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.kernels.arrays import Floats
 from lstmsim.learners.base import register
 from lstmsim.learners.products.net import ProductNet, ProductSettings
-from lstmsim.learners.weights import Floats, Masks, Weights
+from lstmsim.learners.weights import Masks, Weights
 
 
 @settings
@@ -27,11 +28,6 @@ class LeakySettings(ProductSettings):
         Time constants other than 0 are learned too.
     block : int, optional
         Steps of a block; 1: real-time recurrent learning. None: back-propagation through time.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     unit: Literal["logistic", "tanh", "identity"] = "tanh"
@@ -72,15 +68,6 @@ class Leaky(ProductNet):
     """A net with y_i(t) = tau_i y_i(t-1) + (1 - tau_i) f(net_i(t)) (Mozer 1992; Pearlmutter 1989).
 
     The derivative by tau_i begins with y_i(t-1) - f(net_i(t)) and goes on as that by a weight does.
-
-    Parameters
-    ----------
-    settings : LeakySettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """
 
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = ProductNet.weight_dims | {"time_constant": ("hidden_unit",)}
@@ -94,11 +81,6 @@ class TWINNSettings(ProductSettings):
     ----------
     squares : bool
         Units see the products of two inputs too: with two inputs 1, x, y, x**2, x*y, y**2.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     squares: Flag = False
@@ -126,13 +108,4 @@ class TWINN(ProductNet):
 
     Sun, Chen and Lee (1993). An input that is repeated leaves the state as it is, whatever the speed along the curve. The
     change of the input is the causal one, and 0 at the first step.
-
-    Parameters
-    ----------
-    settings : TWINNSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """

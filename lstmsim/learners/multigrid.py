@@ -6,7 +6,7 @@ Neural Networks 5(2), 1994.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
@@ -24,34 +24,20 @@ class MultigridSettings(SearchSettings):
     ----------
     shrink : float
         Factor of the box's sides at each better point; 1 is weight guessing.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, the value given and what is allowed.
     """
 
     shrink: Annotated[Real, Field(gt=0, le=1)] = 0.5
 
 
 @register("multigrid", MultigridSettings, label="multigrid search")
-class MultigridNets(SearchNets):
+class MultigridNets(SearchNets[MultigridSettings]):
     """Multigrid random search: weights are drawn uniformly from a box; at each net of lower cost the box shrinks around it.
 
     The cost is the sum of the squared errors at the ends of the training sequences. The smaller box lies within the one
     before: where it would stick out it is moved, so that a box that never shrinks is that of weight guessing.
-
-    Parameters
-    ----------
-    settings : MultigridSettings
-        Net and rule of the search.
-    lanes : int
-        Without effect: trials are run one by one.
-    symbols : bool
-        The task's inputs are one-hot; they are read as dense ones.
     """
 
-    def go_on(self, strings: Strings, key: Any, cap: int) -> bool:
+    def go_on(self, strings: Strings, key: np.uint64, cap: int) -> bool:
         """Draw until the cost is lower than ever, or all is right; then shrink the box."""
         net, all_but_one = self.net, len(strings.targets) - 1
         if not search(net, strings, key, int(net.counts[0]) + self.block, cap, all_but_one, float(net.cost[0])):

@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.checks import refusal
+from lstmsim.kernels.arrays import Floats
 from lstmsim.learners import base
-from lstmsim.learners.base import AnyLearner, LearnerSettings
-from lstmsim.learners.plain_steps import RECORDED, PlainLearner
-from lstmsim.learners.weights import Floats, generator
+from lstmsim.learners.base import ENDS, AnyLearner, LearnerSettings
+from lstmsim.learners.plain_steps import PlainLearner
+from lstmsim.learners.weights import generator
 
-_TAKEN = (*RECORDED, "step", "sequence", "t", "event", "input_unit", "output_unit")
+_TAKEN = (*ENDS, "step", "sequence", "t", "event", "input_unit", "output_unit")
 
 
 class Learner(ABC):

@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.checks import refusal, shown
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import kernel
 from lstmsim.kernels.recording import HEAD, Layout, Record, Variable, finish_sequence
 from lstmsim.kernels.scores import Scores, judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN, Sequences
 from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import INPUT, OUTPUT, OUTPUT_ERROR, TARGET, LearnerSettings, StepLearner
-from lstmsim.learners.weights import Floats, Weights
-
-RECORDED = {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR}
+from lstmsim.learners.base import ENDS, LearnerSettings, StepLearner
+from lstmsim.learners.weights import Weights
 
 
 class Net(Protocol):
@@ -86,7 +85,7 @@ class PlainLearner(StepLearner[LearnerSettings]):
     def variables(cls) -> dict[str, Variable]:
         """Inputs, targets, outputs, errors d_k - y_k, and what the rule names."""
         own = {name: Variable(("step", *dims), f"{name} of {cls.label}") for name, dims in cls.rule.traced.items()}
-        return RECORDED | own
+        return ENDS | own
 
     def __init__(self, settings: LearnerSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         self.settings, self.symbols = settings, symbols

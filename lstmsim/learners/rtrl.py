@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from lstmsim.checks import Flag, refusal, settings
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
@@ -12,11 +13,18 @@ from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat
 from lstmsim.learners.base import register
 from lstmsim.learners.optimiser import Optimiser
 from lstmsim.learners.over_time import over_time
-from lstmsim.learners.recurrent.equations import Net, Shape, State, apply_changes, carry, predict, update_outputs, write
-from lstmsim.learners.recurrent.equations import reset as reset_activations
+from lstmsim.learners.recurrent.equations import (
+    Net,
+    Shape,
+    State,
+    apply_changes,
+    carry,
+    predict,
+    times_columns,
+    update_outputs,
+    write,
+)
 from lstmsim.learners.recurrent.net import RecurrentNet, RecurrentSettings
-
-Array = Any
 
 _MAX_SENSITIVITIES = 50_000_000
 
@@ -28,8 +36,8 @@ class Nets(Struct):
     net: Net
     state: State
     optimiser: Optimiser
-    p: Array  # (unit i, source j / 8, unit k, 8): p^k_ij, for one i and eight j the values of all k together
-    column: Array  # (unit k, 8)
+    p: Floats  # (unit i, source j / 8, unit k, 8): p^k_ij, for one i and eight j the values of all k together
+    column: Floats  # (unit k, 8)
     alpha: float  # learning rate; 1 where changes are gradients that the optimiser takes
     at_end: bool  # the weights change at the end of the sequence
     forcing: bool  # targets take the place of the outputs as sources of the next step
@@ -66,26 +74,7 @@ def sensitivities(nets):
     for i in range(units):
         for j in range(0, stride, 8):
             block = (i * stride + j) * units
-            k = 0
-            while k + 4 <= units:  # four at a time, so that one load of p serves four
-                a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
-                for m in range(units):
-                    p_m = load_at(UNITS, p, block + 8 * m)
-                    a = fma(net.w[k, m], p_m, a)
-                    b = fma(net.w[k + 1, m], p_m, b)
-                    c = fma(net.w[k + 2, m], p_m, c)
-                    d = fma(net.w[k + 3, m], p_m, d)
-                store_at(column, 8 * k, a)
-                store_at(column, 8 * k + 8, b)
-                store_at(column, 8 * k + 16, c)
-                store_at(column, 8 * k + 24, d)
-                k += 4
-            while k < units:
-                a = splat(UNITS, 0.0)
-                for m in range(units):
-                    a = fma(net.w[k, m], load_at(UNITS, p, block + 8 * m), a)
-                store_at(column, 8 * k, a)
-                k += 1
+            times_columns(net.w.T, p, block, units, column)
             store_at(column, 8 * i, load_at(UNITS, column, 8 * i) + load_at(UNITS, state.z, j))
             for k in range(units):
                 y = state.y[k]
@@ -126,12 +115,8 @@ def force(nets, targets, row):
 @inlined
 def reset(nets):
     """Activations and sensitivities to zero, as before every sequence."""
-    reset_activations(nets)
-    for at in range(0, nets.p.size, 8):
-        store_at(nets.p, at, splat(UNITS, 0.0))
-
-
-advance = over_time(step, write, reset)
+    nets.state.z[: nets.shape.first_input] = 0.0
+    nets.state.y[:] = nets.p[:] = 0.0
 
 
 @settings
@@ -144,11 +129,6 @@ class RTRLSettings(RecurrentSettings):
         The weights change at once (on-line), or at the end of the sequence (epoch-wise).
     teacher_forcing : bool
         While learning, outputs that have a target are replaced by it as sources of the next step (topology "full").
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     update: Literal["step", "sequence"] = "step"
@@ -169,22 +149,13 @@ class RTRL(RecurrentNet):
     time per step as n**4 in a fully recurrent net of n units. A layered net with one hidden unit needs O(W), and only
     O(n_inputs + n_outputs) where the inputs are one-hot.
 
-    Parameters
-    ----------
-    settings : RTRLSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
-
     Raises
     ------
     ValueError
         If the net has too many sensitivities.
     """
 
-    loop = staticmethod(advance)
+    loop, begin = staticmethod(over_time(step, write, reset)), staticmethod(reset.py_func)
 
     def __init__(self, settings: RTRLSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         super().__init__(settings, symbols=symbols, separate=settings.update == "sequence")
@@ -202,8 +173,3 @@ class RTRL(RecurrentNet):
             at_end=settings.update == "sequence",
             forcing=settings.teacher_forcing,
         )
-
-    def reset(self, lane: int | slice = 0) -> None:
-        """Activations and sensitivities to zero; the weights stay."""
-        super().reset(lane)
-        self.nets.p[:] = 0.0

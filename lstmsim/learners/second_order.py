@@ -24,11 +24,6 @@ class SecondOrderSettings(ProductSettings):
         Steps of an error's pass back, counting its own; to the beginning of the sequence if None.
     start : float
         Activation of the first unit that is seen, before the first step; pure products need another than 0.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     products: Literal["pure", "all"] = "pure"
@@ -61,13 +56,4 @@ class SecondOrder(ProductNet):
     """A net with y_i(t) = f(sum_jk w_ijk y_j(t-1) x_k(t)): where the inputs are one-hot, a matrix for each symbol.
 
     Errors are passed back through time at the end of the sequence; with a horizon at each target, so many steps.
-
-    Parameters
-    ----------
-    settings : SecondOrderSettings
-        Units, connections and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """

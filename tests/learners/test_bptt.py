@@ -50,7 +50,7 @@ def test_a_single_target_has_the_same_gradient_at_once(topology, n_hidden, bias)
 @pytest.mark.parametrize(("horizon", "interval"), [(4, 3), (3, 3), (5, 1), (1, 1), (None, 4), (8, 1)])
 def test_a_truncated_pass_is_the_gradient_from_a_given_start(topology, horizon, interval):
     """With targets after the last but one pass only, the steps before the horizon count as constants."""
-    settings = BPTTSettings(3, 2, 3, topology, True, learning_rate=0.5, horizon=horizon, interval=interval)
+    settings = BPTTSettings(3, 2, 3, topology=topology, bias=True, learning_rate=0.5, horizon=horizon, interval=interval)
     weights, [(inputs, targets)] = draw(settings.exists), examples(3, 2, [7])
     first = 6 - 6 % interval
     targets[:first] = np.nan
@@ -71,7 +71,7 @@ def test_a_truncated_pass_is_the_gradient_from_a_given_start(topology, horizon, 
 @pytest.mark.parametrize(("horizon", "interval"), [(None, None), (4, 3), (3, 3), (5, 1), (1, 1), (None, 2)])
 def test_passes_follow_williams_and_peng(horizon, interval):
     """BPTT(h; h') of a fully recurrent net, written out with the stored steps."""
-    settings = BPTTSettings(3, 2, 3, "full", True, learning_rate=0.5, horizon=horizon, interval=interval)
+    settings = BPTTSettings(3, 2, 3, topology="full", bias=True, learning_rate=0.5, horizon=horizon, interval=interval)
     weights, sequences = draw(settings.exists), examples(3, 2, [8, 1, 5])
     learner = with_weights(BPTT(settings), weights)
     run(learner, sequences)
@@ -96,7 +96,7 @@ def test_passes_follow_williams_and_peng(horizon, interval):
 
 
 def test_a_sequence_left_open_can_be_cut_anywhere():
-    settings = BPTTSettings(3, 2, 3, "layered", interval=3)
+    settings = BPTTSettings(3, 2, 3, topology="layered", interval=3)
     weights, sequences = draw(settings.exists), examples(3, 2, [5000, 9])
     learners = [with_weights(BPTT(settings), weights) for _ in range(2)]
     for learner, cut in zip(learners, (0, 4998), strict=True):

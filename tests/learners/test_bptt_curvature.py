@@ -43,7 +43,7 @@ def chain(weights, inputs, target):
 def test_derivatives_are_those_of_a_chain(kind):
     """Of one unit after another the diagonal is exact: h(t) = (dy/dw(t))**2, for a weight of each step's own."""
     mu = 1e-3
-    settings = BPTTSettings(2, 1, 1, "layered", True, learning_rate=0.5, curvature=kind, mu=mu)
+    settings = BPTTSettings(2, 1, 1, topology="layered", bias=True, learning_rate=0.5, curvature=kind, mu=mu)
     weights, [(inputs, targets)] = draw(settings.exists, 2.0), examples(2, 1, [5], every=9)
     own = {"hidden": np.repeat(weights["hidden"], 5, axis=0), "output": weights["output"][0]}
     g, h = ({name: np.zeros(group.shape) for name, group in own.items()} for _ in range(2))
@@ -64,7 +64,7 @@ def test_derivatives_are_those_of_a_chain(kind):
 
 @KINDS
 def test_changes_of_a_full_net_follow_a_twin(kind):
-    settings = BPTTSettings(3, 2, 3, "full", True, learning_rate=0.5, curvature=kind, mu=0.01)
+    settings = BPTTSettings(3, 2, 3, topology="full", bias=True, learning_rate=0.5, curvature=kind, mu=0.01)
     weights, [(inputs, targets)] = draw(settings.exists), examples(3, 2, [7], every=3)
     w, back = np.concatenate([weights["output"], weights["hidden"]]), np.r_[6, 7, 3:6]
     y, stored = np.zeros(5), []
@@ -89,7 +89,7 @@ def test_changes_of_a_full_net_follow_a_twin(kind):
 
 @KINDS
 def test_outputs_of_a_layer_follow_the_rule_over_several_targets(kind):
-    settings = BPTTSettings(2, 2, 3, "layered", True, learning_rate=0.5, curvature=kind, mu=0.01)
+    settings = BPTTSettings(2, 2, 3, topology="layered", bias=True, learning_rate=0.5, curvature=kind, mu=0.01)
     weights, [(inputs, targets)] = draw(settings.exists), examples(2, 2, [6], every=2)
     learner = with_weights(BPTT(settings), weights)
     trace = run(learner, [(inputs, targets)])
@@ -106,7 +106,7 @@ def test_outputs_of_a_layer_follow_the_rule_over_several_targets(kind):
 @KINDS
 def test_targets_of_one_sequence_leave_nothing_to_the_next(kind, topology, n_hidden, bias):
     """A step without a target injects no second derivative, whatever an earlier sequence had there."""
-    settings = BPTTSettings(3, 2, n_hidden, topology, bias, curvature=kind, mu=0.01)
+    settings = BPTTSettings(3, 2, n_hidden, topology=topology, bias=bias, curvature=kind, mu=0.01)
     weights, (before, sequence) = draw(settings.exists), [examples(3, 2, [9], every=every)[0] for every in (1, 4)]
     learner = with_weights(BPTT(settings), weights)
     run(learner, [before])

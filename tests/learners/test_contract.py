@@ -8,7 +8,7 @@ import xarray as xr
 
 from lstmsim import tasks
 from lstmsim.kernels.recording import HEAD
-from lstmsim.learners import learner, learners
+from lstmsim.learners import contract, learner, learners
 from lstmsim.learners.base import LearnerSettings, TrialLearner
 from lstmsim.learners.columnar import ColumnarSettings
 from lstmsim.learners.contract import CHECKS, settings_can_be_pickled
@@ -222,3 +222,22 @@ def test_a_trial_file_takes_it(config, tmp_path):
         assert {name for name, _ in simulation.learner.layout.columns} <= set(trace.variables)
         for name, group in result.final.items():
             np.testing.assert_array_equal(tree[f"weights/final_{name}"].values, group)
+
+
+@every_case
+def test_a_net_that_diverged_leaves_nothing_behind(config):
+    """After a trial whose weights have become NaN, padding included, the next one on the same net is as on a new one."""
+    spoilt, fresh = build(config), build(config)
+    spoilt.start(0, (5, 1))
+    signs = np.random.default_rng(1)
+    huge = {
+        name: group if name == "place" else np.where(group != 0, signs.choice([-1e308, 1e308], group.shape), 0.0)
+        for name, group in spoilt.weights(0).items()
+    }
+    spoilt.set_weights(0, huge)
+    contract._run(spoilt, 0, 6)
+    for net in (spoilt, fresh):
+        net.start(0, (5, 2))
+    rows = [contract._run(net, 0, 3)[:, HEAD:] for net in (spoilt, fresh)]
+    np.testing.assert_array_equal(*rows)
+    assert same(spoilt.weights(0), fresh.weights(0))

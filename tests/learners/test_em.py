@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from lstmsim.learners.em.net import EM, EMSettings
+from lstmsim.learners.em import EM, EMSettings
 from tests.learners.driving import descent, draw, examples, run, with_weights
 
 SIZES = [(3, 1, 2), (3, 2, 1), (2, 2, 3)]  # states, outputs, inputs

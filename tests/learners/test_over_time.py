@@ -1,31 +1,35 @@
 """The loop over time is one, compiled for each method in the method's own name."""
 
 import inspect
+import sys
 
 import pytest
 
-from lstmsim.learners import bptt, elman, over_time, rtrl
+from lstmsim.learners import over_time
 from lstmsim.learners.base import LearnerSettings, learner, register
-from lstmsim.learners.chunker import equations as chunker
-from lstmsim.learners.rtrl import RTRLSettings
+from lstmsim.learners.bptt import BPTT
+from lstmsim.learners.chunker.nets import ChunkerNets
+from lstmsim.learners.elman import Elman
+from lstmsim.learners.rtrl import RTRL, RTRLSettings
 
-METHODS = (rtrl, bptt, elman, chunker)
+METHODS = (RTRL, BPTT, Elman, ChunkerNets)
 
 
-@pytest.mark.parametrize("module", METHODS, ids=lambda module: module.__name__)
-def test_a_methods_loop_is_cached_with_the_method(module):
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_methods_loop_is_cached_with_the_method(method):
     """Its disk cache is named by the sources that the method imports, and by the file of its step."""
-    loop, step = module.advance.py_func, module.step.py_func
+    module = sys.modules[method.loop.py_func.__module__]
+    loop, step = method.loop.py_func, module.step.py_func
     assert (loop.__module__, loop.__code__.co_filename) == (module.__name__, inspect.getsourcefile(module))
     assert loop.__code__.co_firstlineno == step.__code__.co_firstlineno
     assert loop.__globals__["step"] is module.step
-    assert module.advance._cache._cache_file._index_name.startswith(
-        "equations.step" if module is chunker else module.__name__[17:]
+    assert method.loop._cache._cache_file._index_name.startswith(
+        "equations.step" if method is ChunkerNets else module.__name__[17:]
     )
 
 
 def test_loops_do_not_share_what_they_call():
-    assert len({id(module.advance.py_func.__globals__["step"]) for module in METHODS}) == len(METHODS)
+    assert len({id(method.loop.py_func.__globals__["step"]) for method in METHODS}) == len(METHODS)
     assert over_time.step is None
 
 

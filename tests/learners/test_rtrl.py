@@ -22,7 +22,7 @@ from tests.learners.driving import (
 
 @every_net
 def test_outputs_are_those_of_the_equations(topology, n_hidden, bias):
-    settings = RTRLSettings(3, 2, n_hidden, topology, bias)
+    settings = RTRLSettings(3, 2, n_hidden, topology=topology, bias=bias)
     weights, [(inputs, targets)] = draw(settings.exists), examples(3, 2, [6])
     trace = run(with_weights(RTRL(settings), weights), [(inputs, targets)], learn=False)
     outputs, hidden = responses(topology, weights, inputs)
@@ -35,7 +35,9 @@ def test_outputs_are_those_of_the_equations(topology, n_hidden, bias):
     ("topology", "n_hidden", "bias", "forcing"), [*((*net, False) for net in NETS), ("full", 4, False, True)]
 )
 def test_epoch_wise_changes_are_the_gradient(topology, n_hidden, bias, forcing):
-    settings = RTRLSettings(3, 2, n_hidden, topology, bias, learning_rate=0.7, update="sequence", teacher_forcing=forcing)
+    settings = RTRLSettings(
+        3, 2, n_hidden, topology=topology, bias=bias, learning_rate=0.7, update="sequence", teacher_forcing=forcing
+    )
     weights, [(inputs, targets)] = draw(settings.exists), examples(3, 2, [6], every=2)
     learner = with_weights(RTRL(settings), weights)
     run(learner, [(inputs, targets)])
@@ -51,7 +53,7 @@ def test_epoch_wise_changes_are_the_gradient(topology, n_hidden, bias, forcing):
 
 @pytest.mark.parametrize("forcing", [False, True])
 def test_on_line_changes_follow_williams_and_zipser(forcing):
-    settings = RTRLSettings(3, 2, 3, "full", True, learning_rate=0.5, teacher_forcing=forcing)
+    settings = RTRLSettings(3, 2, 3, topology="full", bias=True, learning_rate=0.5, teacher_forcing=forcing)
     weights, sequences = draw(settings.exists), examples(3, 2, [5, 7], every=2)
     learner = with_weights(RTRL(settings), weights)
     run(learner, sequences)
@@ -74,7 +76,7 @@ def test_on_line_changes_follow_williams_and_zipser(forcing):
 def test_one_hidden_unit_takes_the_sparse_form():
     """Experiment 2a: p_i(t) = h'(x_i + w_hh p_i(t-1)), p_hh(t) = h'(h(t-1) + w_hh p_hh(t-1))."""
     n = 5
-    settings = RTRLSettings(n, n, 1, "direct", learning_rate=1.0)
+    settings = RTRLSettings(n, n, 1, topology="direct", learning_rate=1.0)
     weights, sequences = draw(settings.exists), examples(n, n, [4, 4, 4], symbols=True)
     learner = with_weights(RTRL(settings, symbols=True), weights)
     run(learner, sequences)
@@ -96,7 +98,7 @@ def test_one_hidden_unit_takes_the_sparse_form():
 
 @pytest.mark.parametrize("topology", ["full", "direct"])
 def test_symbols_are_one_hot_inputs(topology):
-    settings = RTRLSettings(4, 3, 2, topology, True)
+    settings = RTRLSettings(4, 3, 2, topology=topology, bias=True)
     weights, sequences = draw(settings.exists), examples(4, 3, [6, 3], symbols=True)
     one, other = (with_weights(RTRL(settings, symbols=symbols), weights) for symbols in (True, False))
     traces = run(one, sequences), run(other, [(np.eye(4)[symbols], targets) for symbols, targets in sequences])
@@ -107,7 +109,7 @@ def test_symbols_are_one_hot_inputs(topology):
 
 @pytest.mark.parametrize("topology", ["full", "direct"])
 def test_update_norm_is_that_of_the_change(topology):
-    settings = RTRLSettings(3, 2, 2, topology)
+    settings = RTRLSettings(3, 2, 2, topology=topology)
     weights, [(inputs, targets)] = draw(settings.exists), examples(3, 2, [1])
     learner = with_weights(RTRL(settings), weights)
     trace = run(learner, [(inputs, targets)])
@@ -119,7 +121,7 @@ def test_the_papers_weight_counts():
     assert RTRLSettings(7, 7, 3).n_weights == 170
     assert RTRLSettings(7, 7, 12).n_weights == 494
     for topology in ("direct", "late"):
-        assert [RTRLSettings(p + 1, p + 1, 1, topology).n_weights for p in (4, 10, 100)] == [36, 144, 10404]
+        assert [RTRLSettings(p + 1, p + 1, 1, topology=topology).n_weights for p in (4, 10, 100)] == [36, 144, 10404]
 
 
 @pytest.mark.parametrize(

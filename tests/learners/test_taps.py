@@ -105,7 +105,7 @@ def test_numbers_of_weights():
     assert parity == [21, 21, 19]
     for hidden, order in ((4, 0), (3, 7)):
         wanted = hidden * (3 * (order + 1) + 1) + 2 * (hidden + 1)
-        assert TapsSettings(3, 2, hidden, order).n_weights == wanted
+        assert TapsSettings(3, 2, hidden, order=order).n_weights == wanted
 
 
 def test_the_slowest_decay_at_the_fixed_point_of_the_latch_net():

@@ -8,42 +8,40 @@ the vector. Arrays are float64 unless said otherwise, and C-contiguous.
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from lstmsim.kernels.arrays import Flags, Floats
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, load_at, splat, store_at
 
-Array = Any
-
 
 class Strings(Struct):
     """Strings one after another."""
 
-    values: Array  # (step, source): inputs, bias and hidden units in the order in which they joined
-    first: Array  # (step,) bool: the first step of a string
-    targets: Array  # (step, output)
-    judged: Array  # (step, output): what verdicts compare with
+    values: Floats  # (step, source): inputs, bias and hidden units in the order in which they joined
+    first: Flags  # (step,) bool: the first step of a string
+    targets: Floats  # (step, output)
+    judged: Floats  # (step, output): what verdicts compare with
 
 
 class Pool(Struct):
     """Candidates with the first `active` sources, and what a pass over the strings leaves of them."""
 
-    weights: Array  # (active + 1, candidate), self-weights last
-    state: Array  # (active + 2, candidate): D_i, D_s and V of the running step
-    signs: Array  # (output, candidate): signs of the scores of the pass before
-    scores: Array  # (output, candidate): S_o
-    slopes: Array  # (active + 1, candidate): of -sum_o |S_o|
+    weights: Floats  # (active + 1, candidate), self-weights last
+    state: Floats  # (active + 2, candidate): D_i, D_s and V of the running step
+    signs: Floats  # (output, candidate): signs of the scores of the pass before
+    scores: Floats  # (output, candidate): S_o
+    slopes: Floats  # (active + 1, candidate): of -sum_o |S_o|
 
 
 class Quickprop(Struct):
     """Weights that Quickprop changes, and what it keeps from step to step."""
 
-    weights: Array  # (row, column)
-    slopes: Array  # (row, column): of the error
-    before: Array  # (row, column): slopes of the step before
-    steps: Array  # (row, column): the last change of each weight
+    weights: Floats  # (row, column)
+    slopes: Floats  # (row, column): of the error
+    before: Floats  # (row, column): slopes of the step before
+    steps: Floats  # (row, column): the last change of each weight
     epsilon: float
     growth: float
     decay: float

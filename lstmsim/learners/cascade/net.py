@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from lstmsim.checks import Field, Real, Whole, settings
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.recording import HEAD
-from lstmsim.learners.base import LearnerSettings
+from lstmsim.learners.base import LearnerSettings, State, grown_text
 from lstmsim.learners.cascade import equations
 from lstmsim.learners.cascade.equations import Pool, Quickprop, candidate_pass, centre, output_pass, quickprop, unit_values
-from lstmsim.learners.weights import Floats, Weights
+from lstmsim.learners.weights import Weights
+from lstmsim.tasks.base import Task
 
 
 @settings
 class CascadeSettings(LearnerSettings):
     """Sizes and rates; the defaults are those of the published simulators where they agree.
 
-    Attributes
+    Parameters
     ----------
-    n_inputs, n_outputs : int
-        Input and output units; 0: the task's.
     max_hidden : int
         Most hidden units; the trial gives up when they do not suffice. The paper's nets had 7 to 9.
     pool : int
@@ -43,11 +43,6 @@ class CascadeSettings(LearnerSettings):
         Smallest relative change of squared error or score that counts.
     phase_epochs : int
         Most epochs of a phase.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, the value given and what is allowed.
     """
 
     max_hidden: Annotated[Whole, Field(ge=1, le=1000)] = 15
@@ -78,7 +73,7 @@ class CascadeSettings(LearnerSettings):
 
     def units_text(self, joined: Sequence[int] = ()) -> str:
         """Return the smallest and the largest number of units that joined."""
-        return "\N{EN DASH}".join(str(n) for n in sorted({min(joined), max(joined)})) if joined else "\N{EN DASH}"
+        return grown_text(joined)
 
     def weights_shown(self, joined: Sequence[int] = ()) -> tuple[int, ...]:
         """Return the weights of the nets with the fewest and the most units that joined."""
@@ -98,7 +93,7 @@ class Strings:
         Hidden units for which `values` has columns.
     """
 
-    def __init__(self, task: Any, count: int, room: int) -> None:
+    def __init__(self, task: Task, count: int, room: int) -> None:
         examples = task.examples(0, count)
         self.begins, self.lengths, n = examples.begins[:-1], np.diff(examples.begins), int(examples.begins[-1])
         self.values = np.concatenate([examples.inputs, np.ones((n, 1)), np.zeros((n, room))], axis=1)
@@ -206,12 +201,12 @@ class Cascade:
         row = self.hidden[unit]
         unit_values(strings.arrays, row, float(row[-1]), self.settings.n_inputs + 1 + unit)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """What the net consists of between two phases."""
         arrays = {"output": self.output, "hidden": self.hidden, "score": self.score}
         return {"active": self.active, "random": self.random.bit_generator.state, **arrays}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: State) -> None:
         """Enter what `state` gave into a new net."""
         self.active, self.random.bit_generator.state = state["active"], state["random"]
         for name in ("output", "hidden", "score"):

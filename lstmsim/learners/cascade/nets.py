@@ -10,18 +10,7 @@ import numpy as np
 
 from lstmsim.checks import refusal
 from lstmsim.kernels.recording import Layout, Variable
-from lstmsim.learners.base import (
-    HIDDEN,
-    INPUT,
-    OUTPUT,
-    OUTPUT_ERROR,
-    TARGET,
-    State,
-    Status,
-    TrialLearner,
-    TrialUnderWay,
-    register,
-)
+from lstmsim.learners.base import ENDS, HIDDEN, State, Status, TrialLearner, TrialUnderWay, register
 from lstmsim.learners.cascade.net import Cascade, CascadeSettings, Strings
 from lstmsim.learners.weights import generator
 from lstmsim.tasks.base import Task
@@ -64,7 +53,7 @@ class CascadeNets(TrialLearner):
     @classmethod
     def variables(cls) -> dict[str, Variable]:
         """Everything that the net can be recorded by."""
-        return {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR, "hidden": HIDDEN}
+        return ENDS | {"hidden": HIDDEN}
 
     def __init__(self, settings: CascadeSettings, lanes: int = 1, *, symbols: bool = False) -> None:
         if not symbols:

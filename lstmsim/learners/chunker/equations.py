@@ -8,18 +8,14 @@ units; so the partials of a hidden unit are as many as its weights. Inputs are o
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from lstmsim.kernels.arrays import Flags, Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.scores import judge_step
-from lstmsim.kernels.sequences import JUDGE, LEARN
-from lstmsim.kernels.streams import join
+from lstmsim.kernels.sequences import LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
-from lstmsim.learners.over_time import over_time
-
-Array = Any
+from lstmsim.learners.over_time import judged, over_time
 
 
 class Shape(Struct):
@@ -36,31 +32,31 @@ class Shape(Struct):
 class Net(Struct):
     """One net: weights, activations, partials. Strides are multiples of 8."""
 
-    w_in: Array  # (hidden, input stride); the last input is the time stamp, if there is one
-    w_self: Array  # (hidden,)
-    w_symbol: Array  # (input, output stride): inputs to outputs
-    w_output: Array  # (hidden, output stride): hidden units to outputs
-    h: Array  # (hidden,) activations
-    p_in: Array  # (hidden, input stride) dh/dw_in
-    p_self: Array  # (hidden,) dh/dw_self
-    back: Array  # (hidden,) sum_k w_kh e_k
-    y_k: Array  # (1, output stride)
-    e_k: Array  # (1, output stride)
-    d_k: Array  # (1, output stride) target
-    mask: Array  # (output stride,) 1 where an output exists
+    w_in: Floats  # (hidden, input stride); the last input is the time stamp, if there is one
+    w_self: Floats  # (hidden,)
+    w_symbol: Floats  # (input, output stride): inputs to outputs
+    w_output: Floats  # (hidden, output stride): hidden units to outputs
+    h: Floats  # (hidden,) activations
+    p_in: Floats  # (hidden, input stride) dh/dw_in
+    p_self: Floats  # (hidden,) dh/dw_self
+    back: Floats  # (hidden,) sum_k w_kh e_k
+    y_k: Floats  # (1, output stride)
+    e_k: Floats  # (1, output stride)
+    d_k: Floats  # (1, output stride) target
+    mask: Floats  # (output stride,) 1 where an output exists
     shortcuts: bool  # the outputs see the inputs
     stamped: bool  # the net sees a time stamp beside the symbol
-    stamp: Array  # (1,): the time stamp
-    symbol: Array  # (1,) int: input read last
+    stamp: Floats  # (1,): the time stamp
+    symbol: Ints  # (1,) int: input read last
 
 
 class State(Struct):
     """What the present step is judged and recorded by."""
 
-    y_k: Array  # (1, output stride): those of A
-    e_k: Array  # (1, output stride)
-    pending: Array  # (2,) bool: the next input counts as unexpected; the present one did
-    norm: Array  # (1,): squared norm of the last change
+    y_k: Floats  # (1, output stride): those of A
+    e_k: Floats  # (1, output stride)
+    pending: Flags  # (2,) bool: the next input counts as unexpected; the present one did
+    norm: Floats  # (1,): squared norm of the last change
 
 
 class Nets(Struct):
@@ -156,22 +152,23 @@ def update(net, alpha, measure):
 
 
 @inlined
-def forget(net):
-    """Activations and partials of a net to zero."""
-    for u in range(net.h.size):
-        net.h[u] = net.p_self[u] = 0.0
-        for i in range(net.p_in.shape[1]):
-            net.p_in[u, i] = 0.0
+def aim(net, shape, targets, row):
+    """Target of a net: the next input; whether one of its outputs was off by `failure`."""
+    failed = False
+    for k in range(shape.outputs):
+        d = targets[row, k]
+        net.d_k[0, k] = d
+        failed |= not abs(d - net.y_k[0, k]) < shape.failure
+    return failed
 
 
 @inlined
-def aim(nets, targets, row):
-    """Targets of both nets: the next input, for A also C's present hidden state; whether A failed on the input."""
-    shape, a, c, failed = nets.shape, nets.a, nets.c, False
+def aim_both(nets, targets, row):
+    """Targets of both nets: the next input, for A also C's present state; whether A failed on the input."""
+    shape, a, c = nets.shape, nets.a, nets.c
+    failed = aim(a, shape, targets, row)
     for k in range(shape.outputs):
-        d = targets[row, k]
-        a.d_k[0, k] = c.d_k[0, k] = d
-        failed |= not abs(d - a.y_k[0, k]) < shape.failure
+        c.d_k[0, k] = targets[row, k]
     for u in range(c.h.size):
         a.d_k[0, shape.outputs + u] = c.h[u]
     for k in range(shape.imitated - c.h.size):
@@ -188,18 +185,16 @@ def step(nets, sequences, scores, record, clock, learn, track):
     made at its latest reading, should have been that input. The failure is judged before A learns.
     """
     shape, a, c, state = nets.shape, nets.a, nets.c, nets.state
-    symbol, event, pending = sequences.symbol[clock, 0], sequences.event[clock, 0], state.pending
+    symbol, pending = sequences.symbol[clock, 0], state.pending
     pending[1] = pending[0]
     if pending[1]:
         read(c, symbol, track)
     read(a, symbol, track)
-    if event & JUDGE:
-        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
-        join(scores, record, sequences, 0, clock, record.tick[0])
+    event = judged(shape, state, sequences, scores, record, clock)
     pending[0] = False
     state.norm[0] = 0.0
     if event & LEARN:
-        pending[0] = aim(nets, sequences.targets, sequences.learn[clock, 0])
+        pending[0] = aim_both(nets, sequences.targets, sequences.learn[clock, 0])
         errors(a)
         if pending[0]:
             errors(c)
@@ -230,9 +225,10 @@ def write(nets, row, at, event, learn):
 @inlined
 def reset(nets):
     """Activations and partials to zero; the next input counts as unexpected."""
-    forget(nets.a)
-    forget(nets.c)
-    nets.state.pending[0] = True
+    for net in (nets.a, nets.c):
+        net.h[:] = net.p_self[:] = 0.0
+        net.p_in[:] = 0.0
+    nets.state.pending[:] = True
 
 
 advance = over_time(step, write, reset)

@@ -13,18 +13,13 @@ sequence is back-propagation through time. Arrays are C-contiguous and changed i
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
-from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, load_at, store_at
-from lstmsim.learners.over_time import over_time
-
-Array = Any
+from lstmsim.learners.over_time import input_at, judged, over_time, write_hidden
 
 
 class Shape(Struct):
@@ -48,44 +43,44 @@ class Shape(Struct):
 class Net(Struct):
     """Weights (source, unit), the time constants tau_k after the last source; output weights (unit and bias, output)."""
 
-    left: Array  # (source,) int: l
-    right: Array  # (source,) int: r
-    w: Array
-    w_output: Array
-    trained: Array  # 1.0 for weights that change
-    trained_output: Array
-    change: Array  # last changes, for the momentum
-    change_output: Array
-    g_output: Array  # -dE/dw of the output weights; that of the others is the first row of `State.passed`
+    left: Ints  # (source,) int: l
+    right: Ints  # (source,) int: r
+    w: Floats
+    w_output: Floats
+    trained: Floats  # 1.0 for weights that change
+    trained_output: Floats
+    change: Floats  # last changes, for the momentum
+    change_output: Floats
+    g_output: Floats  # -dE/dw of the output weights; that of the others is the first row of `State.passed`
 
 
 class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
-    y: Array  # (unit,)
-    net: Array  # (unit,), padded to whole vectors
-    squashed: Array  # the same: g(scale net)
-    before: Array  # (input,): x(t-1)
-    y_k: Array  # (1, output), padded
-    e_k: Array  # (1, output), padded
-    e: Array  # (unit,): error that arrives at y
-    delta: Array  # (unit,): and at the net input
-    norm: Array  # (1,): squared norm of the last weight change
-    rows: Array  # (1,) int: steps of the block so far
-    waiting: Array  # (1,) int: targets since the last pass
-    begun: Array  # (1,) int: steps of the sequence, 0 or more
-    p: Array  # (unit, weight): dy_k/dw at the beginning of the block; no rows where the block is the sequence
-    passed: Array  # (1 + unit, weight): -dE/dw so far; then what the block adds to dy_k/dw
+    y: Floats  # (unit,)
+    net: Floats  # (unit,), padded to whole vectors
+    squashed: Floats  # the same: g(scale net)
+    before: Floats  # (input,): x(t-1)
+    y_k: Floats  # (1, output), padded
+    e_k: Floats  # (1, output), padded
+    e: Floats  # (unit,): error that arrives at y
+    delta: Floats  # (unit,): and at the net input
+    norm: Floats  # (1,): squared norm of the last weight change
+    rows: Ints  # (1,) int: steps of the block so far
+    waiting: Ints  # (1,) int: targets since the last pass
+    begun: Ints  # (1,) int: steps of the sequence, 0 or more
+    p: Floats  # (unit, weight): dy_k/dw at the beginning of the block; no rows where the block is the sequence
+    passed: Floats  # (1 + unit, weight): -dE/dw so far; then what the block adds to dy_k/dw
 
 
 class History(Struct):
     """The steps of the running block."""
 
-    s: Array  # (step, fed + 1)
-    v: Array  # (step, input + 1)
-    gain: Array  # (step, unit): b_k f'(net_k)
-    drift: Array  # (step, unit): dy_k/dtau_k at constant y(t-1)
-    back: Array  # (step, unit): error arriving from the targets
+    s: Floats  # (step, fed + 1)
+    v: Floats  # (step, input + 1)
+    gain: Floats  # (step, unit): b_k f'(net_k)
+    drift: Floats  # (step, unit): dy_k/dtau_k at constant y(t-1)
+    back: Floats  # (step, unit): error arriving from the targets
 
 
 class Nets(Struct):
@@ -97,7 +92,7 @@ class Nets(Struct):
     history: History
     alpha: float
     momentum: float
-    block: int  # steps of a block; 0: the sequence
+    length: int  # steps of a block; 0: the sequence
     horizon: int  # steps that each target's error is passed back, at once; 0: all of the block
     at_end: bool  # the weights change at the end of the sequence only
 
@@ -111,7 +106,7 @@ def read(nets, sequences, clock, t):
     history.s[t, shape.fed] = 1.0
     length = 0.0
     for i in range(n):
-        x = sequences.inputs[clock, i, 0] if not shape.symbols else 1.0 if sequences.symbol[clock, 0] == i else 0.0
+        x = input_at(shape, sequences, clock, i)
         length += (x - state.before[i]) ** 2
         history.v[t, i] = state.before[i] = x
     if shape.quadratic:
@@ -186,17 +181,14 @@ def errors(nets, targets, row, t):
 @inlined
 def predict(nets, sequences, scores, record, clock, t):
     """One step up to the errors, into row t of the history; returns the step's events."""
-    event = sequences.event[clock, 0]
     forward(nets, sequences, clock, t)
     nets.state.norm[0] = 0.0
-    if event & (LEARN | JUDGE) or record.on[0]:
+    if sequences.event[clock, 0] & (LEARN | JUDGE) or record.on[0]:
         outputs(nets)
-    if event & JUDGE:
-        judge_step(nets.shape, scores, nets.state, sequences.targets, 0, sequences.judge[clock, 0])
-        join(scores, record, sequences, 0, clock, record.tick[0])
+    event = judged(nets.shape, nets.state, sequences, scores, record, clock)
     if event & LEARN:
         errors(nets, sequences.targets, sequences.learn[clock, 0], t)
-    return sequences.event[clock, 0]
+    return event
 
 
 @inlined
@@ -273,7 +265,7 @@ def step(nets, sequences, scores, record, clock, learn, track):
         return
     state.rows[0] += 1
     at_once = nets.horizon > 0 and event & LEARN
-    full = nets.block > 0 and t + 1 == nets.block
+    full = nets.length > 0 and t + 1 == nets.length
     if at_once or full or event & END:
         if state.waiting[0] or (full and not event & END):
             low = max(t + 1 - nets.horizon, 0) if nets.horizon else 0
@@ -292,31 +284,21 @@ def step(nets, sequences, scores, record, clock, learn, track):
 @inlined
 def write(nets, row, at, event, learn):
     """Fill a recorded row from column `at` on: activations of the hidden units, norm of the change."""
-    shape, state = nets.shape, nets.state
-    for r in range(shape.hidden):
-        row[at + r] = state.y[shape.units - shape.hidden + r]
-    row[at + shape.hidden] = state.norm[0] ** 0.5 if learn else 0.0
+    shape = nets.shape
+    write_hidden(row, at, nets.state.y, shape.units - shape.hidden, shape.hidden, nets.state.norm, learn)
 
 
 @inlined
 def reset(nets):
     """Activations to zero but for the first unit that is seen, partial derivatives and gradient to zero."""
     shape, state = nets.shape, nets.state
-    for k in range(shape.units):
-        state.y[k] = 0.0
+    state.y[:] = 0.0
     if shape.fed > 0:
         state.y[shape.first_fed] = shape.start
-    for k in range(state.p.shape[0]):
-        for i in range(state.p.shape[1]):
-            state.p[k, i] = 0.0
-    for i in range(state.passed.shape[1]):
-        state.passed[0, i] = 0.0
-    for m in range(nets.net.g_output.shape[0]):
-        for k in range(nets.net.g_output.shape[1]):
-            nets.net.g_output[m, k] = 0.0
-    state.rows[0] = 0
-    state.waiting[0] = 0
-    state.begun[0] = 0
+    state.p[:] = 0.0
+    state.passed[0] = 0.0
+    nets.net.g_output[:] = 0.0
+    state.rows[0] = state.waiting[0] = state.begun[0] = 0
 
 
 advance = over_time(step, write, reset)

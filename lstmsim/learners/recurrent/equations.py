@@ -11,18 +11,14 @@ What a rule's step takes as `nets` is `Nets`, or a struct that has more.
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
-from lstmsim.kernels.streams import join
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.optimiser import Optimiser, descend, zero
-
-Array = Any
+from lstmsim.learners.over_time import judged
 
 
 class Shape(Struct):
@@ -49,26 +45,26 @@ class Net(Struct):
     Where an optimiser makes something of the gradient, the gradient since the last change stands in `u` and `u_output`.
     """
 
-    w: Array  # (unit, source)
-    w_output: Array  # (output source, output)
-    u: Array
-    u_output: Array
+    w: Floats  # (unit, source)
+    w_output: Floats  # (output source, output)
+    u: Floats
+    u_output: Floats
 
 
 class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
-    z: Array  # (source,)
-    net: Array  # (unit,)
-    y: Array  # (unit,)
-    y_k: Array  # (1, output)
-    e_k: Array  # (1, output)
-    back: Array  # (unit,): error arriving at y, before the factor f'(net)
-    norm: Array  # (1,): squared norm of the last weight change
-    symbol: Array  # (1,) int
-    unit_mask: Array  # (unit,): 1.0 for units, 0.0 for padding
-    source_mask: Array  # (unit,): 1.0 for units that feed others one step later
-    output_mask: Array  # (output,)
+    z: Floats  # (source,)
+    net: Floats  # (unit,)
+    y: Floats  # (unit,)
+    y_k: Floats  # (1, output)
+    e_k: Floats  # (1, output)
+    back: Floats  # (unit,): error arriving at y, before the factor f'(net)
+    norm: Floats  # (1,): squared norm of the last weight change
+    symbol: Ints  # (1,) int
+    unit_mask: Floats  # (unit,): 1.0 for units, 0.0 for padding
+    source_mask: Floats  # (unit,): 1.0 for units that feed others one step later
+    output_mask: Floats  # (output,)
 
 
 class Nets(Struct):
@@ -174,17 +170,40 @@ def predict(nets, sequences, scores, record, clock):
 
     Changes arrays of `nets.state` and `scores`.
     """
-    shape, net, state, event = nets.shape, nets.net, nets.state, sequences.event[clock, 0]
+    shape, net, state = nets.shape, nets.net, nets.state
     forward(shape, net, state, sequences, clock)
     state.norm[0] = 0.0
-    if event & (LEARN | JUDGE) or record.on[0]:
+    if sequences.event[clock, 0] & (LEARN | JUDGE) or record.on[0]:
         outputs(shape, net, state)
-    if event & JUDGE:
-        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
-        join(scores, record, sequences, 0, clock, record.tick[0])
+    event = judged(shape, state, sequences, scores, record, clock)
     if event & LEARN:
         errors(shape, net, state, sequences.targets, sequences.learn[clock, 0])
-    return sequences.event[clock, 0]
+    return event
+
+
+@inlined
+def times_columns(j, p, block, units, column):
+    """Eight columns sum_m j_mk p_m of all units k, of the eight p (unit m, 8) from flat position `block` on, to `column`."""
+    k = 0
+    while k + 4 <= units:  # four at a time, so that one load of p serves four
+        a, b, c, d = splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0), splat(UNITS, 0.0)
+        for m in range(units):
+            p_m = load_at(UNITS, p, block + 8 * m)
+            a = fma(j[m, k], p_m, a)
+            b = fma(j[m, k + 1], p_m, b)
+            c = fma(j[m, k + 2], p_m, c)
+            d = fma(j[m, k + 3], p_m, d)
+        store_at(column, 8 * k, a)
+        store_at(column, 8 * k + 8, b)
+        store_at(column, 8 * k + 16, c)
+        store_at(column, 8 * k + 24, d)
+        k += 4
+    while k < units:
+        a = splat(UNITS, 0.0)
+        for m in range(units):
+            a = fma(j[m, k], load_at(UNITS, p, block + 8 * m), a)
+        store_at(column, 8 * k, a)
+        k += 1
 
 
 @inlined
@@ -197,10 +216,8 @@ def carry(shape, state):
 @inlined
 def reset(nets):
     """Activations to zero, as before every sequence."""
-    shape, state = nets.shape, nets.state
-    for k in range(shape.first_input):
-        state.z[k] = 0.0
-        state.y[k] = 0.0
+    nets.state.z[: nets.shape.first_input] = 0.0
+    nets.state.y[:] = 0.0
 
 
 @inlined

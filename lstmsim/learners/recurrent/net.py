@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from lstmsim.checks import Field, Flag, Real, Whole, settings
-from lstmsim.kernels.recording import Layout, Variable
+from lstmsim.checks import Field, Flag, Real, settings
+from lstmsim.kernels.arrays import Array, Floats
+from lstmsim.kernels.recording import Variable
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import (
-    HIDDEN,
-    HIDDEN_ERROR,
-    INPUT,
-    OUTPUT,
-    OUTPUT_ERROR,
-    TARGET,
-    UPDATE_NORM,
-    LearnerSettings,
-)
+from lstmsim.learners.base import HIDDEN, HIDDEN_ERROR, UPDATE_NORM
 from lstmsim.learners.optimiser import OptimiserSettings, memory, new_optimiser, restart
-from lstmsim.learners.over_time import OneLaneLearner
-from lstmsim.learners.recurrent.equations import Net, Nets, Shape, State
-from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, not_too_large, uniform_weights
+from lstmsim.learners.over_time import OneLaneLearner, Places, UnitSettings, padded, zeros
+from lstmsim.learners.recurrent.equations import Net, Nets, Shape, State, reset
+from lstmsim.learners.weights import Masks, not_too_large
 
 
 @settings
-class RecurrentSettings(LearnerSettings, OptimiserSettings):
+class RecurrentSettings(UnitSettings, OptimiserSettings):
     """A net of logistic units with recurrent connections, and what is made of its gradient (`OptimiserSettings`).
 
     Parameters
     ----------
-    n_inputs, n_outputs : int
-        Units; 0: as many as the task has.
-    n_hidden : int
-        Hidden units.
     topology : {"full", "late", "layered", "direct"}
         full: outputs and hidden units are alike; each sees the inputs and, one step late, all of them. late: each sees
         the inputs and, one step late, the hidden units. layered: hidden units see the inputs and, one step late, each
         other; outputs see the hidden units of the same step. direct: layered, and the outputs see the inputs too.
-    bias : bool
-        All units have a bias.
-    init_range : float
-        Initial weights are uniform in [-init_range, init_range].
     learning_rate : float
         alpha.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
-    n_hidden: Annotated[Whole, Field(ge=1)] = 5
     topology: Literal["full", "late", "layered", "direct"] = "full"
     bias: Flag = False
     init_range: Annotated[Real, Field(ge=0)] = 0.2
@@ -71,52 +49,31 @@ class RecurrentSettings(LearnerSettings, OptimiserSettings):
         """Whether the outputs see the hidden units of the same step."""
         return self.topology in ("layered", "direct")
 
-    @cached_property
+    @property
     def sources(self) -> list[str]:
         """Names of the sources of the hidden units, in the order of the weights' columns."""
         outputs = [] if self.layered else [f"output {k}" for k in range(self.n_outputs)]
-        return [*self._inputs, *self._hidden, *outputs, "bias"]
+        return [*self.input_names, *self.hidden_names, *outputs, "bias"]
 
-    @cached_property
+    @property
     def output_sources(self) -> list[str]:
         """Names of the sources of the outputs, in the order of the weights' columns."""
-        if not self.layered:
-            return self.sources
-        return [*(self._inputs if self.topology == "direct" else []), *self._hidden, "bias"]
-
-    @property
-    def _inputs(self) -> list[str]:
-        return [f"input {i}" for i in range(self.n_inputs)]
-
-    @property
-    def _hidden(self) -> list[str]:
-        return [f"hidden {i}" for i in range(self.n_hidden)]
+        own = super().output_sources if self.layered else self.sources
+        return [*self.input_names, *own] if self.topology == "direct" else own
 
     @cached_property
     def exists(self) -> Masks:
         """Which connections there are: for each group of weights a mask of its shape."""
-        masks = {
-            "hidden": np.ones((self.n_hidden, len(self.sources)), bool),
-            "output": np.ones((self.n_outputs, len(self.output_sources)), bool),
-        }
-        for mask in masks.values():
-            mask[:, -1] = self.bias
-            if self.topology == "late":
+        masks = super().exists
+        if self.topology == "late":
+            for mask in masks.values():
                 mask[:, self.n_inputs + self.n_hidden : -1] = False
         return masks
 
-    def initial_weights(self, seed: int | Sequence[int]) -> Weights:
-        """Weights uniform in [-init_range, init_range]."""
-        return uniform_weights(self.exists, self.init_range, seed)
-
-    def units_text(self, joined: Sequence[int] = ()) -> str:
-        """Return the number of hidden units."""
-        return str(self.n_hidden)
-
-    def shape(self, *, symbols: bool = False) -> Shape:
-        """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
+    def shape(self, *, symbols: bool) -> Shape:
+        """Sizes for the kernels."""
         units = self.n_hidden + (0 if self.layered else self.n_outputs)
-        first_input = -(-units // 8) * 8
+        first_input = padded(units)
         seen = (1 if symbols else self.n_inputs) if self.topology == "direct" else 0
         return Shape(
             inputs=self.n_inputs,
@@ -125,8 +82,8 @@ class RecurrentSettings(LearnerSettings, OptimiserSettings):
             outputs=self.n_outputs,
             units=units,
             first_input=first_input,
-            stride=-(-(first_input + self.n_inputs + 1) // 8) * 8,
-            output_stride=-(-self.n_outputs // 8) * 8,
+            stride=padded(first_input + self.n_inputs + 1),
+            output_stride=padded(self.n_outputs),
             layered=self.layered,
             direct=self.topology == "direct",
             bias=bool(self.bias),
@@ -150,45 +107,27 @@ class RecurrentNet(OneLaneLearner):
         Changes of the weights go to arrays of their own.
     """
 
-    @classmethod
-    def variables(cls) -> dict[str, Variable]:
-        """Everything that a conventional net can be recorded by, in the order of a recorded row."""
-        return {
-            "input": INPUT,
-            "target": TARGET,
-            "output": OUTPUT,
-            "output_error": OUTPUT_ERROR,
-            "hidden": HIDDEN,
-            "hidden_error": HIDDEN_ERROR,
-            "update_norm": UPDATE_NORM,
-        }
+    own: ClassVar[dict[str, Variable]] = {"hidden": HIDDEN, "hidden_error": HIDDEN_ERROR, "update_norm": UPDATE_NORM}
+    begin = staticmethod(reset.py_func)
 
     def __init__(
         self, settings: RecurrentSettings, lanes: int = 1, *, symbols: bool = False, separate: bool = False
     ) -> None:
-        settings.check_sizes()
-        self.settings = settings
-        self.shape = shape = settings.shape(symbols=symbols)
+        super().__init__(settings, lanes, symbols=symbols)
+        shape = self.shape
         groups = (shape.units, shape.stride), (shape.output_sources, shape.output_stride)
         weights = [aligned(*group) for group in groups]
         self.optimiser = new_optimiser(settings, settings.learning_rate, sum(group.size for group in weights))
         plain = self.optimiser.plain
         self.alpha = settings.learning_rate if plain else 1.0
         self.net = Net(*weights, *([aligned(*group) for group in groups] if separate or not plain else weights))
+        units, outputs = shape.first_input, shape.output_stride
         self.state = State(
-            z=aligned(shape.stride),
-            net=aligned(shape.first_input),
-            y=aligned(shape.first_input),
-            y_k=aligned(1, shape.output_stride),
-            e_k=aligned(1, shape.output_stride),
-            back=aligned(shape.first_input),
-            norm=aligned(1),
-            symbol=aligned(1, dtype=np.int64),
-            unit_mask=aligned(shape.first_input),
-            source_mask=aligned(shape.first_input),
-            output_mask=aligned(shape.output_stride),
+            **zeros({"z": shape.stride, "net y back unit_mask source_mask": units, "norm": 1}),
+            **zeros({"y_k e_k": (1, outputs), "output_mask": outputs}),
+            symbol=np.zeros(1, np.int64),
         )
-        self.nets: Any = Nets(shape, self.net, self.state, self.optimiser, self.alpha)
+        self.nets = Nets(shape, self.net, self.state, self.optimiser, self.alpha)
         self.state.unit_mask[: shape.units] = 1.0
         self.state.source_mask[shape.outputs if settings.topology == "late" else 0 : shape.units] = 1.0
         self.state.output_mask[: shape.outputs] = 1.0
@@ -200,63 +139,21 @@ class RecurrentNet(OneLaneLearner):
         seen = shape.units + inputs[: shape.inputs if shape.direct else 0]
         self._output_rows = np.concatenate([seen, hidden, [shape.output_sources - 1]])
 
+    @property
+    def places(self) -> Places:
+        """Where the weights stand."""
+        net, shape, columns, rows = self.net, self.shape, self._columns, self._output_rows
+        first = shape.units - shape.hidden
+        output = (net.w_output.T, np.s_[: shape.outputs, rows]) if shape.layered else (net.w, np.s_[:first, columns])
+        return {"hidden": (net.w, np.s_[first:, columns]), "output": output}
+
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights: "hidden" (hidden_unit, source) and "output" (output, output_source).
-
-        What the optimiser remembers is forgotten.
-
-        Raises
-        ------
-        ValueError
-            If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
-        """
-        weights, net, first = checked_weights(weights, self.settings.exists), self.net, self.shape.units - self.shape.hidden
+        """Give the net its weights; what the optimiser remembers, and changes that wait, are forgotten."""
+        super().set_weights(lane, weights)
         restart(self.optimiser, self.settings.learning_rate)
-        net.u[:] = net.u_output[:] = 0.0
-        for w, w_output in ((net.w, net.w_output), (net.u, net.u_output))[: 1 + self.optimiser.plain]:
-            w[first:, self._columns] = weights["hidden"]
-            if self.shape.layered:
-                w_output[self._output_rows, : self.shape.outputs] = weights["output"].T
-            else:
-                w[:first, self._columns] = weights["output"]
-
-    def weights(self, lane: int) -> Weights:
-        """Copies of the weights."""
-        net, first = self.net, self.shape.units - self.shape.hidden
-        if self.shape.layered:
-            output = net.w_output[self._output_rows, : self.shape.outputs].T.copy()
-        else:
-            output = net.w[:first, self._columns]
-        return {"hidden": net.w[first:, self._columns], "output": output}
-
-    def start(self, lane: int, seed: Sequence[int]) -> None:
-        """Give the net the initial weights that belong to a seed."""
-        self.set_weights(lane, self.settings.initial_weights(seed))
-
-    def carried(self, lane: int) -> Floats:
-        """Return what outlives a sequence besides the weights: the optimiser's memory, where it has one."""
-        return np.concatenate([np.zeros(0), *memory(self.optimiser)], axis=None)
-
-    def set_carried(self, lane: int | slice, carried: Floats) -> None:
-        """Take what `carried` gave."""
-        first = 0
-        for part in memory(self.optimiser):
-            part[:] = carried[first : first + part.size]
-            first += part.size
-
-    def reset(self, lane: int | slice = 0) -> None:
-        """Activations to zero; the weights stay."""
-        self.state.z[: self.shape.first_input] = 0.0
-        self.state.y[:] = 0.0
+        self.net.u[:], self.net.u_output[:] = (self.net.w, self.net.w_output) if self.optimiser.plain else (0.0, 0.0)
 
     @property
-    def layout(self) -> Layout:
-        """What a recorded step holds, in the order of a recorded row."""
-        shape = self.shape
-        sizes = {"hidden_unit": shape.hidden, "input_unit": shape.inputs, "output_unit": shape.outputs}
-        return Layout(self.variables(), sizes, shape.symbols)
-
-    @property
-    def weight_labels(self) -> dict[str, list[str]]:
-        """Names along the dimensions of the weights."""
-        return {"source": self.settings.sources, "output_source": self.settings.output_sources}
+    def lasting(self) -> list[Array]:
+        """The optimiser's memory, where it has one."""
+        return memory(self.optimiser)

@@ -7,31 +7,29 @@ bptt_1. Time h / h' times H m, memory h m.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
-from lstmsim.learners.over_time import over_time
+from lstmsim.learners.over_time import over_time, padded
 from lstmsim.learners.rules.equations import carry, learn_outputs, predict, reset_activations, zero
+from lstmsim.learners.rules.settings import RuleSettings
 from lstmsim.learners.rules.shadow import follow
 from lstmsim.learners.rules.step import Rule, finish, write
 from lstmsim.learners.rules.structs import Shape
-
-Array = Any
 
 
 class Kept(Struct):
     """The latest steps, in a ring."""
 
-    z: Array  # (step, source padded)
-    d: Array  # (step, wide)
-    q: Array  # (step, wide): 0 without a target
-    clock: Array  # (2,): steps so far, steps with a target since the last pass
-    back: Array  # (wide,): lambda
+    z: Floats  # (step, source padded)
+    d: Floats  # (step, wide)
+    q: Floats  # (step, wide): 0 without a target
+    clock: Floats  # (2,): steps so far, steps with a target since the last pass
+    back: Floats  # (wide,): lambda
     interval: int
 
 
@@ -110,9 +108,9 @@ def reset(nets):
         nets.kept.clock[:] = 0.0
 
 
-def room(settings: Any, shape: Shape) -> Kept:
+def room(settings: RuleSettings, shape: Shape) -> Kept:
     """A ring of as many steps as a pass goes back."""
-    steps, sources = settings.horizon, -(-shape.sources // 8) * 8
+    steps, sources = settings.horizon, padded(shape.sources)
     rows = aligned(steps, sources), aligned(steps, shape.wide), aligned(steps, shape.wide)
     return Kept(*rows, aligned(2), aligned(shape.wide), settings.interval)
 

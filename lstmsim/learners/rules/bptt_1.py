@@ -3,16 +3,17 @@
 Equals RFLO with alpha = 1, and any rule in sequences of one step. Time H m, no memory.
 """
 
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, splat
-from lstmsim.learners.rules.step import Array, Rule, forward_in_time
+from lstmsim.learners.rules.step import Rule, forward_in_time
 
 
 class Kept(Struct):
     """Nothing."""
 
-    entries: Array  # (0,)
+    entries: Floats  # (0,)
 
 
 @inlined

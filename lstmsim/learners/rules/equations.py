@@ -9,11 +9,10 @@ import numpy as np
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import exponential, logistic
-from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import JUDGE, LEARN
-from lstmsim.kernels.streams import join
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, magnitude, select, splat, store_at
 from lstmsim.learners.optimiser import zero
+from lstmsim.learners.over_time import judged
 from lstmsim.learners.rules.structs import LOGISTIC, SOFTMAX
 
 _VANISHED = 1e-150
@@ -41,18 +40,16 @@ def respond(core, sequences, scores, record, clock):
 
     Changes `core.state` and `scores` in place.
     """
-    shape, net, state, event = core.shape, core.net, core.state, sequences.event[clock, 0]
+    shape, net, state = core.shape, core.net, core.state
     state.norm[0] = 0.0
     if core.shadow.every:
         core.shadow.found[:] = np.nan
-    if event & (LEARN | JUDGE) or record.on[0]:
+    if sequences.event[clock, 0] & (LEARN | JUDGE) or record.on[0]:
         outputs(shape, net, state)
-    if event & JUDGE:
-        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
-        join(scores, record, sequences, 0, clock, record.tick[0])
+    event = judged(shape, state, sequences, scores, record, clock)
     if event & LEARN:
         errors(shape, net, state, sequences.targets, sequences.learn[clock, 0])
-    return sequences.event[clock, 0]
+    return event
 
 
 @inlined

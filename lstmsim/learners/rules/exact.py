@@ -5,8 +5,7 @@ Equals any rule where that one is exact. Time H^3 m, memory H^2 m for H units of
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
@@ -14,13 +13,11 @@ from lstmsim.learners.rules.influence import exact_influence
 from lstmsim.learners.rules.step import Rule, forward_in_time
 from lstmsim.learners.rules.structs import Shape
 
-Array = Any
-
 
 class Kept(Struct):
     """The whole influence."""
 
-    entries: Array  # (source j, wide / 8, hidden k, 8): M_kij of eight units i
+    entries: Floats  # (source j, wide / 8, hidden k, 8): M_kij of eight units i
 
 
 @inlined
@@ -52,7 +49,7 @@ def kept(nets, at, j, own, d, learns):
     return total
 
 
-def room(_settings: Any, shape: Shape) -> Kept:
+def room(_settings: object, shape: Shape) -> Kept:
     """Zeros for all of M."""
     return Kept(aligned(shape.sources, shape.wide // 8, shape.hidden, 8))
 

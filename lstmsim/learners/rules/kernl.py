@@ -8,34 +8,33 @@ identity. Equals RFLO where kernels are not learned and r = 1 - alpha. Time and 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, select, splat, store_at
+from lstmsim.learners.over_time import padded
 from lstmsim.learners.rules.equations import activation, net_inputs, zero
 from lstmsim.learners.rules.own_row import own_row
+from lstmsim.learners.rules.settings import RuleSettings
 from lstmsim.learners.rules.signs import unit_signs
 from lstmsim.learners.rules.step import Rule, forward_in_time
 from lstmsim.learners.rules.structs import Shape
-
-Array = Any
 
 
 class Kept(Struct):
     """Filtered influences, kernels, and the perturbed copy."""
 
-    entries: Array  # (source j, wide i): B_ij
-    kernel: Array  # (hidden k, wide i): K_ki
-    beta: Array  # (wide,)
-    omega: Array  # (wide,): noise, filtered as B is
-    gamma: Array  # (wide,): dOmega / dbeta
-    copy: Array  # (wide,): activations of the copy
-    sources: Array  # (source padded,): its z
-    xi: Array  # (wide,)
-    wrong: Array  # (wide,): error of the prediction
+    entries: Floats  # (source j, wide i): B_ij
+    kernel: Floats  # (hidden k, wide i): K_ki
+    beta: Floats  # (wide,)
+    omega: Floats  # (wide,): noise, filtered as B is
+    gamma: Floats  # (wide,): dOmega / dbeta
+    copy: Floats  # (wide,): activations of the copy
+    sources: Floats  # (source padded,): its z
+    xi: Floats  # (wide,)
+    wrong: Floats  # (wide,): error of the prediction
     rate: float
     noise: float
 
@@ -125,20 +124,20 @@ def forget(kept):
     zero(kept.sources)
 
 
-def room(settings: Any, shape: Shape) -> Kept:
+def room(settings: RuleSettings, shape: Shape) -> Kept:
     """Zeros."""
     wide = shape.wide
     return Kept(
         entries=aligned(shape.sources, wide),
         kernel=aligned(shape.hidden, wide),
-        sources=aligned(-(-shape.sources // 8) * 8),
+        sources=aligned(padded(shape.sources)),
         **{name: aligned(wide) for name in ("beta", "omega", "gamma", "copy", "xi", "wrong")},
         rate=settings.kernel_rate,
         noise=settings.kernel_noise,
     )
 
 
-def start(kept: Kept, settings: Any) -> None:
+def start(kept: Kept, settings: RuleSettings) -> None:
     """Kernels as the identity, all betas alike."""
     kept.kernel[:] = np.eye(*kept.kernel.shape)
     kept.beta[:] = settings.kernel_decay

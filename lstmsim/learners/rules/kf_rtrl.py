@@ -7,26 +7,24 @@ units. The mean over all signs is the exact gradient, one step alone is exact. T
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.random import bits
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
+from lstmsim.learners.over_time import padded
 from lstmsim.learners.rules.equations import jacobian, norm_of, zero
 from lstmsim.learners.rules.influence import times_jacobian
 from lstmsim.learners.rules.signs import balance, sign, step_key
 from lstmsim.learners.rules.step import Rule, forward_in_time
 from lstmsim.learners.rules.structs import Shape
 
-Array = Any
-
 
 class Kept(Struct):
     """The two factors."""
 
-    u: Array  # (source padded,)
-    entries: Array  # (wide / 8, hidden k, 8): K_ki of eight units i
+    u: Floats  # (source padded,)
+    entries: Floats  # (wide / 8, hidden k, 8): K_ki of eight units i
 
 
 @inlined
@@ -78,9 +76,9 @@ def forget(kept):
     zero(kept.entries)
 
 
-def room(_settings: Any, shape: Shape) -> Kept:
+def room(_settings: object, shape: Shape) -> Kept:
     """Zeros for both factors."""
-    return Kept(aligned(-(-shape.sources // 8) * 8), aligned(shape.wide // 8, shape.hidden, 8))
+    return Kept(aligned(padded(shape.sources)), aligned(shape.wide // 8, shape.hidden, 8))
 
 
 RULE = Rule(

@@ -5,21 +5,18 @@ B_ij <- r_i B_ij + d_i z_j, g_ij = q_i B_ij. The rules differ in r_i alone.
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned, fma, load_at, store_at
 from lstmsim.kernels.width import UNITS
 from lstmsim.learners.rules.structs import Shape
 
-Array = Any
-
 
 class Kept(Struct):
     """One entry per weight."""
 
-    entries: Array  # (source j, wide i): B_ij
+    entries: Floats  # (source j, wide i): B_ij
 
 
 @inlined
@@ -31,6 +28,6 @@ def own_row(nets, at, j, own, d, learns):
     return moved
 
 
-def room(_settings: Any, shape: Shape) -> Kept:
+def room(_settings: object, shape: Shape) -> Kept:
     """Zeros for one entry per weight."""
     return Kept(aligned(shape.sources, shape.wide))

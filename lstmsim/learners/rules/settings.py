@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from functools import cached_property
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
+from lstmsim.checks import Field, Real, Whole, refusal, settings
 from lstmsim.kernels.random import uniform
 from lstmsim.learners.optimiser import OptimiserSettings
-from lstmsim.learners.recurrent.net import RecurrentSettings
+from lstmsim.learners.over_time import UnitSettings, padded
 from lstmsim.learners.rules.structs import OUTPUTS, Shape
-from lstmsim.learners.weights import Masks, Weights, generator
+from lstmsim.learners.weights import Masks, Weights, generator, not_too_large
 
 if TYPE_CHECKING:
     from lstmsim.learners.rules.step import Rule
@@ -24,11 +25,13 @@ _LARGEST = 50_000_000  # entries of an influence matrix, in numbers
 
 
 @settings
-class OnlineSettings(OptimiserSettings):
+class OnlineSettings(UnitSettings, OptimiserSettings):
     """What nets that learn on-line have in common, whatever their cells.
 
     Parameters
     ----------
+    learning_rate : float
+        alpha.
     feedback : {"exact", "random"}
         What carries errors back to the hidden units: the outputs' weights, or fixed random ones.
     feedback_range : float
@@ -39,45 +42,42 @@ class OnlineSettings(OptimiserSettings):
         all: activations and what the rule keeps outlive the end of a sequence; a stream without resets.
     """
 
+    n_hidden: Annotated[Whole, Field(ge=1, le=10_000)] = 32
+    init_range: Annotated[Real, Field(ge=0)] = 0.2
+    learning_rate: Annotated[Real, Field(gt=0)] = 0.01
     _: KW_ONLY
     feedback: Literal["exact", "random"] = "exact"
     feedback_range: Annotated[Real, Field(gt=0)] = 0.5
     output: Literal["logistic", "softmax", "identity"] = "logistic"
     carry: Literal["none", "all"] = "none"
 
+    @property
+    @abstractmethod
+    def differs(self) -> Rule:
+        """What the file of the rule, or of the cells, has."""
 
-def shape_with(net: Any, symbols: bool, **own: Any) -> Shape:
-    """Return sizes for the kernels from settings of on-line nets; `own` are those that depend on the cells."""
-    return Shape(
-        inputs=net.n_inputs,
-        symbols=bool(symbols),
-        outputs=net.n_outputs,
-        bias=bool(net.bias),
-        output=OUTPUTS.index(net.output),
-        random_feedback=net.feedback == "random",
-        keeps=net.carry == "all",
-        **own,
-    )
+    def shape_with(self, symbols: bool, **own: Any) -> Shape:
+        """Return sizes for the kernels; `own` are those that depend on the cells."""
+        return Shape(
+            inputs=self.n_inputs,
+            symbols=bool(symbols),
+            outputs=self.n_outputs,
+            bias=bool(self.bias),
+            output=OUTPUTS.index(self.output),
+            random_feedback=self.feedback == "random",
+            keeps=self.carry == "all",
+            **own,
+        )
 
 
 @settings
-class RuleSettings(RecurrentSettings, OnlineSettings):
+class RuleSettings(OnlineSettings):
     """A net of leaky units, a(t) = (1 - leak) a(t-1) + leak phi(W [a(t-1), x(t), 1]), whose outputs see a(t), and its rule.
 
     Parameters
     ----------
-    n_inputs, n_outputs : int
-        Units; 0: as many as the task has.
-    n_hidden : int
-        Hidden units.
     topology : {"layered"}
         Outputs see the hidden units of the same step.
-    bias : bool
-        Hidden units and outputs have biases.
-    init_range : float
-        Initial weights are uniform in [-init_range, init_range].
-    learning_rate : float
-        alpha.
     rule : str
         How the gradient is found, one file of `lstmsim.learners.rules` each: "exact", "snap-1", "snap-n", "rflo", "e-prop",
         "uoro", "kf-rtrl", "kernl", "bptt-1", "bptt".
@@ -99,17 +99,10 @@ class RuleSettings(RecurrentSettings, OnlineSettings):
         Initial recurrent weights: uniform as the others, or a random orthogonal matrix.
     exactness : int
         Compare the gradient with the exact one every so many steps, in the trace; 0: never.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     n_hidden: Annotated[Whole, Field(ge=1)] = 32
     topology: Literal["layered"] = "layered"
-    bias: Flag = True
-    learning_rate: Annotated[Real, Field(gt=0)] = 0.01
     rule: Literal["exact", "snap-1", "snap-n", "rflo", "e-prop", "uoro", "kf-rtrl", "kernl", "bptt-1", "bptt"] = "snap-1"
     n: Annotated[Whole, Field(ge=1)] = 2
     horizon: Annotated[Whole, Field(ge=1, le=100_000)] = 10
@@ -125,8 +118,9 @@ class RuleSettings(RecurrentSettings, OnlineSettings):
     exactness: Annotated[Whole, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
-        """Check what depends on the rule."""
-        super().__post_init__()
+        """Check the net's size, and what depends on the rule."""
+        units, sizes = self.n_hidden + self.n_outputs, {"n_inputs": self.n_inputs, "n_outputs": self.n_outputs}
+        not_too_large((self.n_inputs + units) * units, **sizes, n_hidden=self.n_hidden)
         if self.init == "orthogonal" and self.connections != "all":
             raise refusal("init", self.init, f"'uniform' with connections {self.connections!r}")
         if self.horizon < self.interval:
@@ -141,6 +135,11 @@ class RuleSettings(RecurrentSettings, OnlineSettings):
         name = self.rule.replace("-", "_")
         rule: Rule = importlib.import_module(f"lstmsim.learners.rules.{name}").RULE
         return rule
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the sources of the hidden units, in the order of the weights' columns."""
+        return [*self.input_names, *self.hidden_names, "bias"]
 
     @cached_property
     def recurrent(self) -> Masks:
@@ -175,15 +174,14 @@ class RuleSettings(RecurrentSettings, OnlineSettings):
             weights["hidden"][:, self.n_inputs : -1] = rows
         return weights
 
-    def sizes(self, *, symbols: bool) -> Shape:
-        """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
-        return shape_with(
-            self,
+    def shape(self, *, symbols: bool) -> Shape:
+        """Sizes for the kernels."""
+        return self.shape_with(
             symbols,
             hidden=self.n_hidden,
-            wide=-(-self.n_hidden // 8) * 8,
+            wide=padded(self.n_hidden),
             sources=self.n_hidden + self.n_inputs + 1,
-            output_wide=-(-(self.n_hidden + 1) // 8) * 8,
+            output_wide=padded(self.n_hidden + 1),
             leak=self.leak,
             tanh=self.activation == "tanh",
             sparse=self.connections != "all",

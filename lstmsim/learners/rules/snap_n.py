@@ -7,32 +7,31 @@ the entries, from H m to H^3 m and H^2 m.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from lstmsim.kernels.arrays import Array, Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, load_at, splat, store_at
+from lstmsim.learners.over_time import padded
 from lstmsim.learners.rules.equations import cleared, jacobian
 from lstmsim.learners.rules.exact import operator as operator_of_exact
 from lstmsim.learners.rules.exact import signal as signal_of_exact
+from lstmsim.learners.rules.settings import RuleSettings
 from lstmsim.learners.rules.step import Rule, forward_in_time
 from lstmsim.learners.rules.structs import Shape
-
-Array = Any
 
 
 class Kept(Struct):
     """Entries in the order of their weights' units i, then k, and which of them each is made of."""
 
-    entries: Array  # (entry, source padded): M_kij for all j
-    unit: Array  # (entry,) int: k
-    first: Array  # (hidden + 1,) int: first entry of each unit i
-    begin: Array  # (entry + 1,) int: first term of each entry
-    term: Array  # (term,) int: entry M_mij that J_km multiplies
-    gradient: Array  # (source padded, wide): sum_k q_k M_kij
-    column: Array  # (hidden, 8): room to work in
+    entries: Floats  # (entry, source padded): M_kij for all j
+    unit: Ints  # (entry,) int: k
+    first: Ints  # (hidden + 1,) int: first entry of each unit i
+    begin: Ints  # (entry + 1,) int: first term of each entry
+    term: Ints  # (term,) int: entry M_mij that J_km multiplies
+    gradient: Floats  # (source padded, wide): sum_k q_k M_kij
+    column: Floats  # (hidden, 8): room to work in
 
 
 @inlined
@@ -89,7 +88,7 @@ def reached(recurrent: Array, leak: float, n: int) -> Array:
     return found
 
 
-def room(settings: Any, shape: Shape) -> Kept:
+def room(settings: RuleSettings, shape: Shape) -> Kept:
     """The entries of these settings."""
     recurrent = settings.recurrent[settings.connections]
     mask = reached(recurrent, settings.leak, settings.n)
@@ -103,7 +102,7 @@ def room(settings: Any, shape: Shape) -> Kept:
             begin.append(begin[-1] + len(found))
         unit.append(units)
         first.append(first[-1] + len(units))
-    sources = -(-shape.sources // 8) * 8
+    sources = padded(shape.sources)
     return Kept(
         entries=aligned(first[-1], sources),
         unit=np.concatenate(unit).astype(np.int64),

@@ -15,26 +15,23 @@ The change is alpha signal_i kept_ij.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from numba.core.dispatcher import Dispatcher
 
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.sequences import LEARN
+from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
 from lstmsim.learners.optimiser import descend
-from lstmsim.learners.over_time import over_time, standing_with
-from lstmsim.learners.rules.equations import carry, learn_outputs, predict, reset_activations, write_row, zero
+from lstmsim.learners.over_time import input_at, over_time, standing_with
+from lstmsim.learners.rules.equations import carry, learn_outputs, predict, reset_activations, respond, write_row, zero
 from lstmsim.learners.rules.shadow import compare, follow
 from lstmsim.learners.rules.structs import Shape
 
-Array = Any
-
-move: Any = None  # These stand for the rule's own; `forward_in_time` puts them in their place.
-signal: Any = None
-operator: Any = None
-kept: Any = None
-forget: Any = None
-sweep: Any = None
-moves_all: Any = None
+move = cast(Dispatcher, None)  # These stand for the rule's own; `forward_in_time` puts them in their place.
+signal = operator = kept = forget = sweep = turn = gradient = move
+moves_all = True
 
 
 class Rule(NamedTuple):
@@ -57,8 +54,8 @@ class Rule(NamedTuple):
     """
 
     label: str
-    advance: Any
-    room: Callable[[Any, Shape], Any]
+    advance: Dispatcher
+    room: Callable[[Any, Shape], Struct]
     lasting: tuple[str, ...] = ()
     start: Callable[[Any, Any], None] | None = None
     waits: bool = False
@@ -142,8 +139,14 @@ forget_all = inlined(_forget_all)
 
 
 def forward_in_time(
-    kept: Any, *, operator: Any, move: Any = None, signal: Any = None, forget: Any = forget_all, moves_all: bool = True
-) -> Any:
+    kept: Dispatcher,
+    *,
+    operator: Dispatcher,
+    move: Dispatcher | None = None,
+    signal: Dispatcher | None = None,
+    forget: Dispatcher = forget_all,
+    moves_all: bool = True,
+) -> Dispatcher:
     """Compile the loop over time around a rule's functions, as a function of the file that `kept` stands in.
 
     Parameters
@@ -160,6 +163,39 @@ def forward_in_time(
     sweep = inlined(standing_with(its, "sweep", _sweep_all, **own))
     step = inlined(standing_with(its, "step", _step, **own, sweep=sweep, moves_all=moves_all))
     return over_time(step, write, inlined(standing_with(its, "reset", _reset, forget=forget)))
+
+
+def _step_of_cells(nets, sequences, scores, record, clock, learn, track):
+    """One step: cells and partials, errors, changes of the weights; see `lstmsim.learners.over_time`."""
+    core, shape, state = nets.core, nets.shape, nets.state
+    for j in range(shape.inputs):
+        state.z[j] = input_at(shape, sequences, clock, j)
+    state.z[shape.inputs] = 1.0 if shape.bias else 0.0
+    turn(nets, track)
+    state.a[shape.hidden] = state.z[shape.inputs]
+    event = respond(core, sequences, scores, record, clock)
+    if track:
+        state.count[0] += 1
+    if learn and event & LEARN:
+        learn_outputs(core)
+        gradient(nets)
+        finish(core)
+
+
+def cells_alone(turn: Dispatcher, *, gradient: Dispatcher, reset: Dispatcher) -> Dispatcher:
+    """Compile the loop over time of cells that feed themselves alone, as a function of the file that `turn` stands in.
+
+    Parameters
+    ----------
+    turn : compiled function
+        ``turn(nets, track)``: moves the cells by the inputs in `state.z`, and their partials.
+    gradient : compiled function
+        ``gradient(nets)``: the gradient of every weight, and the change where nothing waits for it.
+    reset : compiled function
+        ``reset(nets)``: what a sequence begins with.
+    """
+    step = inlined(standing_with(turn.py_func, "step", _step_of_cells, turn=turn, gradient=gradient))
+    return over_time(step, write, reset)
 
 
 @inlined

@@ -7,12 +7,9 @@ hidden units, bias. Padding has activation, slope and weight 0.
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats, Ints, Words
 from lstmsim.kernels.struct import Struct
 from lstmsim.learners.optimiser import Optimiser
-
-Array = Any
 
 LOGISTIC, SOFTMAX, IDENTITY = range(3)
 OUTPUTS = ("logistic", "softmax", "identity")
@@ -40,45 +37,45 @@ class Shape(Struct):
 class Net(Struct):
     """Weights, and the gradients that wait for the optimiser."""
 
-    w: Array  # (source, wide)
-    w_output: Array  # (output, output_wide)
-    g: Array  # (source, wide)
-    g_output: Array  # (output, output_wide)
-    mask: Array  # (source, wide): 1.0 where a weight exists
-    feedback: Array  # (output, output_wide): fixed weights that carry errors back, with random feedback
+    w: Floats  # (source, wide)
+    w_output: Floats  # (output, output_wide)
+    g: Floats  # (source, wide)
+    g_output: Floats  # (output, output_wide)
+    mask: Floats  # (source, wide): 1.0 where a weight exists
+    feedback: Floats  # (output, output_wide): fixed weights that carry errors back, with random feedback
 
 
 class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
-    z: Array  # (source, padded): a(t-1), x(t), 1
-    a: Array  # (output_wide,): a(t) and the outputs' bias, 1
-    slope: Array  # (wide,): d = alpha phi'(h)
-    y_k: Array  # (1, output)
-    e_k: Array  # (1, output)
-    back: Array  # (output_wide,): -dL/da by the outputs' weights
-    q: Array  # (wide,): the same, or what random feedback gives
-    signal: Array  # (wide,): what a unit's kept entries are multiplied by
-    own: Array  # (wide,): J_ii, or what a rule has in its place
-    jacobian: Array  # (hidden m, wide k): J_km = da_k(t) / da_m(t-1)
-    columns: Array  # (hidden, 8): room to work in
-    norm: Array  # (1,): squared norm of the last change of the weights
-    symbol: Array  # (1,) int
-    shown: Array  # (hidden unit,) int: where the units stand that are recorded
-    unit_mask: Array  # (wide,)
-    output_mask: Array  # (output,)
-    key: Array  # (1,) uint64: of the trial's random signs
-    count: Array  # (1,) int: steps since the first
+    z: Floats  # (source, padded): a(t-1), x(t), 1
+    a: Floats  # (output_wide,): a(t) and the outputs' bias, 1
+    slope: Floats  # (wide,): d = alpha phi'(h)
+    y_k: Floats  # (1, output)
+    e_k: Floats  # (1, output)
+    back: Floats  # (output_wide,): -dL/da by the outputs' weights
+    q: Floats  # (wide,): the same, or what random feedback gives
+    signal: Floats  # (wide,): what a unit's kept entries are multiplied by
+    own: Floats  # (wide,): J_ii, or what a rule has in its place
+    jacobian: Floats  # (hidden m, wide k): J_km = da_k(t) / da_m(t-1)
+    columns: Floats  # (hidden, 8): room to work in
+    norm: Floats  # (1,): squared norm of the last change of the weights
+    symbol: Ints  # (1,) int
+    shown: Ints  # (hidden unit,) int: where the units stand that are recorded
+    unit_mask: Floats  # (wide,)
+    output_mask: Floats  # (output,)
+    key: Words  # (1,) uint64: of the trial's random signs
+    count: Ints  # (1,) int: steps since the first
 
 
 class Shadow(Struct):
     """The exact influence along the same trajectory; it never touches a weight."""
 
     every: int  # compare every so many steps; 0: never
-    p: Array  # (source, wide / 8, hidden k, 8): da_k / dw_ij, eight units i together
-    total: Array  # (source, wide): the exact gradient since the last change
-    ends: Array  # (4,) int: sources where the groups recurrent, input, bias begin and end
-    found: Array  # (9,): alignment of all, recurrent, input and bias weights, their norm ratios, alignment of q
+    p: Floats  # (source, wide / 8, hidden k, 8): da_k / dw_ij, eight units i together
+    total: Floats  # (source, wide): the exact gradient since the last change
+    ends: Ints  # (4,) int: sources where the groups recurrent, input, bias begin and end
+    found: Floats  # (9,): alignment of all, recurrent, input and bias weights, their norm ratios, alignment of q
 
 
 class Core(Struct):
@@ -97,4 +94,4 @@ class Nets(Struct):
     shape: Shape
     state: State
     core: Core
-    kept: Any
+    kept: Struct

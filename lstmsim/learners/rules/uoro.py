@@ -7,8 +7,7 @@ Time H^2 + H m, memory H m.
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
@@ -17,17 +16,15 @@ from lstmsim.learners.rules.signs import balance, unit_signs
 from lstmsim.learners.rules.step import Rule, forward_in_time
 from lstmsim.learners.rules.structs import Shape
 
-Array = Any
-
 
 class Kept(Struct):
     """The two factors."""
 
-    a: Array  # (wide,): A_k
-    entries: Array  # (source j, wide i): B_ij
-    moved: Array  # (wide,): J A
-    nu: Array  # (wide,)
-    factor: Array  # (1,): 1 / p0
+    a: Floats  # (wide,): A_k
+    entries: Floats  # (source j, wide i): B_ij
+    moved: Floats  # (wide,): J A
+    nu: Floats  # (wide,)
+    factor: Floats  # (1,): 1 / p0
 
 
 @inlined
@@ -96,7 +93,7 @@ def forget(kept):
     zero(kept.entries)
 
 
-def room(_settings: Any, shape: Shape) -> Kept:
+def room(_settings: object, shape: Shape) -> Kept:
     """Zeros for both factors."""
     wide = shape.wide
     return Kept(aligned(wide), aligned(shape.sources, wide), aligned(wide), aligned(wide), aligned(1))

@@ -6,13 +6,11 @@ Weight guessing, multigrid random search and simulated annealing go by the same 
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.random import subkey, uniform
 from lstmsim.kernels.struct import Struct
-
-Array = Any
 
 
 class Wiring(Struct):
@@ -21,31 +19,31 @@ class Wiring(Struct):
     inputs: int
     units: int
     tanh: bool  # instead of the logistic function
-    begins: Array  # (unit + 1,) int: first connection of each unit
-    source: Array  # (connection,) int
-    free: Array  # (weight,) int: connections whose weights are searched; the others are fixed
+    begins: Ints  # (unit + 1,) int: first connection of each unit
+    source: Ints  # (connection,) int
+    free: Ints  # (weight,) int: connections whose weights are searched; the others are fixed
 
 
 class Net(Struct):
     """A net whose weights are searched."""
 
     wiring: Wiring
-    weights: Array  # (connection,)
-    center: Array  # (connection,): weights are drawn uniformly within `reach` of it
-    reach: Array  # (connection,): 0 for fixed weights
-    z: Array  # (inputs + units + 1,): activations of all sources
-    before: Array  # (unit,): new activations while those of the step before are still needed
-    counts: Array  # (3,) int: draws, presentations of sequences, time steps
-    cost: Array  # (1,): sum of the squared errors of the weights found last
+    weights: Floats  # (connection,)
+    center: Floats  # (connection,): weights are drawn uniformly within `reach` of it
+    reach: Floats  # (connection,): 0 for fixed weights
+    z: Floats  # (inputs + units + 1,): activations of all sources
+    before: Floats  # (unit,): new activations while those of the step before are still needed
+    counts: Ints  # (3,) int: draws, presentations of sequences, time steps
+    cost: Floats  # (1,): sum of the squared errors of the weights found last
     accept: float  # a sequence is right when its final |error| is below this
 
 
 class Strings(Struct):
     """Sequences one after another, with one target each, at the end."""
 
-    inputs: Array  # (step, input)
-    begins: Array  # (sequence + 1,) int
-    targets: Array  # (sequence,)
+    inputs: Floats  # (step, input)
+    begins: Ints  # (sequence + 1,) int
+    targets: Floats  # (sequence,)
 
 
 @inlined

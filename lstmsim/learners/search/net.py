@@ -5,33 +5,26 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lstmsim.checks import Field, Real, Whole, refusal, settings
+from lstmsim.kernels.arrays import Array, Floats
 from lstmsim.kernels.recording import HEAD, Layout, Variable
-from lstmsim.learners.base import (
-    HIDDEN,
-    INPUT,
-    OUTPUT,
-    OUTPUT_ERROR,
-    TARGET,
-    LearnerSettings,
-    Status,
-    TrialLearner,
-    TrialUnderWay,
-)
+from lstmsim.learners.base import ENDS, HIDDEN, LearnerSettings, State, Status, TrialLearner, TrialUnderWay
+from lstmsim.learners.over_time import zeros
 from lstmsim.learners.search.equations import Net, Strings, Wiring, follow
-from lstmsim.learners.weights import Floats, Masks, Weights
+from lstmsim.learners.weights import Masks, Weights
+from lstmsim.tasks.base import Task
 
 
 @settings
 class SearchSettings(LearnerSettings):
     """Net that is searched for, and what it is judged on.
 
-    Attributes
+    Parameters
     ----------
     n_inputs, n_outputs : int
         Input units, and one output; 0: the task's.
@@ -48,11 +41,6 @@ class SearchSettings(LearnerSettings):
         Sequences of the two fixed sets.
     accept : float
         A sequence is right when its final |error| is below this.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, the value given and what is allowed.
     """
 
     net: Literal["A1", "A2", "A2 without self", "latch 1", "latch 2"] = "A1"
@@ -112,13 +100,16 @@ class SearchSettings(LearnerSettings):
         return Wiring(self.n_inputs, len(mask), self.net.startswith("latch"), begins, source, free)
 
 
-def draw_strings(task: Any, count: int, key: int) -> Strings:
+def draw_strings(task: Task, count: int, key: int) -> Strings:
     """The first sequences of a stream of a task, each with its target at the end."""
     examples = task.examples(key, count)
     return Strings(examples.inputs, examples.begins, examples.judged[examples.begins[1:] - 1, 0].copy())
 
 
-class SearchNets(TrialLearner):
+Q = TypeVar("Q", bound=SearchSettings)
+
+
+class SearchNets(TrialLearner[Q]):
     """A search of the weights of one net.
 
     A trial is solved when one net has all training sequences right; the test set is then judged once. Progress has a line
@@ -146,27 +137,24 @@ class SearchNets(TrialLearner):
     @classmethod
     def variables(cls) -> dict[str, Variable]:
         """Everything that the net can be recorded by."""
-        return {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR, "hidden": HIDDEN}
+        return ENDS | {"hidden": HIDDEN}
 
-    def __init__(self, settings: Any, lanes: int = 1, *, symbols: bool = False) -> None:
+    def __init__(self, settings: Q, lanes: int = 1, *, symbols: bool = False) -> None:
         settings.check_sizes()
         self.settings, wiring = settings, settings.wiring()
         n = len(wiring.source)
         self.net = Net(
             wiring=wiring,
-            weights=np.zeros(n),
-            center=np.zeros(n),
-            reach=np.zeros(n),
-            z=np.zeros(settings.n_inputs + wiring.units + 1),
-            before=np.zeros(wiring.units),
+            **zeros(
+                {"weights center reach": n, "z": settings.n_inputs + wiring.units + 1, "before": wiring.units, "cost": 1}
+            ),
             counts=np.zeros(3, np.int64),
-            cost=np.zeros(1),
             accept=settings.accept,
         )
         self.found, self.right = np.zeros(n), np.zeros(1, np.int64)
 
     @abstractmethod
-    def go_on(self, strings: Strings, key: Any, cap: int) -> bool:
+    def go_on(self, strings: Strings, key: np.uint64, cap: int) -> bool:
         """Search a while within `cap` sequences; whether `net.weights` now are those to go on from."""
 
     @property
@@ -175,13 +163,13 @@ class SearchNets(TrialLearner):
         return int(self.net.counts[1])
 
     @property
-    def course(self) -> dict[str, Any]:
+    def course(self) -> dict[str, Array]:
         """Arrays that the rest of a search depends on, besides its key."""
         net = self.net
         arrays = {"weights": net.weights, "center": net.center, "reach": net.reach, "counts": net.counts, "cost": net.cost}
         return arrays | {"found": self.found, "right": self.right}
 
-    def state(self, progress: Floats) -> dict[str, Any]:
+    def state(self, progress: Floats) -> State:
         """What a search is taken up from."""
         return {"progress": progress} | {name: array.copy() for name, array in self.course.items()}
 
@@ -193,12 +181,12 @@ class SearchNets(TrialLearner):
         net.center[fixed], net.reach[net.wiring.free], net.cost[:] = 1.0, self.settings.weight_range, np.inf
         self.right[:] = -1
 
-    def memory(self, task: Any) -> int:
+    def memory(self, task: Task) -> int:
         """Bytes, about, of the larger of the two sets of sequences."""
         count = max(self.settings.n_train, self.settings.n_test) + 1
         return 8 * (2 * int(task.n_inputs) + 6) * count * int(task.max_length)
 
-    def run_trial(self, trial: TrialUnderWay, state: dict[str, Any] | None) -> Status:
+    def run_trial(self, trial: TrialUnderWay, state: State | None) -> Status:
         """Search until all training sequences are right, or as long as the stopping rule allows; then test."""
         settings, result, cap, net = self.settings, trial.result, trial.stop.max_sequences, self.net
         strings, progress = draw_strings(trial.task, settings.n_train, trial.keys[0]), np.zeros((0, 4))

@@ -7,18 +7,13 @@ and changed in place.
 
 from __future__ import annotations
 
-from typing import Any
-
+from lstmsim.kernels.arrays import Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic
-from lstmsim.kernels.scores import judge_step
-from lstmsim.kernels.sequences import END, JUDGE, LEARN
-from lstmsim.kernels.streams import join
+from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, load_at, store_at
-from lstmsim.learners.over_time import over_time
-
-Array = Any
+from lstmsim.learners.over_time import input_at, judged, over_time
 
 
 class Shape(Struct):
@@ -38,39 +33,39 @@ class Shape(Struct):
 class Net(Struct):
     """Weights (source, unit) of the hidden units; (hidden unit and bias, or source, output) of the outputs; mu (input,)."""
 
-    w: Array
-    w_output: Array
-    mu: Array
-    trained: Array  # 1.0 for weights that change
-    trained_output: Array
-    g: Array  # -dE/dw
-    g_output: Array
-    g_mu: Array
+    w: Floats
+    w_output: Floats
+    mu: Floats
+    trained: Floats  # 1.0 for weights that change
+    trained_output: Floats
+    g: Floats  # -dE/dw
+    g_output: Floats
+    g_mu: Floats
     learn_mu: bool
 
 
 class State(Struct):
     """What the last step left behind."""
 
-    y_k: Array  # (1, output), padded
-    e_k: Array  # (1, output), padded
-    net: Array  # (unit,): net inputs of a layer, then its activations, padded
-    delta: Array  # (unit,): error at a layer's net inputs
-    delta_output: Array
-    dz: Array  # (source,): error at the sources
-    norm: Array  # (1,): squared norm of the last weight change
-    waiting: Array  # (1,) int: targets of the sequence so far
-    last: Array  # (1,) int: the last step's place in the history
+    y_k: Floats  # (1, output), padded
+    e_k: Floats  # (1, output), padded
+    net: Floats  # (unit,): net inputs of a layer, then its activations, padded
+    delta: Floats  # (unit,): error at a layer's net inputs
+    delta_output: Floats
+    dz: Floats  # (source,): error at the sources
+    norm: Floats  # (1,): squared norm of the last weight change
+    waiting: Ints  # (1,) int: targets of the sequence so far
+    last: Ints  # (1,) int: the last step's place in the history
 
 
 class History(Struct):
     """The running sequence."""
 
-    z: Array  # (step, source)
-    s: Array  # (step, tap): dg/dmu
-    a: Array  # (step, hidden + 1): hidden activations, and 1
-    y: Array  # (step, output)
-    e: Array  # (step, output): error arriving at y
+    z: Floats  # (step, source)
+    s: Floats  # (step, tap): dg/dmu
+    a: Floats  # (step, hidden + 1): hidden activations, and 1
+    y: Floats  # (step, output)
+    e: Floats  # (step, output): error arriving at y
 
 
 class Nets(Struct):
@@ -88,8 +83,7 @@ def sources(nets, sequences, clock, t):
     """Write the sources of a step to the history, and s_d(t) = (1-mu) s_d(t-1) + mu s_d-1(t-1) + g_d-1(t-1) - g_d(t-1)."""
     shape, mu, z, s, inputs = nets.shape, nets.net.mu, nets.history.z, nets.history.s, nets.shape.inputs
     for i in range(inputs):
-        x = sequences.inputs[clock, i, 0] if not shape.symbols else 1.0 if sequences.symbol[clock, 0] == i else 0.0
-        z[t, i], s[t, i] = x, 0.0
+        z[t, i], s[t, i] = input_at(shape, sequences, clock, i), 0.0
         for m in range(inputs + i, shape.taps, inputs):
             if t == 0:
                 z[t, m], s[t, m] = 0.0, 0.0
@@ -207,19 +201,17 @@ def update(nets):
 @inlined
 def step(nets, sequences, scores, record, clock, learn, track):
     """One step: activations, errors, and at the end of a sequence the pass back; see `lstmsim.learners.over_time`."""
-    shape, state, history, event = nets.shape, nets.state, nets.history, sequences.event[clock, 0]
+    shape, state, history = nets.shape, nets.state, nets.history
     t, row = record.tick[0] - record.begun[0], sequences.learn[clock, 0]
     forward(nets, sequences, clock, t)
     state.norm[0], state.last[0] = 0.0, t
-    if event & JUDGE:
-        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
-        join(scores, record, sequences, 0, clock, record.tick[0])
+    event = judged(shape, state, sequences, scores, record, clock)
     if event & LEARN:
         for k in range(shape.outputs):
             history.e[t, k] = sequences.targets[row, k] - history.y[t, k]
             state.e_k[0, k] = slope(shape, history.y[t, k]) * history.e[t, k]
         state.waiting[0] += 1
-    if learn and sequences.event[clock, 0] & END and state.waiting[0]:
+    if learn and event & END and state.waiting[0]:
         pass_back(nets, t)
         update(nets)
 

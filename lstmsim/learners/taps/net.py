@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
-from lstmsim.kernels.recording import Layout, Variable
+from lstmsim.kernels.arrays import Floats
+from lstmsim.kernels.recording import Variable
 from lstmsim.kernels.vector import aligned
-from lstmsim.learners.base import (
-    HIDDEN,
-    INPUT,
-    OUTPUT,
-    OUTPUT_ERROR,
-    TARGET,
-    UPDATE_NORM,
-    LearnerSettings,
-    register,
-)
-from lstmsim.learners.over_time import HistoryLearner
-from lstmsim.learners.taps.equations import History, Net, Nets, Shape, State, advance
-from lstmsim.learners.weights import Floats, Masks, Weights, checked_weights, not_too_large, uniform_weights
-
-TAPS = Variable(("step", "tap"), "taps of the inputs, then the outputs of earlier steps", "g_d(t), y_k(t-d)")
-MU = Variable(("step", "input_unit"), "share that a memory takes in at a step", "mu_i")
+from lstmsim.learners.base import HIDDEN, UPDATE_NORM, register
+from lstmsim.learners.over_time import HistoryLearner, Places, UnitSettings, padded, zeros
+from lstmsim.learners.taps.equations import History, Net, Nets, Shape, State, advance, reset
+from lstmsim.learners.weights import Masks, Weights, not_too_large
 
 
 @settings
-class TapsSettings(LearnerSettings):
+class TapsSettings(UnitSettings):
     """A feedforward net on memories of its inputs and outputs, and the step width of its learning.
 
     A time-delay net (Lang, Waibel and Hinton 1990) has an order and no feedback, a gamma net (de Vries and Principe 1991)
@@ -38,8 +27,6 @@ class TapsSettings(LearnerSettings):
 
     Parameters
     ----------
-    n_inputs, n_outputs : int
-        Units; 0: as many as the task has.
     n_hidden : int
         Hidden units H; 0: the outputs see the taps themselves.
     order : int
@@ -57,17 +44,8 @@ class TapsSettings(LearnerSettings):
         input has the fixed weight 1 and no further taps. No hidden units then.
     unit : {"logistic", "tanh"}
         f of all units.
-    bias : bool
-        All units have a bias.
-    init_range : float
-        Initial weights are uniform in [-init_range, init_range].
     learning_rate : float
         alpha; the weights change at the end of each sequence.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, what was given and what is allowed.
     """
 
     n_hidden: Annotated[Whole, Field(ge=0)] = 5
@@ -78,8 +56,6 @@ class TapsSettings(LearnerSettings):
     train_mu: Flag = False
     latch: Real | None = None
     unit: Literal["logistic", "tanh"] = "logistic"
-    bias: Flag = True
-    init_range: Annotated[Real, Field(ge=0)] = 0.5
     learning_rate: Annotated[Real, Field(gt=0)] = 0.1
 
     def __post_init__(self) -> None:
@@ -106,7 +82,7 @@ class TapsSettings(LearnerSettings):
     @property
     def output_sources(self) -> list[str]:
         """Names of the sources of the outputs, in the order of the weights' columns."""
-        return [*(f"hidden {i}" for i in range(self.n_hidden)), "bias"] if self.n_hidden else self.sources
+        return super().output_sources if self.n_hidden else self.sources
 
     @cached_property
     def fixed(self) -> Floats:
@@ -122,27 +98,19 @@ class TapsSettings(LearnerSettings):
     @cached_property
     def exists(self) -> Masks:
         """Which weights are learned: for each group a mask of its shape."""
-        output = np.ones((self.n_outputs, len(self.output_sources)), bool)
-        output[:, -1] = self.bias
+        masks = super().exists
         if self.latch is not None:
-            output[:, : self.n_inputs * (self.order + 1) : self.n_inputs] = False
-            output[:, self.n_inputs * (self.order + 1) : -1] = False
-        hidden = np.ones((self.n_hidden, len(self.sources)), bool)
-        hidden[:, -1] = self.bias
-        masks = {"hidden": hidden, "output": output, "mu": np.ones(self.n_inputs, bool)}
-        return {name: mask for name, mask in masks.items() if mask.size and (name != "mu" or self.train_mu)}
+            masks["output"][:, : self.n_inputs * (self.order + 1) : self.n_inputs] = False
+            masks["output"][:, self.n_inputs * (self.order + 1) : -1] = False
+        hidden = {"hidden": masks["hidden"]} if self.n_hidden else {}
+        return hidden | {"output": masks["output"]} | ({"mu": np.ones(self.n_inputs, bool)} if self.train_mu else {})
 
     def initial_weights(self, seed: int | Sequence[int]) -> Weights:
         """Weights uniform in [-init_range, init_range], and mu as it is set."""
-        drawn = uniform_weights(self.exists, self.init_range, seed)
-        return drawn | ({"mu": np.full(self.n_inputs, self.mu)} if self.train_mu else {})
+        return super().initial_weights(seed) | ({"mu": np.full(self.n_inputs, self.mu)} if self.train_mu else {})
 
-    def units_text(self, joined: Sequence[int] = ()) -> str:
-        """Return the number of hidden units."""
-        return str(self.n_hidden)
-
-    def shape(self, *, symbols: bool = False) -> Shape:
-        """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
+    def shape(self, *, symbols: bool) -> Shape:
+        """Sizes for the kernels."""
         return Shape(
             inputs=self.n_inputs,
             symbols=bool(symbols),
@@ -157,67 +125,42 @@ class TapsSettings(LearnerSettings):
 
 
 @register("taps", TapsSettings, label="taps (TDNN, gamma memory, NARX)")
-class Taps(HistoryLearner):
+class Taps(HistoryLearner[TapsSettings]):
     """One feedforward net on taps; errors at the targets of a sequence are passed back at its end.
 
     Errors go back through earlier outputs that are seen, which is back-propagation through time with paths that jump ahead.
     mu is learned forward in time, from the derivatives of the taps by it.
-
-    Parameters
-    ----------
-    settings : TapsSettings
-        Units, memories and rule.
-    lanes : int
-        Without effect: one lane.
-    symbols : bool
-        Inputs are one-hot and come as symbol numbers.
     """
 
-    loop = staticmethod(advance)
+    loop, begin = staticmethod(advance), staticmethod(reset.py_func)
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = HistoryLearner.weight_dims | {"mu": ("input_unit",)}
-
-    @classmethod
-    def variables(cls) -> dict[str, Variable]:
-        """Everything that the net can be recorded by, in the order of a recorded row."""
-        ends = {"input": INPUT, "target": TARGET, "output": OUTPUT, "output_error": OUTPUT_ERROR}
-        return ends | {"taps": TAPS, "hidden": HIDDEN, "memory_share": MU, "update_norm": UPDATE_NORM}
+    own: ClassVar[dict[str, Variable]] = {
+        "taps": Variable(("step", "tap"), "taps of the inputs, then the outputs of earlier steps", "g_d(t), y_k(t-d)"),
+        "hidden": HIDDEN,
+        "memory_share": Variable(("step", "input_unit"), "share that a memory takes in at a step", "mu_i"),
+        "update_norm": UPDATE_NORM,
+    }
 
     def __init__(self, settings: TapsSettings, lanes: int = 1, *, symbols: bool = False) -> None:
-        settings.check_sizes()
-        self.settings = settings
-        self.shape = shape = settings.shape(symbols=symbols)
+        super().__init__(settings, lanes, symbols=symbols)
+        shape, masks = self.shape, settings.exists
         hidden = (shape.sources if shape.hidden else 0, shape.hidden)
         output = (shape.hidden + 1 if shape.hidden else shape.sources, shape.outputs)
-        masks, none = settings.exists, np.zeros(hidden[::-1], bool)
         self.net = Net(
-            w=aligned(*hidden),
-            w_output=aligned(*output),
-            mu=np.full(shape.inputs, settings.mu if settings.memory == "gamma" else 1.0),
-            trained=np.ascontiguousarray(masks.get("hidden", none).T, float),
-            trained_output=np.ascontiguousarray(masks["output"].T, float),
-            g=aligned(*hidden),
-            g_output=aligned(*output),
-            g_mu=aligned(shape.inputs),
+            **zeros({"w trained g": hidden, "w_output trained_output g_output": output, "mu g_mu": shape.inputs}),
             learn_mu=bool(settings.train_mu),
         )
-        wide, most = -(-shape.outputs // 8) * 8, -(-max(shape.outputs, shape.hidden) // 8) * 8
+        self.net.mu[:] = settings.mu if settings.memory == "gamma" else 1.0
+        self.net.trained_output[:] = masks["output"].T
+        if shape.hidden:
+            self.net.trained[:] = masks["hidden"].T
+        most = padded(max(shape.outputs, shape.hidden))
         self.state = State(
-            y_k=aligned(1, wide),
-            e_k=aligned(1, wide),
-            net=aligned(most),
-            delta=aligned(most),
-            delta_output=aligned(most),
-            dz=aligned(max(shape.sources, shape.hidden + 1)),
-            norm=aligned(1),
-            waiting=aligned(1, dtype=np.int64),
-            last=aligned(1, dtype=np.int64),
+            **zeros({"y_k e_k": (1, padded(shape.outputs)), "net delta delta_output": most, "norm": 1}),
+            **zeros({"dz": max(shape.sources, shape.hidden + 1)}),
+            **zeros({"waiting last": 1}, np.int64),
         )
-        self.keep(self.room(0))
-
-    def keep(self, history: History) -> None:
-        """Let the net store its steps in a history."""
-        self.history = history
-        self.nets: Any = Nets(self.shape, self.net, self.state, history, self.settings.learning_rate)
+        self.nets = Nets(shape, self.net, self.state, self.room(0), settings.learning_rate)
 
     def room(self, steps: int) -> History:
         """An empty history of so many steps."""
@@ -225,41 +168,26 @@ class Taps(HistoryLearner):
         widths = shape.sources, shape.taps, shape.hidden + 1, shape.outputs, shape.outputs
         return History(*(aligned(steps, width) for width in widths))
 
-    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights: "hidden" and "output", those that are learned, and "mu" where it is.
+    @property
+    def places(self) -> Places:
+        """Where the weights stand."""
+        placed = {"hidden": self.net.w.T, "output": self.net.w_output.T, "mu": self.net.mu}
+        return {name: (placed[name], np.s_[:]) for name in self.settings.exists}
 
-        Raises
-        ------
-        ValueError
-            If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where nothing is learned.
-        """
-        weights = checked_weights(weights, self.settings.exists)
-        if self.shape.hidden:
-            self.net.w[:] = weights["hidden"].T
-        self.net.w_output[:] = (weights["output"] + self.settings.fixed).T
-        if self.settings.train_mu:
-            self.net.mu[:] = weights["mu"]
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
+        """Give the net its weights, those that are learned, beside the fixed ones."""
+        super().set_weights(lane, weights)
+        self.net.w_output[:] += self.settings.fixed.T
 
     def weights(self, lane: int) -> Weights:
         """Copies of the weights that are learned."""
-        named = {"hidden": self.net.w.T, "output": self.net.w_output.T - self.settings.fixed, "mu": self.net.mu}
-        return {name: named[name].copy() for name in self.settings.exists}
-
-    def start(self, lane: int, seed: Sequence[int]) -> None:
-        """Give the net the initial weights that belong to a seed."""
-        self.set_weights(lane, self.settings.initial_weights(seed))
-
-    def reset(self, lane: int | slice = 0) -> None:
-        """Nothing of the last sequence counts any more; the weights stay."""
-        self.state.waiting[0] = 0
+        found = super().weights(lane)
+        return found | {"output": found["output"] - self.settings.fixed}
 
     @property
-    def layout(self) -> Layout:
-        """What a recorded step holds, in the order of a recorded row."""
-        shape = self.shape
-        variables = {name: variable for name, variable in self.variables().items() if shape.hidden or name != "hidden"}
-        sizes = {"input_unit": shape.inputs, "output_unit": shape.outputs, "tap": shape.sources - 1}
-        return Layout(variables, sizes | ({"hidden_unit": shape.hidden} if shape.hidden else {}), shape.symbols)
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the dimensions of `own`."""
+        return {"tap": self.shape.sources - 1} | ({"hidden_unit": self.shape.hidden} if self.shape.hidden else {})
 
     @property
     def weight_labels(self) -> dict[str, list[str]]:

@@ -16,19 +16,24 @@ Twice that step leaves Q where it was, and a shorter one raises it, so the likel
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, ClassVar
 
+import numpy as np
+
+from lstmsim.checks import Field, Real, Whole, refusal, settings
+from lstmsim.kernels.arrays import Array, Floats, Ints
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import exponential
 from lstmsim.kernels.random import log
-from lstmsim.kernels.scores import judge_step
-from lstmsim.kernels.sequences import END, JUDGE, LEARN
-from lstmsim.kernels.streams import join
+from lstmsim.kernels.recording import Variable
+from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import UNITS, fma, lane_sum, load_at, splat, store_at
-from lstmsim.learners.over_time import over_time
-
-Array = Any
+from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
+from lstmsim.learners.base import UPDATE_NORM, register
+from lstmsim.learners.over_time import HistoryLearner, OneLaneSettings, Places, input_at, judged, over_time, padded, zeros
+from lstmsim.learners.weights import Masks, Weights, not_too_large, uniform_weights
 
 
 class Shape(Struct):
@@ -44,28 +49,28 @@ class Shape(Struct):
 class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
-    w: Array  # (source, from, to), padded
-    a: Array  # (to,), padded
-    mask: Array  # (to,): 1.0 for states, 0.0 for padding
-    b: Array  # (to,): what arrives from the targets
-    before: Array  # (to,): the same, one step earlier
-    y_k: Array  # (1, output), padded
-    e_k: Array  # (1, output), padded
-    norm: Array  # (1,): squared norm of the last weight change
-    log_likelihood: Array  # (1,)
-    waiting: Array  # (1,) int: targets of the running sequence
-    seen: Array  # (1,) int: sequences with a target since the last change
-    G: Array  # (source, from, to): slope of the log likelihood
-    D: Array  # (source, from): half the curvature of its bound
+    w: Floats  # (source, from, to), padded
+    a: Floats  # (to,), padded
+    mask: Floats  # (to,): 1.0 for states, 0.0 for padding
+    b: Floats  # (to,): what arrives from the targets
+    before: Floats  # (to,): the same, one step earlier
+    y_k: Floats  # (1, output), padded
+    e_k: Floats  # (1, output), padded
+    norm: Floats  # (1,): squared norm of the last weight change
+    log_likelihood: Floats  # (1,)
+    waiting: Ints  # (1,) int: targets of the running sequence
+    seen: Ints  # (1,) int: sequences with a target since the last change
+    G: Floats  # (source, from, to): slope of the log likelihood
+    D: Floats  # (source, from): half the curvature of its bound
 
 
 class History(Struct):
     """The running sequence so far."""
 
-    x: Array  # (step, source)
-    a: Array  # (step, from): a(t-1)
-    phi: Array  # (step, from, to)
-    e: Array  # (step, to): slope of the target's log likelihood by a(t)
+    x: Floats  # (step, source)
+    a: Floats  # (step, from): a(t-1)
+    phi: Floats  # (step, from, to)
+    e: Floats  # (step, to): slope of the target's log likelihood by a(t)
 
 
 class Nets(Struct):
@@ -83,10 +88,7 @@ def forward(nets, sequences, clock, t):
     """a_i(t) = sum_j phi_ij(x(t)) a_j(t-1), phi the softmax of w x~; both are kept in row t of the history."""
     shape, state, history, n, wide = nets.shape, nets.state, nets.history, nets.shape.states, nets.shape.wide
     for m in range(shape.inputs):
-        if shape.symbols:
-            history.x[t, m] = 1.0 if sequences.symbol[clock, 0] == m else 0.0
-        else:
-            history.x[t, m] = sequences.inputs[clock, m, 0]
+        history.x[t, m] = input_at(shape, sequences, clock, m)
     history.x[t, shape.inputs] = 1.0
     for i in range(0, wide, 8):
         store_at(state.b, i, splat(UNITS, 0.0))
@@ -191,13 +193,10 @@ def maximise(nets):
 @inlined
 def step(nets, sequences, scores, record, clock, learn, track):
     """One step, and at a sequence's end the posteriors and a change where one is due; see `lstmsim.learners.over_time`."""
-    shape, state, t, event = nets.shape, nets.state, record.tick[0] - record.begun[0], sequences.event[clock, 0]
+    state, t = nets.state, record.tick[0] - record.begun[0]
     forward(nets, sequences, clock, t)
     state.norm[0] = state.log_likelihood[0] = 0.0
-    if event & JUDGE:
-        judge_step(shape, scores, state, sequences.targets, 0, sequences.judge[clock, 0])
-        join(scores, record, sequences, 0, clock, record.tick[0])
-        event = sequences.event[clock, 0]
+    event = judged(nets.shape, state, sequences, scores, record, clock)
     if event & LEARN:
         aim(nets, sequences.targets, sequences.learn[clock, 0], t)
     if learn and event & END and state.waiting[0]:
@@ -219,9 +218,118 @@ def write(nets, row, at, event, learn):
 @inlined
 def reset(nets):
     """The net is in its last state, as before every sequence."""
-    for i in range(nets.shape.wide):
-        nets.state.a[i] = 1.0 if i == nets.shape.states - 1 else 0.0
+    nets.state.a[:] = 0.0
+    nets.state.a[nets.shape.states - 1] = 1.0
     nets.state.waiting[0] = 0
 
 
-advance = over_time(step, write, reset)
+@settings
+class EMSettings(OneLaneSettings):
+    """Settings of a net of states.
+
+    The first states are those that the outputs stand for: output k is the probability of state k; a single output is
+    0.5 + (a_0 - a_1) / 2. Targets are probabilities. A sequence begins in the last state.
+
+    Parameters
+    ----------
+    n_states : int
+        States, at least as many as there are outputs, and 2.
+    init_range : float
+        Initial weights are uniform in [-init_range, init_range].
+    stay : float
+        Added to the initial weights from the bias to a state that follows itself: the input alone would forget it.
+    learning_rate : float
+        Share of the step to the maximum of the bound, up to 2.
+    batch : int
+        Sequences from one change of the weights to the next.
+    """
+
+    n_states: Annotated[Whole, Field(ge=2)] = 7
+    init_range: Annotated[Real, Field(ge=0)] = 0.5
+    stay: Annotated[Real, Field(ge=0)] = 6.0
+    learning_rate: Annotated[Real, Field(gt=0, le=2)] = 1.9
+    batch: Annotated[Whole, Field(ge=1)] = 10
+
+    def __post_init__(self) -> None:
+        """Check the number of states."""
+        not_too_large((self.n_inputs + 1) * self.n_states**2, n_inputs=self.n_inputs, n_states=self.n_states)
+        if self.n_states < self.n_outputs:
+            raise refusal("n_states", self.n_states, f"at least the number of outputs, {self.n_outputs}")
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the sources of the transitions."""
+        return [*self.input_names, "bias"]
+
+    @cached_property
+    def exists(self) -> Masks:
+        """Which connections there are: all."""
+        return {"transition": np.ones((self.n_states, self.n_states, self.n_inputs + 1), bool)}
+
+    def initial_weights(self, seed: int | Sequence[int]) -> Weights:
+        """Weights uniform in [-init_range, init_range], and `stay` for a state that follows itself."""
+        drawn = uniform_weights(self.exists, self.init_range, seed)
+        drawn["transition"][..., -1] += self.stay * np.eye(self.n_states)
+        return drawn
+
+    def units_text(self, joined: Sequence[int] = ()) -> str:
+        """Return the number of states."""
+        return str(self.n_states)
+
+    def shape(self, *, symbols: bool) -> Shape:
+        """Sizes for the kernels."""
+        return Shape(self.n_inputs, bool(symbols), self.n_outputs, self.n_states, padded(self.n_states))
+
+
+@register("em", EMSettings, label="EM state net")
+class EM(HistoryLearner[EMSettings]):
+    """A net of states, trained by generalised expectation maximisation (Bengio and Frasconi 1994).
+
+    Where a sequence has several targets, each has posteriors of its own and they are added up.
+    """
+
+    loop, begin = staticmethod(over_time(step, write, reset)), staticmethod(reset.py_func)
+    weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {"transition": ("hidden_unit", "next_state", "source")}
+    own: ClassVar[dict[str, Variable]] = {
+        "state_probability": Variable(("step", "hidden_unit"), "probability of the state", "a_i(t)"),
+        "log_likelihood": Variable(("step",), "logarithm of the target's likelihood, 0 without a target", "log L(t)"),
+        "update_norm": UPDATE_NORM,
+    }
+
+    def __init__(self, settings: EMSettings, lanes: int = 1, *, symbols: bool = False) -> None:
+        super().__init__(settings, lanes, symbols=symbols)
+        n, wide, sources = settings.n_states, self.shape.wide, settings.n_inputs + 1
+        self.state = State(
+            **zeros({"w G": (sources, n, wide), "D": (sources, n), "a mask b before": wide, "norm log_likelihood": 1}),
+            **zeros({"y_k e_k": (1, padded(settings.n_outputs))}),
+            **zeros({"waiting seen": 1}, np.int64),
+        )
+        self.state.mask[:n] = 1.0
+        self.nets = Nets(self.shape, self.state, self.room(0), settings.learning_rate, settings.batch)
+
+    def room(self, steps: int) -> History:
+        """An empty history of so many steps."""
+        n, wide = self.shape.states, self.shape.wide
+        sizes = (self.shape.inputs + 1,), (n,), (n, wide), (wide,)
+        return History(*(aligned(steps, *size) for size in sizes))
+
+    @property
+    def places(self) -> Places:
+        """The weights (from, to, source)."""
+        return {"transition": (np.moveaxis(self.state.w, 0, -1), np.s_[:, : self.shape.states])}
+
+    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
+        """Give the net its weights, and begin the sums over sequences anew."""
+        super().set_weights(lane, weights)
+        for array in self.lasting:
+            array[:] = 0
+
+    @property
+    def lasting(self) -> list[Array]:
+        """The sums since the last change."""
+        return [self.state.seen, self.state.D, self.state.G]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the dimensions of `own`."""
+        return {"hidden_unit": self.shape.states}

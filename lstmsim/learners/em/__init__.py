@@ -1,1 +1,0 @@
-"""A net of states whose transitions depend on the input, trained by expectation maximisation."""
