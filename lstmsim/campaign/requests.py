@@ -74,7 +74,8 @@ def requested(
     Raises
     ------
     ValueError
-        For an unknown row, reading or key, a value that is not allowed, or a name that stands twice.
+        For an unknown row, reading or key, a value that is not allowed, or one name for two experiments; what is asked for
+        twice is run once.
     """
     several = [experiments] if isinstance(experiments, str | Experiment) else experiments
     if not isinstance(several, Sequence) or not several:

@@ -51,6 +51,8 @@ class Struct:
 
     def __init_subclass__(cls) -> None:
         cls.fields = tuple(cls.__annotations__)
+        if taken := {"fields", "type", "address", "memory"} & set(cls.fields):
+            raise TypeError(f"{cls.__name__} has fields {sorted(taken)}; allowed: names that structs do not have themselves")
 
     def __init__(self, *values: object, **named: object) -> None:
         given = dict(zip(self.fields, values, strict=False)) | named
@@ -62,7 +64,7 @@ class Struct:
             kind, words = _packed(name, given[name])
             kinds.append((name, kind))
             slots = np.concatenate([slots, words])
-        vars(self).update(type=StructType(type(self).__name__, tuple(kinds)), block=slots, address=slots.ctypes.data)
+        vars(self).update(type=StructType(type(self).__name__, tuple(kinds)), memory=slots, address=slots.ctypes.data)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} of {type(self).__name__} cannot be replaced; what an array holds can")

@@ -18,8 +18,8 @@ from numba.core.dispatcher import Dispatcher
 
 from lstmsim.checks import Field, Flag, Real, Whole, settings
 from lstmsim.kernels.arrays import Array, Floats
-from lstmsim.kernels.compile import inlined, kernel
-from lstmsim.kernels.recording import Layout, Record, Variable, begin_row, finish_sequence
+from lstmsim.kernels.compile import called, inlined, kernel
+from lstmsim.kernels.recording import Layout, Record, Variable, begin_row, finish_sequence, lanes_in_need
 from lstmsim.kernels.scores import Scores, judge_step
 from lstmsim.kernels.sequences import END, JUDGE, Sequences
 from lstmsim.kernels.streams import join
@@ -27,6 +27,8 @@ from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import ENDS, LearnerSettings, StepLearner
 from lstmsim.learners.weights import Masks, Weights, checked_weights, uniform_weights
+
+_STRETCH = 1024  # steps for which there is room, or room is made
 
 Places = dict[str, tuple[Array, Any]]  # for each group of weights an array of the kernels, and the places in it
 
@@ -351,13 +353,18 @@ class HistoryLearner(OneLaneLearner[N]):
         self, sequences: Sequences, scores: Scores, record: Record, clock: int, until: int, *, learn: bool, track: bool
     ) -> int:
         """Step from `clock` to `until`, or until the lane needs attention; the clock reached."""
-        steps = int(record.tick[0] - record.begun[0]) + max(until - clock, 0)
-        if steps > self.steps:
-            old, longer = self.nets, self.room(2 * steps)
-            for new, array in zip(longer, old.history, strict=True):
-                new[: len(array)] = array
-            self.nets = type(old)(**dict(zip(old.fields, old, strict=True)) | {"history": longer})
-        return super().advance(sequences, scores, record, clock, until, learn=learn, track=track)
+        found = np.empty(1, np.int64)
+        while True:
+            stored = int(record.tick[0] - record.begun[0])
+            end = min(clock + max(self.steps - stored, _STRETCH), until)  # sequences that end on the way need no more room
+            if stored + end - clock > self.steps:
+                old, longer = self.nets, self.room(2 * (stored + end - clock))
+                for new, array in zip(longer, old.history, strict=True):
+                    new[: len(array)] = array
+                self.nets = type(old)(**dict(zip(old.fields, old, strict=True)) | {"history": longer})
+            clock = super().advance(sequences, scores, record, clock, end, learn=learn, track=track)
+            if clock < end or end == until or called(lanes_in_need, scores, record, sequences.active, found):
+                return clock
 
     def memory(self, steps: int) -> int:
         """Bytes, about, of the stored sequence and of a copy, while room is made for more."""

@@ -32,3 +32,12 @@ def test_a_number_that_no_word_holds_is_refused():
     """Beside it the addresses of arrays would become floats."""
     with pytest.raises(OverflowError):
         pair("left", "count")(np.array([1.0]), 2**63)
+
+
+def test_a_field_does_not_take_the_place_of_what_every_struct_has():
+    with pytest.raises(TypeError, match="Mine has fields \\['address', 'memory'\\]"):
+
+        class Mine(Struct):
+            address: int
+            memory: int
+            block: int
