@@ -102,7 +102,7 @@ def test_trials_of_another_run_are_taken_over(run, tmp_path, capsys):
 
 
 def test_broken_files_are_named_and_run_again(tmp_path, capsys):
-    arguments = [*SMALL, "--set", "max_sequences=20", "--out", str(tmp_path), "--record", "none"]
+    arguments = [*SMALL, "--out", str(tmp_path), "--record", "none"]
     assert main(arguments) == 0
     path = tmp_path / "4-1" / "trial-0001.nc"
     whole = path.read_bytes()

@@ -280,8 +280,9 @@ class OneLaneLearner(StepLearner[N]):
             If a group is missing or unknown, has the wrong shape, is not finite, or is not 0 where no connection is.
         """
         given, places = checked_weights(weights, self.settings.exists), self.places
+        _forget_divergence(self.nets)
         for array, _ in places.values():
-            array[...] = 0.0  # a net that diverged has left NaN in the padding
+            array[...] = 0.0
         for name, (array, at) in places.items():
             array[at] = given[name]
 
@@ -332,6 +333,15 @@ class OneLaneLearner(StepLearner[N]):
         """Names along the dimensions of the weights."""
         named = {"source": self.settings.sources, "output_source": self.settings.output_sources}
         return {dim: names for dim, names in named.items() if names}
+
+
+def _forget_divergence(nets: Struct) -> None:
+    """Set what is not finite to 0, in place: a net that diverged has left NaN in padding that no reset reaches."""
+    for value in nets:
+        if isinstance(value, Struct):
+            _forget_divergence(value)
+        elif isinstance(value, np.ndarray) and value.dtype == np.float64:
+            value[~np.isfinite(value)] = 0.0
 
 
 class HistoryLearner(OneLaneLearner[N]):

@@ -120,7 +120,7 @@ def test_blocks_of_one_step_are_rtrl_on_line_and_long_ones_bptt():
 def test_storage_does_not_grow_with_the_sequence():
     learner = with_weights(BlockRTRL(BlockRTRLSettings(**SIZES, block=4)), draw(BlockRTRLSettings(**SIZES).exists))
     run(learner, examples(2, 2, [3000]))
-    assert learner.history.s.shape[0] == 4
+    assert learner.nets.history.s.shape[0] == 4
 
 
 def test_without_time_constants_it_is_the_ordinary_net():
