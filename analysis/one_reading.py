@@ -51,9 +51,11 @@ ADDITIONS: dict[str, dict[str, Any]] = {
     "closed": {"input_gate_start": -2.0},
     "closed, ends": {"input_gate_start": -2.0, "targets": "end"},
     "gates of 4": {"input_gate_bias": [-3, -6]},
+    "gates of 4, gates last": {"input_gate_bias": [-3, -6], "gate_source_partial": "last"},
     "no sources": {"recurrence": "none", "gate_source_partial": "sum", "cell_source_partial": "sum"},
     "no cell biases": {"cell_bias": False},
     "linear": {"output": "identity", "error_factor": 1.0},
+    "linear outputs": {"output": "identity", "error_derivative": True},
     "closed, whole": {"input_gate_start": -2.0, "error_factor": 1.0},
     "closed, ends, whole": {"input_gate_start": -2.0, "targets": "end", "error_factor": 1.0},
     "linear, no cell biases": {"output": "identity", "error_factor": 1.0, "cell_bias": False},
@@ -71,8 +73,10 @@ ALLOWED = {  # by the beginning of a row's name
     "2a": ("closed", "closed, whole"),
     "2b": ("closed", "closed, ends", "closed, ends, whole"),
     "2c": ("no sources",),
+    "3a": ("linear outputs",),
+    "3b": ("linear outputs",),
     "4-": ("no cell biases", "linear", "linear, no cell biases", "linear, gates' biases only", "whole, gates' biases only"),
-    "5": ("gates of 4",),
+    "5": ("gates of 4", "gates of 4, gates last"),
 }
 COLUMNS = ("row", *FACTORS, "addition", "seed", "cap", "trial", "status", "sequences", "test_wrong", "tests")
 Cell = tuple[str, ...]  # row, a level of each factor ("" where the factor does not act), addition
@@ -293,35 +297,36 @@ def interval(values: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def best(search: Results, row: str, cap: float) -> str:
+def best(fresh: Results, row: str, cap: float) -> str:
     """The cell of a row whose ratio comes nearest to 1 among those at the paper's rate, in words."""
-    met = {key(line) for line in read() if line["row"] == row and int(line["seed"]) == search.seed}
-    judged = {which: found for which in met if (found := search.judged(which, cap)) is not None}
+    met = {key(line) for line in read() if line["row"] == row and int(line["seed"]) == fresh.seed}
+    judged = {which: found for which in met if (found := fresh.judged(which, cap) or fresh.judged(which, 2.0)) is not None}
     good = [which for which, found in judged.items() if at_the_rate(row, found[0], found[1])]
     if not good:
-        return "-"
-    which = min(good, key=lambda which: abs(np.log(judged[which][2])))
-    words = [f"{name} {level}" for name, level in zip(FACTORS, which[1:-1], strict=True) if level]
-    words = [word.replace("_", " ") for word in words if word.split()[-1] not in ("table", "sum", "all")]
+        return "none at the rate"
+    which = min(good, key=lambda which: (abs(np.log(judged[which][2])), which))
+    moot = ("", "table", "sum", *(FACTORS["sources"] if "recurrence" in ADDITIONS[which[-1]] else ["all"]))
+    levels = zip(FACTORS, which[1:-1], strict=True)
+    words = [f"{name} {level}".replace("_", " ") for name, level in levels if level not in moot]
+    words = ["literal" if word == "error slope" and not which[-1] else word for word in words]
     solved, trials, ratio = judged[which]
     return f"{', '.join([*words, *([which[-1]] if which[-1] else [])])}: {solved}/{trials}, {ratio:.2f}"
 
 
-def literal(args: argparse.Namespace, row: str, searched: Results, fresh: Results) -> str:
-    """Trials solved and ratio of the text alone, with fresh seeds if there are any."""
+def literal(fresh: Results, row: str) -> str:
+    """Trials solved and ratio of the text alone, and the cap if it is not three times the paper's mean."""
     which = cell(row, ("slope", "table", "sum", "all", "table"))
-    found = fresh.judged(which, args.cap)
-    if found is not None:
-        return f"{found[0]}/{found[1]}, {found[2]:.2f}"
-    found = searched.judged(which, 2.0)
-    return "" if found is None else f"{found[0]}/{found[1]}, {found[2]:.2f} *"
+    for cap in (3.0, 2.0, 1.5, 1.0):
+        if (found := fresh.judged(which, cap)) is not None:
+            ratio = f", {found[2]:.2f}" if found[0] else ""
+            return f"{found[0]}/{found[1]}{ratio}" + ("" if cap == 3.0 else f" (cap {cap:g})")
+    return ""
 
 
 def table(args: argparse.Namespace) -> None:
     """Print Markdown: each row under one reading, with the additions given as experiment=addition."""
     results, reading = Results(args.seed), tuple(args.reading.split("|"))
     chosen = dict(text.split("=", 1) for text in args.additions)
-    searched = Results(100)
     others = []
     print("| row | addition | solved | at the rate | mean (95 %) | paper | ratio | inside | test: wrong |")
     print("| :-- | :-- | --: | :-- | --: | --: | --: | :-- | --: |")
@@ -352,12 +357,14 @@ def table(args: argparse.Namespace) -> None:
             f"{paper:,.0f} | {ratio:.2f} | {'yes' if inside else 'no'} | {f'{wrong / tested:.2%}' if tested else '-'} |"
         )
         given = f"{len(good)}/{len(lines)}, {ratio:.2f}"
-        others.append(f"| {name} | {literal(args, name, searched, results)} | {given} | {best(searched, name, 2.0)} |")
+        given = f"{given} | {low / paper:.2f}-{high / paper:.2f}"
+        others.append(f"| {name} | {paper:,.0f} | {literal(results, name)} | {given} | {best(results, name, args.cap)} |")
     print(
         f"\n{counts[0]} rows: {counts[1]} at the paper's rate, of these {counts[2]} within 1.5 times its mean either way, "
         f"{counts[3]} at most 1.5 times; the paper's mean inside in {counts[4]}; sum of squared logs {logs:.2f}.\n"
     )
-    print("| row | literal | one reading | best in the search |\n| :-- | :-- | :-- | :-- |", *others, sep="\n")
+    print("| row | the paper | literal | one reading | its interval (95 %) | best per row |")
+    print("| :-- | --: | :-- | :-- | :-- | :-- |", *others, sep="\n")
 
 
 def main() -> None:

@@ -100,7 +100,8 @@ PARTS = {
         "The plan": "One reading: the plan of the search",
     },
     "reliability": {"Wrong input": "Reliability: wrong input, machines, cases, long runs"},
-    "replication": {
+    "replication": {"NARX nets on the latch problem": "Replication: the other systems of the reference list"},
+    "replication-tables": {
         "Table 3": "Replication: tables 3 to 6",
         "Table 7": "Replication: tables 7 to 9, and what stands outside them",
     },

@@ -17,7 +17,9 @@ CHOSEN = {
     "2b": "closed, ends, whole",
     "2c": "no sources",
     "4-": "whole, gates' biases only",
-    "5": "gates of 4",
+    "3a": "linear outputs",
+    "3b": "linear outputs",
+    "5": "gates of 4, gates last",
 }
 
 

@@ -1,6 +1,6 @@
 """The paper's rows, a few trials each: literal where the text suffices, else by the reading in `runs/readings.toml`.
 
-Minutes to hours: `pytest -m paper -o timeout=0`. The bounds are loose on purpose; the figures are in `docs/replication.md`.
+Minutes to hours: `pytest -m paper -o timeout=0`. The bounds are loose; the figures are in `docs/replication-tables.md`.
 """
 
 import dataclasses
