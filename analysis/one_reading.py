@@ -315,9 +315,8 @@ def best(fresh: Results, row: str, cap: float) -> str:
 
 def literal(fresh: Results, row: str) -> str:
     """Trials solved and ratio of the text alone, and the cap if it is not three times the paper's mean."""
-    which = cell(row, ("slope", "table", "sum", "all", "table"))
     for cap in (3.0, 2.0, 1.5, 1.0):
-        if (found := fresh.judged(which, cap)) is not None:
+        if (found := fresh.judged(cell(row, ("slope", "table", "sum", "all", "table")), cap)) is not None:
             ratio = f", {found[2]:.2f}" if found[0] else ""
             return f"{found[0]}/{found[1]}{ratio}" + ("" if cap == 3.0 else f" (cap {cap:g})")
     return ""

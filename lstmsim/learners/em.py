@@ -228,7 +228,8 @@ class EMSettings(OneLaneSettings):
     """Settings of a net of states.
 
     The first states are those that the outputs stand for: output k is the probability of state k; a single output is
-    0.5 + (a_0 - a_1) / 2. Targets are probabilities. A sequence begins in the last state.
+    0.5 + (a_0 - a_1) / 2. Targets are probabilities, one outside [0, 1] is the nearer end.
+    A sequence begins in the last state.
 
     Parameters
     ----------
