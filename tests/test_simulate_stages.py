@@ -15,6 +15,7 @@ from lstmsim.simulation.config import Experiment, Stage, StoppingRule
 from lstmsim.simulation.frozen import SecondLanes
 from lstmsim.simulation.loop import Simulation
 from lstmsim.simulation.policy import Policy
+from lstmsim.tasks.adding import Adding
 from lstmsim.trace.dataset import steps
 from tests.test_simulate import (
     CONFIGS,
@@ -268,3 +269,31 @@ def test_a_final_test_of_fewer_sequences_than_sets(final_test):
     config = row("1-5").config.with_settings({"max_sequences": 200, "final_test": final_test})
     (result,) = Simulation(config, 0, 1, NONE).run(iter([0]))
     assert result.test.shape == (2 * min(final_test, 1), 4)
+
+
+def test_lanes_whose_task_has_raised_once_go_on_as_if_it_had_not(monkeypatch):
+    """Nothing that was known of what lies ahead is taken for true after a failure to write."""
+    config = row("4-1").config.with_settings({"T": 20, "max_sequences": 10_000})
+    whole, torn = (Simulation(config, 0, 1, Policy.parse("none")) for _ in range(2))
+    for simulation in (whole, torn):
+        simulation.learner.start(0, (0, 0))
+        simulation.lanes.begin(0, 5)
+        simulation.lanes.scores.pause_at[0] = 10_000
+    write, calls = Adding.write, []
+
+    def fails_once(task, sequences, horizon):
+        calls.append(horizon)
+        if len(calls) == 2:
+            raise RuntimeError("mine")
+        write(task, sequences, horizon)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Adding, "write", fails_once)
+        torn.lanes.advance(learn=True)
+        with pytest.raises(RuntimeError, match="mine"):
+            torn.lanes.advance(learn=True)
+        torn.lanes.advance(learn=True)
+    for _ in range(2):
+        whole.lanes.advance(learn=True)
+    assert torn.lanes.scores.index[0] == whole.lanes.scores.index[0]
+    assert all((torn.learner.weights(0)[name] == group).all() for name, group in whole.learner.weights(0).items())

@@ -147,6 +147,7 @@ class Lanes:
                 return
             self._until = int(written.min())
         if self.clock >= self._until:
+            self._until = None  # a task may raise
             if self.clock >= self._horizon // 2:  # else a lane that has begun catches up with the others
                 called(rewind, sequences, self.clock)
                 self.clock, self._horizon = 0, self.ahead
