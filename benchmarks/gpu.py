@@ -94,13 +94,14 @@ def driver() -> Any:
         for name, missing in (("lstmsim.checks", "refusal"), ("lstmsim.kernels.ptx", "kept_ptx")):
             sys.modules[name] = types.ModuleType(name)
             setattr(sys.modules[name], missing, lambda *words: ValueError(words))
-        place = Path(__file__).resolve().parents[1] / "lstmsim" / "kernels" / "cuda.py"
-        spec = importlib.util.spec_from_file_location("cuda_alone", place)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.Device()
+        for name in ("lstmsim.kernels.arrays", "lstmsim.kernels.cuda"):
+            place = Path(__file__).resolve().parents[1].joinpath(*name.split(".")).with_suffix(".py")
+            spec = importlib.util.spec_from_file_location(name, place)
+            assert spec is not None
+            assert spec.loader is not None
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+        return sys.modules["lstmsim.kernels.cuda"].Device()
     return Device()
 
 

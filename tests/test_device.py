@@ -2,6 +2,9 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,10 +232,23 @@ def test_what_cannot_run_on_a_gpu_is_refused(config, words):
         DeviceSimulation(config, 0, 4, Policy.parse("none"), device=Emulator())
 
 
+def test_the_benchmark_asks_for_nothing_but_python_and_numpy():
+    code = """
+import runpy, sys
+for name in ("lazy_loader", "numba", "pydantic", "xarray"):
+    sys.modules[name] = None
+sys.argv = ["gpu.py", "run", "nowhere.npz"]
+runpy.run_path("benchmarks/gpu.py", run_name="__main__")
+"""
+    root = Path(lstmsim.__file__).parent.parent
+    told = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False).stderr
+    assert "'cuda' where NVIDIA's driver finds a GPU" in told or "No such file or directory: 'nowhere.npz'" in told
+
+
 def test_trials_that_do_not_fit_go_in_blocks_and_one_too_big_is_refused():
     config, policy = CASES["dense"][0], Policy.parse("none")
-    some = DeviceSimulation(config, 0, 10_000, policy, device=Emulator(free=2**24))
+    some = DeviceSimulation(config, 0, 10_000, policy, device=Emulator(free=8_000_000))
     assert 0 < some.threads < 100
-    assert 8 * some.threads * some.layout.words < 2**24
+    assert 8 * some.threads * some.layout.words < 8_000_000
     with pytest.raises(ValueError, match=r"a trial takes .* MiB of the GPU's memory; allowed: sizes that fit into"):
         DeviceSimulation(config, 0, 10_000, policy, device=Emulator(free=2**16))

@@ -22,12 +22,24 @@ from lstmsim.kernels.compile import cache_folder, inlined
 _TRIPLE = "nvptx64-nvidia-cuda"
 _OLDEST = (20, 0, 0)  # version of LLVM; those before write pointers in another way
 _NEWEST = (9, 0)  # capability that every LLVM since knows; drivers compile what is written for it for all later ones
+# Sizes of loops, as LLVM reckons them, that are written out: an array becomes registers only where no loop over it is left.
+_UNROLLED, _USUAL = 1200, 300
 # The thread's number, and the call of the compiled function, whose status is above 0 where it raised an error.
 _ENTRY = """
 declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
 declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
 declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
 declare i32 @"{function}"(ptr, ptr, i64, i64, i64, i64)
+
+define i64 @lstmsim_here(i64 %value) alwaysinline {{
+  %same = call i64 asm sideeffect "mov.u64 $0, $1;", "=l,l"(i64 %value)
+  ret i64 %same
+}}
+
+define i64 @lstmsim_together(i64 %value) alwaysinline convergent {{
+  %same = call i64 asm sideeffect "mov.u64 $0, $1;", "=l,l"(i64 %value) convergent
+  ret i64 %same
+}}
 
 define ptx_kernel void @{name}(i64 %memory, i64 %other, i64 %failed, i64 %threads) {{
   %x = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
@@ -118,5 +130,9 @@ def optimised(
         tuning = llvm.create_pipeline_tuning_options(speed_level=3)
         tuning.loop_vectorization = tuning.slp_vectorization = False
         passes = llvm.create_pass_builder(machine, tuning)
-        passes.getModulePassManager().run(module, passes)
+        try:
+            llvm.set_option("", f"-unroll-threshold={_UNROLLED}")
+            passes.getModulePassManager().run(module, passes)
+        finally:
+            llvm.set_option("", f"-unroll-threshold={_USUAL}")
         return machine, module

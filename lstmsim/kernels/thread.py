@@ -33,6 +33,10 @@ from lstmsim.kernels.width import Intrinsic
 Part = Struct | Array | tuple[object, ...]
 Field = tuple[types.Type, Any]  # type in kernels, and what is needed to read it: for each type something else
 
+# Functions that do nothing on a CPU; those of ptx.py take their place on a GPU.
+HERE = "lstmsim_here"  # returns its argument, and nobody can know beforehand what it returns
+TOGETHER = "lstmsim_together"  # returns its argument, to all threads of a warp at once
+FIRST = 4  # slots before those of copies: the thread's number, the distance and the first of its words, the table
 OWN = 512  # words of an array that is copied to memory of the thread's own
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
 _GLOBAL = 1  # LLVM's number of the memory that all threads have
@@ -93,7 +97,7 @@ class Layout:
         self.kept = self.words
         for array in bulk:
             self._enter(array, set(), own=False)
-        self.slots = 3 + len(self.places)  # after the thread's number, the distance of its words and the table's address
+        self.slots = FIRST + len(self.places)
         self.type = ShareType("world", tuple((name, self._field(part)) for name, part in self.parts.items()))
 
     def _enter(self, part: object, without: Collection[int], *, own: bool) -> None:
@@ -101,7 +105,7 @@ class Layout:
             if part is self.table or id(part) in self.places or id(part) in without:
                 return
             own = own and part.dtype.itemsize == 8 and 0 < part.size <= OWN
-            self.places[id(part)] = Place(part, self.words, 3 + len(self.places), own=own)
+            self.places[id(part)] = Place(part, self.words, FIRST + len(self.places), own=own)
             self.words += part.size
         elif isinstance(part, Struct | tuple):
             for value in part:
@@ -230,10 +234,15 @@ def _array(
     place: Place | None,
 ) -> Value:
     array = context.make_array(kind)(context, builder)
-    slot = 2 if place is None else place.slot
-    data = builder.load(_slot(builder, block, slot, array.data.type), typ=array.data.type)
     itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    unit = ir.Constant(_I64, itemsize) if kind.layout == "C" else builder.load(_slot(builder, block, 1, _I64), typ=_I64)
+    if place is None or place.own:
+        slot, unit = 3 if place is None else place.slot, ir.Constant(_I64, itemsize)
+        data = builder.load(_slot(builder, block, slot, array.data.type), typ=array.data.type)
+    else:
+        unit = _here(builder, builder.load(_slot(builder, block, 1, _I64), typ=_I64))
+        first = builder.load(_slot(builder, block, 2, _I64), typ=_I64)
+        address = builder.add(first, builder.mul(unit, ir.Constant(_I64, place.first)))
+        data = _pointer(builder, address, array.data.type)
     sizes = [1 << 40 if place is None and not axis else size for axis, size in enumerate(shape)]
     strides: list[Value] = []
     elements = 1
@@ -244,13 +253,37 @@ def _array(
     return array._getvalue()
 
 
+def _here(builder: IRBuilder, value: Value) -> Value:
+    """The value, which nothing is to be made of before it is needed.
+
+    What is made of the distance, hundreds of addresses, would be made before the loop over time, and take all registers.
+    """
+    return _replaced(builder, HERE, value)
+
+
+def _replaced(builder: IRBuilder, name: str, value: Value) -> Value:
+    """Call a function of one word that on a CPU returns it."""
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I64, [_I64]), name)
+    if function.is_declaration:
+        function.linkage = "linkonce_odr"
+        ir.IRBuilder(function.append_basic_block()).ret(function.args[0])
+    return builder.call(function, [value])
+
+
+def _pointer(builder: IRBuilder, address: Value, kind: ir.Type) -> Value:
+    """An address in the memory that all threads have, as any pointer."""
+    there = builder.inttoptr(address, _I8.as_pointer(_GLOBAL))
+    return builder.bitcast(builder.addrspacecast(there, _I8.as_pointer()), kind)
+
+
 def _own(layout: Layout) -> Iterable[Place]:
     return (place for place in layout.places.values() if place.own)
 
 
-def _words(builder: IRBuilder, block: Value, place: Place, first: Value) -> Iterable[tuple[Value, Value]]:
+def _words(builder: IRBuilder, block: Value, place: Place) -> Iterable[tuple[Value, Value]]:
     """For each word of a copied array where the copy stands and where the original, as addresses."""
     distance = builder.load(_slot(builder, block, 1, _I64), typ=_I64)
+    first = builder.inttoptr(builder.load(_slot(builder, block, 2, _I64), typ=_I64), _I8.as_pointer(_GLOBAL))
     copy = builder.load(_slot(builder, block, place.slot, _I8.as_pointer()), typ=_I8.as_pointer())
     for n in range(place.words):
         offset = builder.mul(distance, ir.Constant(_I64, place.first + n))
@@ -270,48 +303,50 @@ def enter(
         block = cgutils.alloca_once(builder, ir.ArrayType(_I64, plan.slots))
         block = builder.bitcast(block, _I8.as_pointer())
         distance = builder.mul(threads, ir.Constant(_I64, 8))
-        builder.store(thread, _slot(builder, block, 0, _I64))
-        builder.store(distance, _slot(builder, block, 1, _I64))
-
-        def cast(pointer: Value) -> Value:
-            return builder.addrspacecast(pointer, _I8.as_pointer())
-
-        builder.store(cast(builder.inttoptr(table, _I8.as_pointer(_GLOBAL))), _slot(builder, block, 2, _I8.as_pointer()))
-        first = _first(builder, memory, thread)
-        for place in plan.places.values():
-            offset = builder.mul(distance, ir.Constant(_I64, place.first))
-            pointer = cast(builder.gep(first, [offset], source_etype=_I8))
-            if place.own:
-                copy = cgutils.alloca_once(builder, ir.ArrayType(_I64, place.words))
-                pointer = builder.bitcast(copy, _I8.as_pointer())
-            builder.store(pointer, _slot(builder, block, place.slot, _I8.as_pointer()))
+        first = builder.add(memory, builder.mul(thread, ir.Constant(_I64, 8)))
+        for slot, value in enumerate((thread, distance, first)):
+            builder.store(value, _slot(builder, block, slot, _I64))
+        builder.store(_pointer(builder, table, _I8.as_pointer()), _slot(builder, block, 3, _I8.as_pointer()))
         for place in _own(plan):
-            for copy, original in _words(builder, block, place, first):
-                builder.store(builder.load(original, typ=_I64), copy)
+            copy = builder.bitcast(cgutils.alloca_once(builder, ir.ArrayType(_I64, place.words)), _I8.as_pointer())
+            builder.store(copy, _slot(builder, block, place.slot, _I8.as_pointer()))
+            for word, original in _words(builder, block, place):
+                builder.store(builder.load(original, typ=_I64), word)
         return block
 
     return plan.type(layout, types.int64, types.int64, types.int64, types.int64), codegen
 
 
-def _first(builder: IRBuilder, memory: Value, thread: Value) -> Value:
-    offset = builder.mul(thread, ir.Constant(_I64, 8))
-    return builder.gep(builder.inttoptr(memory, _I8.as_pointer(_GLOBAL)), [offset], source_etype=_I8)
-
-
 @intrinsic
-def leave(_typing: Context, layout: types.Type, world: types.Type, memory: types.Type) -> Intrinsic:
+def leave(_typing: Context, layout: types.Type, world: types.Type) -> Intrinsic:
     """Write the copies back."""
     plan = layout.layout
 
     def codegen(context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
-        thread = builder.load(_slot(builder, args[1], 0, _I64), typ=_I64)
-        first = _first(builder, args[2], thread)
         for place in _own(plan):
-            for copy, original in _words(builder, args[1], place, first):
+            for copy, original in _words(builder, args[1], place):
                 builder.store(builder.load(copy, typ=_I64), original)
         return context.get_dummy_value()
 
-    return types.void(layout, world, types.int64), codegen
+    return types.void(layout, world), codegen
+
+
+@intrinsic
+def on_thread(_typing: Context, struct: types.Type) -> Intrinsic:
+    """Whether this is one thread's share of a struct: known when a kernel is compiled."""
+    known = ir.Constant(ir.IntType(1), int(isinstance(struct, ShareType)))
+    return types.boolean(struct), lambda _context, _builder, _sig, _args: known
+
+
+@intrinsic
+def together(_typing: Context, value: types.Type) -> Intrinsic:
+    """The value, a whole number or bool; the threads of a GPU's warp that come here wait for each other."""
+
+    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
+        wide = context.cast(builder, args[0], sig.args[0], types.int64)
+        return context.cast(builder, _replaced(builder, TOGETHER, wide), types.int64, sig.return_type)
+
+    return value(value), codegen
 
 
 @intrinsic

@@ -264,6 +264,10 @@ class LaneLearner(StepLearner[S]):
     kernel: ClassVar[Dispatcher]
     sound: ClassVar[Dispatcher | None]
 
+    def on_thread(self) -> LaneLearner[S]:
+        """One net as a thread of a GPU has it: this one, unless other arrays suit a GPU better."""
+        return self
+
     @abstractmethod
     def set_rates(self, index: Ints) -> None:
         """Give each lane the learning rate of its sequence number."""

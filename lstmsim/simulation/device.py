@@ -16,13 +16,12 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.cuda import Device
 from lstmsim.kernels.scores import PAUSED, RUNNING, Progress
 from lstmsim.kernels.sequences import rewind
-from lstmsim.kernels.thread import HEAD, Layout, columns, enter, leave
+from lstmsim.kernels.thread import HEAD, Layout, columns, enter, leave, together
 from lstmsim.learners import learner
-from lstmsim.learners.base import LaneLearner
+from lstmsim.learners.base import LaneLearner, StepLearner
 from lstmsim.learners.weights import Floats
 from lstmsim.simulation.config import Experiment
 from lstmsim.simulation.frozen import SecondLanes
-from lstmsim.simulation.lanes import BLOCK
 from lstmsim.simulation.loop import Simulation, boundary, new_learner
 from lstmsim.simulation.one_by_one import OneByOne, simulation_for
 from lstmsim.simulation.policy import Policy
@@ -31,6 +30,7 @@ from lstmsim.simulation.variants import Variants
 from lstmsim.tasks.base import CompiledTask
 
 THREADS = 32_768  # most trials at once: more are hardly faster
+STEPS = 4096  # of each trial in a launch, and those up to the end of the sequence then under way
 _AT_ONCE = 1024  # lanes that are copied together
 _TEST_LANES = 16  # lanes of the tests, which run on the CPU
 _SHARE = 0.9  # of the device's free memory
@@ -60,7 +60,13 @@ class DeviceSimulation(Simulation):
         If there is no GPU, the learner or the task cannot run on one, or a single trial does not fit into its memory.
     """
 
-    _block = BLOCK  # every trial has a lane's memory of its own
+    _block = 1  # one sequence is written ahead: threads that write the same step write to neighbouring words
+
+    @staticmethod
+    def _new_learner(config: Experiment, lanes: int) -> StepLearner:
+        made = new_learner(config, lanes)
+        assert isinstance(made, LaneLearner)
+        return made.on_thread()
 
     def __init__(
         self,
@@ -123,24 +129,25 @@ class DeviceSimulation(Simulation):
         self._buffer = device.allocate(8 * (HEAD + count * (self.layout.kept + 1)))
 
     def _training(self) -> Callable[..., None]:
-        """What each thread does in a launch: write sequences if none is left, and step through them."""
+        """What each thread does in a launch: write a sequence, step through it, and so on."""
         assert isinstance(self.task, CompiledTask)
         function, arguments = self.task.filler
         fill, advance, sound = (inlined(f.py_func) for f in (function, self.nets.kernel, self.sound))
-        again, layout, horizon, every = inlined(rewind.py_func), self.layout, self.lanes.block, self.boundary
+        again, layout, every, most = inlined(rewind.py_func), self.layout, self.boundary, STEPS
 
         def train(memory, table, thread, threads):
             world = enter(layout, memory, table, thread, threads)
             sequences, scores, record = world.sequences, world.scores, world.record
             if sequences.active[0] and not world.attention[0]:
-                clock = world.at[0]
-                if clock >= sequences.write[0]:
-                    again(sequences, clock)
-                    clock = 0
-                    fill(sequences, horizon, *arguments)
-                full = False
-                while clock < sequences.write[0] and scores.flag[0] == RUNNING and not full:
-                    clock = advance(world.nets, sequences, scores, record, clock, sequences.write[0], True, True)
+                clock, steps, full = world.at[0], 0, False
+                while steps < most and scores.flag[0] == RUNNING and not full:
+                    if clock >= sequences.write[0]:
+                        again(sequences, clock)
+                        clock = 0
+                        fill(sequences, 1, *arguments)
+                    steps -= clock
+                    clock = advance(world.nets, sequences, scores, record, clock, together(sequences.write[0]), True, True)
+                    steps += clock
                     index = scores.index[0]
                     if scores.flag[0] == PAUSED and index < world.halt[0] and sound(world.nets):
                         scores.pause_at[0] = min(index - index % every + every, world.halt[0])
@@ -149,7 +156,7 @@ class DeviceSimulation(Simulation):
                     full |= record.begun[0] == record.tick[0] and record.used[0] + record.room > record.rows.shape[1]
                 world.at[0] = clock
                 world.attention[0] = scores.flag[0] != RUNNING or full
-            leave(layout, world, memory)
+            leave(layout, world)
 
         return train
 
@@ -160,7 +167,7 @@ class DeviceSimulation(Simulation):
         given = [hashlib.sha256(a.tobytes()).hexdigest() if isinstance(a, np.ndarray) else a for a in arguments]
         functions = [f"{f.py_func.__module__}.{f.py_func.__qualname__}" for f in (function, self.nets.kernel)]
         shapes = [a.shape if isinstance(a, np.ndarray) else () for a in arguments]
-        return repr((self.layout.type.name, functions, given, shapes, self.lanes.block, self.boundary))
+        return repr((self.layout.type.name, functions, given, shapes, STEPS, self.boundary))
 
     def run(
         self,

@@ -57,12 +57,13 @@ class Simulation:
     """
 
     _block: int | None = None  # steps written ahead, where not what `Lanes` chooses
+    _new_learner = staticmethod(new_learner)
 
     def __init__(self, config: Experiment, seed: int, lanes: int, policy: Policy, variants: Variants | None = None) -> None:
         self.config, self.seed, self.policy, self.variants = config, seed, policy, variants
         self.task, self.stop = config.task, config.stop
 
-        self.learner = new_learner(config, lanes)
+        self.learner = self._new_learner(config, lanes)
         self.learner.check(window=self.stop.window)
         self.plan = policy.plan(self.stop.max_sequences)
         self.second = SecondLanes(partial(new_learner, config, lanes), policy, self.plan)
@@ -73,7 +74,7 @@ class Simulation:
             np.empty(stored, np.uint8)  # too much fails here, before the first trial
         except MemoryError:
             raise MemoryError(f"a sequence of up to {steps:,} steps is stored in {stored / 2**30:,.1f} GiB") from None
-        rows, room = 1, 0
+        rows = room = 0
         if self.plan.size or policy.first or policy.every:
             room = recorded_room(self.task)
             rows = max(2 * room, BLOCK if policy.every == 1 else 0)

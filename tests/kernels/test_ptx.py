@@ -66,7 +66,7 @@ def test_vectors_of_eight_units_and_the_logistic_function_compile():
         store_at(row, 0, select(a > b, a, b))
         store_at(world.common, 16, c)
         world.common[1, 7] = lane_sum(d) + row[3]
-        leave(layout, world, memory)
+        leave(layout, world)
 
     found = check("vectors", vectors)
     assert found["fma.rn.f64"] == 8 * 4 * (2 + 4 + 2 + 1)  # those of `logistic`

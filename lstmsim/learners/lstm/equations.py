@@ -10,7 +10,8 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic, logistic2, logistic4, logistic_slope
 from lstmsim.kernels.vector import fma, gather, load, scatter, splat, store, store_where
 from lstmsim.learners.lstm.one_hot import take_back
-from lstmsim.learners.lstm.structs import WAIT
+
+TOGETHER = 4  # steps whose terms one pass over the partials adds
 
 
 @inlined
@@ -197,10 +198,10 @@ def partials(nets, now, waiting):
 
 @inlined
 def _add_terms(nets, now, waiting):
-    """Terms of (25), (27) of up to `WAIT` steps to the partials, those of `WAIT` steps in one pass."""
+    """Terms of (25), (27) of some steps to the partials, those of `TOGETHER` steps in one pass."""
     width, shape, state = nets.width, nets.shape, nets.state
     cells, sources, factor, z = shape.cells, shape.sources, state.factor, state.z
-    if waiting == WAIT:
+    if waiting == TOGETHER:
         at_c = earlier(shape, now)
         at_b = earlier(shape, at_c)
         at_a = earlier(shape, at_b)
@@ -251,13 +252,30 @@ def _last_terms(nets, now, waiting):
 @inlined
 def later(shape, now):
     """Rows of the step after the one in rows `now`."""
-    return now + shape.rows if now < WAIT * shape.rows else 0
+    return now + shape.rows if now < shape.wait * shape.rows else 0
 
 
 @inlined
 def earlier(shape, now):
     """Rows of the step before the one in rows `now`."""
-    return now - shape.rows if now > 0 else WAIT * shape.rows
+    return now - shape.rows if now > 0 else shape.wait * shape.rows
+
+
+@inlined
+def first_rows(nets):
+    """Rows of the next step before the first one: where no term waits always the same, and registers on a GPU."""
+    return nets.state.ring[0] if nets.shape.wait > 1 else 0
+
+
+@inlined
+def moved_on(nets, then):
+    """Rows of the step that comes next, which was in rows `then`: where no term waits it moves to the first rows."""
+    shape, state = nets.shape, nets.state
+    if shape.wait > 1:
+        return then
+    for row in range(shape.rows):
+        store(state.z, row, load(nets.width, state.z, shape.rows + row))
+    return 0
 
 
 @inlined
@@ -359,7 +377,7 @@ def reset_lane(nets, lane, states, partials):
     """Before a sequence: activations and cell states of one lane to zero, and its partials, each if asked for."""
     shape, state = nets.shape, nets.state
     if states:
-        for first in range(0, (WAIT + 1) * shape.rows, shape.rows):
+        for first in range(0, (shape.wait + 1) * shape.rows, shape.rows):
             for row in range(first, first + shape.rows):
                 if row != first + shape.inputs:
                     state.z[row, lane] = 0.0

@@ -23,7 +23,7 @@ from lstmsim.learners.lstm.descent import take_waiting
 from lstmsim.learners.lstm.recording import VARIABLES, layout
 from lstmsim.learners.lstm.settings import PEEPHOLES, RATE, InitialWeights, LSTMSettings, rate_at
 from lstmsim.learners.lstm.steps import advance, learn_last, weights_are_numbers
-from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, Nets, new_nets, rate_of
+from lstmsim.learners.lstm.structs import LANE_FIRST, OF_ALL_LANES, WAIT, Nets, new_nets, rate_of
 from lstmsim.learners.optimiser import begin
 
 PER_LANE = frozenset((*RATE, *dataclasses.asdict(InitialWeights())))
@@ -41,6 +41,8 @@ class LaneNets(LaneLearner[LSTMSettings]):
         Number of nets.
     symbols : bool
         Inputs are one-hot and come as symbol numbers.
+    wait : int
+        Steps whose terms of the partials may wait; the bits do not depend on it.
     """
 
     weight_dims: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -72,10 +74,14 @@ class LaneNets(LaneLearner[LSTMSettings]):
         """Everything that the LSTM can be recorded by."""
         return VARIABLES
 
-    def __init__(self, settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False) -> None:
+    def __init__(self, settings: LSTMSettings, lanes: int = 1, *, symbols: bool = False, wait: int = WAIT) -> None:
         self.settings, self.lanes, self._of_lane = settings, lanes, dict[int, LSTMSettings]()
-        self.nets = new_nets(settings, lanes, symbols=symbols)
+        self.nets = new_nets(settings, lanes, symbols=symbols, wait=wait)
         self._columns = self._column_order()
+
+    def on_thread(self) -> LaneNets:
+        """One net whose terms do not wait: partials of small nets are registers then, which cost nothing to change."""
+        return type(self)(self.settings, symbols=self.nets.shape.symbols > 0, wait=1)
 
     def _column_order(self) -> npt.NDArray[np.intp]:
         """For each source row of the kernels the column of the named weights."""

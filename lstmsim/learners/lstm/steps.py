@@ -7,13 +7,16 @@ from lstmsim.kernels.recording import finish_sequence
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.streams import join
+from lstmsim.kernels.thread import on_thread, together
 from lstmsim.kernels.vector import lane_bits, load, lowest, splat, store
 from lstmsim.learners.lstm.equations import (
     earlier,
     errors_at_net_inputs,
+    first_rows,
     forward,
     hidden_errors,
     later,
+    moved_on,
     partials,
     reset_lane,
     terms,
@@ -22,7 +25,6 @@ from lstmsim.learners.lstm.equations import (
 from lstmsim.learners.lstm.one_hot import defer_updates, deferring_lanes, make_updates, pending_updates, update_symbols
 from lstmsim.learners.lstm.outputs import output_errors, outputs, update_outputs
 from lstmsim.learners.lstm.recording import write_step
-from lstmsim.learners.lstm.structs import WAIT
 
 
 @kernel
@@ -52,36 +54,47 @@ def advance(nets, sequences, scores, record, clock, until, learning, tracking):
     width, shape, state = nets.width, nets.shape, nets.state
     recording = recorded_lanes(record)
     to_tick = record.tick[0] - clock
-    now, waiting, deferring = state.ring[0], 0, deferring_lanes(nets)
-    while clock < until:
+    now, waiting, deferring = first_rows(nets), 0, deferring_lanes(nets)
+    stop = False
+    while clock < until and not stop:
+        if on_thread(sequences):
+            while clock + 1 < until and not lane_bits(load(width, sequences.event, clock) != 0) | recording:
+                _step(nets, sequences, clock, now, later(shape, now), 0, tracking, deferring)
+                partials(nets, now, int(tracking))
+                now = moved_on(nets, later(shape, now))
+                clock += 1
+            clock = together(clock)
         then = later(shape, now)
-        for i in range(shape.inputs):
-            store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))
-        if shape.symbols:
-            store(state.symbol, 0, load(width, sequences.symbol, clock))
-        if deferring and not nets.rule.update_at_end:
-            pending_updates(nets)
-        forward(nets, now, then)
-        if tracking:
-            terms(nets, waiting, deferring)
-            waiting += 1
-        stop = False
+        _step(nets, sequences, clock, now, then, waiting, tracking, deferring)
+        waiting += int(tracking)
         eventful = lane_bits(load(width, sequences.event, clock) != 0) | recording
-        if eventful or waiting == WAIT:
+        if eventful or waiting == shape.wait:
             partials(nets, now, waiting)
             waiting = 0
         if eventful:
-            tick = to_tick + clock
-            stop = _events(nets, sequences, scores, record, clock, tick, now, then, learning, recording)
+            stop = _events(nets, sequences, scores, record, clock, to_tick + clock, now, then, learning, recording)
             recording, deferring = recorded_lanes(record), deferring_lanes(nets)
-        now = then
+        now = moved_on(nets, then)
         clock += 1
-        if stop:
-            break
     partials(nets, earlier(shape, now), waiting)
     state.ring[0] = now
     record.tick[0] = to_tick + clock
     return clock
+
+
+@inlined
+def _step(nets, sequences, clock, now, then, waiting, tracking, deferring):
+    """Inputs, activations and factors of the partials of one step, behind those of `waiting` earlier ones."""
+    width, shape, state = nets.width, nets.shape, nets.state
+    for i in range(shape.inputs):
+        store(state.z, now + i, load(width, sequences.inputs, clock * shape.inputs + i))
+    if shape.symbols:
+        store(state.symbol, 0, load(width, sequences.symbol, clock))
+    if deferring and not nets.rule.update_at_end:
+        pending_updates(nets)
+    forward(nets, now, then)
+    if tracking:
+        terms(nets, waiting, deferring)
 
 
 @kernel
@@ -114,7 +127,7 @@ def learn_last(nets, sequences, scores, record):
 def recorded_lanes(record):
     """Lanes whose running sequence is recorded, one bit each."""
     bits = 0
-    for lane in range(record.on.size):
+    for lane in range(record.on.size if record.rows.shape[1] else 0):
         bits |= int(record.on[lane]) << lane
     return bits
 

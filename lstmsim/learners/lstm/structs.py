@@ -19,7 +19,7 @@ from lstmsim.kernels.vector import Width, aligned
 from lstmsim.learners.lstm.settings import LSTMSettings
 from lstmsim.learners.optimiser import Method, method_of, remembers
 
-WAIT = 4  # steps whose terms of the partials may wait
+WAIT = 4  # steps whose terms of the partials may wait on a CPU
 
 
 class Shape(Struct):
@@ -40,6 +40,7 @@ class Shape(Struct):
     forget_gates: int
     peepholes: bool
     reach: int
+    wait: int  # steps whose terms of the partials may wait, 1 or WAIT
     units: int
     gate_rows: int
     rows: int
@@ -102,13 +103,15 @@ class State(Struct):
     """What a net carries from step to step, and what the last step left behind."""
 
     ring: Ints  # (1,) first row of z of the next step
-    z: Floats  # ((WAIT + 1) * row, lane): sources of the latest steps and the next one
+    z: Floats  # ((wait + 1) * row, lane): sources of the latest steps and the next one
     s: Floats  # (cell, lane)
     before: Floats  # (cell, lane): s_c(t-1), where it is needed
     h: Floats  # (cell, lane)
     net: Floats  # (unit, lane)
     y: Floats  # (unit, lane)
-    factor: Floats  # (2 * WAIT * cell, lane): factors of z_m in (27), then in (25), of each step whose terms wait
+    factor: (
+        Floats  # (2 * wait * cell, lane), 3 * cell at least: factors of z_m in (27), then in (25), of each step that waits
+    )
     p_cell: Floats  # (reach * cell * source, lane): ds_c/dw_cm; with a reach, see `gated`
     p_gate: Floats  # (cell * source, lane): ds_c/dw_in,m
     p_forget: Floats  # (cell * source, lane): ds_c/dw_forget,m
@@ -163,7 +166,7 @@ class Nets(NamedTuple):
     optimiser: Memory
 
 
-def shape_of(a: LSTMSettings, *, symbols: bool = False) -> Shape:
+def shape_of(a: LSTMSettings, *, symbols: bool = False, wait: int = WAIT) -> Shape:
     """Sizes for the kernels; with `symbols` the inputs are one-hot and come as symbol numbers."""
     gates, forget_gates = (a.n_blocks if there else 0 for there in (a.output_gates, a.forget_gates))
     one_hot = symbols and not a.moving  # otherwise symbols are spelt out
@@ -183,6 +186,7 @@ def shape_of(a: LSTMSettings, *, symbols: bool = False) -> Shape:
         forget_gates=forget_gates,
         peepholes=a.peepholes != "none",
         reach=a.block_size if a.peepholes == "live" else 1,
+        wait=wait,
         units=a.n_blocks + gates + a.n_cells + a.n_hidden + forget_gates,
         gate_rows=gate_rows,
         rows=inputs + 1 + gate_rows + a.n_hidden + a.n_cells,
@@ -245,9 +249,9 @@ def _new_memory(a: LSTMSettings, shape: Shape, lanes: int) -> Memory:
     )
 
 
-def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
+def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False, wait: int = WAIT) -> Nets:
     """Nets of which all blocks are present, all weights 0."""
-    shape, rule = shape_of(a, symbols=symbols), rule_of(a)
+    shape, rule = shape_of(a, symbols=symbols, wait=wait), rule_of(a)
     stride, wide, cells, units = shape.symbol_stride, shape.output_stride, shape.cells, shape.units
     groups = (
         (shape.sources * units, lanes),
@@ -277,13 +281,13 @@ def new_nets(a: LSTMSettings, lanes: int, *, symbols: bool = False) -> Nets:
     weights.alpha[:], weights.present[:], weights.error_factor[: shape.outputs] = rate_of(a)[0], 1.0, a.error_factor
     state = State(
         ring=aligned(1, dtype=np.int64),
-        z=aligned((WAIT + 1) * shape.rows, lanes),
+        z=aligned((wait + 1) * shape.rows, lanes),
         s=aligned(cells, lanes),
         before=aligned(cells if a.moving else 0, lanes),
         h=aligned(cells, lanes),
         net=aligned(units, lanes),
         y=aligned(units, lanes),
-        factor=aligned(2 * WAIT * cells, lanes),
+        factor=aligned(max(2 * wait, 3) * cells, lanes),
         p_cell=aligned(shape.reach * cells * shape.sources, lanes),
         p_gate=aligned(cells * shape.sources, lanes),
         p_forget=aligned(cells * shape.sources if a.forget_gates else 0, lanes),

@@ -6,9 +6,10 @@ from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.streams import join
+from lstmsim.kernels.thread import on_thread, together
 from lstmsim.kernels.vector import lane_bits, load, lowest
 from lstmsim.learners.lstm.descent import after_error, at_end
-from lstmsim.learners.lstm.equations import earlier, errors_at_net_inputs, hidden_errors, later
+from lstmsim.learners.lstm.equations import earlier, errors_at_net_inputs, first_rows, hidden_errors, later, moved_on
 from lstmsim.learners.lstm.gated.equations import (
     errors_at_forget_gates,
     forward,
@@ -31,25 +32,35 @@ def advance_gated(nets, sequences, scores, record, clock, until, learning, track
     """
     width, shape, state = nets.width, nets.shape, nets.state
     recording = recorded_lanes(record)
-    to_tick, now = record.tick[0] - clock, state.ring[0]
-    while clock < until:
+    to_tick, now = record.tick[0] - clock, first_rows(nets)
+    stop = False
+    while clock < until and not stop:
+        if on_thread(sequences):
+            while clock + 1 < until and not lane_bits(load(width, sequences.event, clock) != 0) | recording:
+                _step(nets, sequences, clock, now, later(shape, now), tracking)
+                now = moved_on(nets, later(shape, now))
+                clock += 1
+            clock = together(clock)
         then = later(shape, now)
-        set_inputs(nets, sequences, clock, now)
-        forward(nets, now, then)
-        if tracking:
-            terms(nets)
-            partials(nets, now)
-        stop = False
+        _step(nets, sequences, clock, now, then, tracking)
         if lane_bits(load(width, sequences.event, clock) != 0) | recording:
             stop = _events(nets, sequences, scores, record, clock, to_tick + clock, now, then, learning, recording)
             recording = recorded_lanes(record)
-        now = then
+        now = moved_on(nets, then)
         clock += 1
-        if stop:
-            break
     state.ring[0] = now
     record.tick[0] = to_tick + clock
     return clock
+
+
+@inlined
+def _step(nets, sequences, clock, now, then, tracking):
+    """Inputs, activations and partials of one step."""
+    set_inputs(nets, sequences, clock, now)
+    forward(nets, now, then)
+    if tracking:
+        terms(nets)
+        partials(nets, now)
 
 
 @kernel
