@@ -45,8 +45,10 @@ def prepare(path: Path) -> None:
         images: list[Any] = []
 
         def look(running: Any, images: list[Any] = images) -> None:
+            near, count = running.layout.near
             words = running.device.get(running.memory, running.layout.kept * CHECKED)
-            images.append(words.reshape(-1, CHECKED).copy())
+            apart, beside = words[: near * CHECKED].reshape(near, CHECKED), words[near * CHECKED :].reshape(CHECKED, count)
+            images.append(np.concatenate([apart, beside.T]))
             if len(images) > LAUNCHES:
                 running.trials_on.clear()  # which ends the run
 
@@ -54,7 +56,7 @@ def prepare(path: Path) -> None:
         compare_with_lanes(config, of_device, images[-1])
         sequences, places = of_device.lanes.sequences, of_device.layout.row_of
         rows = (sequences.key, of_device.attention, of_device.lanes.scores.progress_rows, of_device.lanes.scores.steps)
-        sizes = of_device.layout.words, sequences.slots, sequences.targets.shape[1]
+        sizes = of_device.layout.words, sequences.slots, sequences.targets.shape[1], of_device.layout.near[0]
         content |= {f"{name}.ptx": texts["train"], f"{name}.numbers": [*sizes, *map(places, rows)]}
         content |= {f"{name}.fixed": sequences.targets[: sequences.fixed_rows]}
         content |= {f"{name}.before": images[0], f"{name}.after": images[-1]}
@@ -107,7 +109,7 @@ def driver() -> Any:
 
 def trials_of(device: Any, content: Any, name: str, threads: int) -> tuple[Callable[..., int], Callable[[], Any], list[int]]:
     """Return a launch for so many trials, which returns the steps made; the first trials' words; memory to give back."""
-    words, slots, columns, key, attention, progress_rows, steps = content[f"{name}.numbers"].tolist()
+    words, slots, columns, near, key, attention, progress_rows, steps = content[f"{name}.numbers"].tolist()
     before, fixed = content[f"{name}.before"], content[f"{name}.fixed"]
     kernel = device.load_text("train", str(content[f"{name}.ptx"]))
     memory = device.allocate(8 * words * threads)
@@ -117,10 +119,13 @@ def trials_of(device: Any, content: Any, name: str, threads: int) -> tuple[Calla
     def address(row: int) -> int:
         return memory + 8 * row * threads
 
-    for row, values in enumerate(np.tile(value, threads // CHECKED) for value in before):
+    beside = np.ascontiguousarray(before[near:].T)  # of each thread, one after another
+    for row, values in enumerate(np.tile(value, threads // CHECKED) for value in before[:near]):
         if row == key:  # a stream of sequences for each
             values[CHECKED:] ^= np.arange(CHECKED, threads, dtype=np.uint64) << np.uint64(8)
         device.put(address(row), values)
+    for n in range(threads // CHECKED if beside.size else 0):
+        device.put(address(near) + n * beside.nbytes, beside)
     done = [int(before[steps].sum()) * (threads // CHECKED)]
 
     def launch(*, cleared: bool) -> int:
@@ -131,8 +136,8 @@ def trials_of(device: Any, content: Any, name: str, threads: int) -> tuple[Calla
         return done[-1] - done[-2]
 
     def first() -> Any:
-        rows = [device.get(address(row), CHECKED) for row in range(len(before))]
-        return np.array(rows)
+        rows = [device.get(address(row), CHECKED) for row in range(near)]
+        return np.concatenate([rows, device.get(address(near), beside.size).reshape(beside.shape).T])
 
     return launch, first, [memory, table]
 

@@ -1,4 +1,4 @@
-"""Combining the lanes of a vector, in an order that the number of lanes alone decides."""
+"""Combining the lanes of a vector, in an order that the number of lanes alone decides; absolute values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable
 from llvmlite import ir
 from llvmlite.ir import IRBuilder, Value
 from numba import types
+from numba.core import cgutils
 from numba.core.base import BaseContext
 from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
-from lstmsim.kernels.width import Intrinsic
+from lstmsim.kernels.width import Intrinsic, Lanes
 
 _I32 = ir.IntType(32)
 
@@ -89,3 +90,17 @@ def lowest(_typing: Context, bits: types.Type) -> Intrinsic:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.int64), codegen
+
+
+@intrinsic
+def magnitude(_typing: Context, x: types.Type) -> Intrinsic:
+    """|x|."""
+    if not (isinstance(x, Lanes) and x.kind == "float"):
+        return None
+
+    def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
+        kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
+        name = f"llvm.fabs.v{sig.args[0].lanes}f64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return x(x), codegen

@@ -28,14 +28,12 @@ from numba.np.arrayobj import populate_array
 
 from lstmsim.kernels.arrays import Array, Words
 from lstmsim.kernels.struct import Struct
+from lstmsim.kernels.warp import here
 from lstmsim.kernels.width import Intrinsic
 
 Part = Struct | Array | tuple[object, ...]
 Field = tuple[types.Type, Any]  # type in kernels, and what is needed to read it: for each type something else
 
-# Functions that do nothing on a CPU; those of ptx.py take their place on a GPU.
-HERE = "lstmsim_here"  # returns its argument, and nobody can know beforehand what it returns
-TOGETHER = "lstmsim_together"  # returns its argument, to all threads of a warp at once
 FIRST = 4  # slots before those of copies: the thread's number, the distance and the first of its words, the table
 OWN = 512  # words of an array that is copied to memory of the thread's own
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
@@ -44,10 +42,10 @@ _NUMBERS = {bool: types.boolean, int: types.int64, float: types.float64}
 
 
 class Place:
-    """Where an array stands: its first word in a thread's share, its number among all, whether it is copied."""
+    """Where an array stands: its first word in a thread's share, its number among all, whether it is copied or near."""
 
-    def __init__(self, array: Array, first: int, slot: int, *, own: bool) -> None:
-        self.array, self.first, self.slot, self.own = array, first, slot, own
+    def __init__(self, array: Array, first: int, slot: int, *, own: bool = False, near: bool = False) -> None:
+        self.array, self.first, self.slot, self.own, self.near = array, first, slot, own, near
 
     @property
     def words(self) -> int:
@@ -56,7 +54,7 @@ class Place:
 
     def __repr__(self) -> str:
         """What kernels are compiled for."""
-        return f"{self.array.dtype}{self.array.shape}@{self.first}{'own' if self.own else ''}"
+        return f"{self.array.dtype}{self.array.shape}@{self.first}{'own' if self.own else 'near' if self.near else ''}"
 
 
 class Layout:
@@ -72,6 +70,9 @@ class Layout:
         A whole number of a struct that differs between threads, and by how much from one thread to the next.
     bulk : sequence of ndarray, optional
         Arrays that only kernels work on: they come last, and `read` and `write` leave them out.
+    near : sequence of ndarray, optional
+        Arrays (1, row, column) of float64 of which a step needs one column, which differs between threads. They stand thread
+        by thread, a column's words one after another: a GPU reads 32 bytes at least.
 
     Attributes
     ----------
@@ -79,6 +80,8 @@ class Layout:
         Words of a thread.
     kept : int
         Words of them that `read` and `write` copy.
+    near : tuple of int
+        The first word that stands near, and how many do.
     """
 
     def __init__(
@@ -87,14 +90,20 @@ class Layout:
         table: Array,
         row: tuple[Struct | None, str, int] = (None, "", 0),
         bulk: Sequence[Array] = (),
+        near: Sequence[Array] = (),
     ) -> None:
         self.parts, self.table, self.row = dict(parts), table, row
         self.places: dict[int, Place] = {}
         self.words = 0
-        last = {id(array) for array in bulk}
+        last = {id(array) for array in (*bulk, *near)}
         for part in self.parts.values():
             self._enter(part, last, own=isinstance(part, tuple))
-        self.kept = self.words
+        first = self.words
+        for array in near:
+            if id(array) not in self.places:
+                self.places[id(array)] = Place(array, self.words, FIRST + len(self.places), near=True)
+                self.words += -(-array.size // 4) * 4
+        self.kept, self.near = self.words, (first, self.words - first)
         for array in bulk:
             self._enter(array, set(), own=False)
         self.slots = FIRST + len(self.places)
@@ -126,6 +135,8 @@ class Layout:
             place = None if of_table else self.places[id(value)]
             if of_table or (place and place.own):
                 kind = kind.copy(layout="C")
+            if place and place.near:
+                return kind.copy(layout="F"), (value.shape, place, *self.near)
             return kind, (value.shape, place)
         if isinstance(value, Struct):
             fields = tuple((field, self._field(v, field, value)) for field, v in zip(value.fields, value, strict=True))
@@ -143,12 +154,13 @@ class Layout:
         """Copy one thread's words into the structs' arrays."""
         for place in self._kept():
             words = column[place.first : place.first + place.words]
-            place.array.reshape(-1)[:] = words.view(place.array.dtype) if place.array.dtype != bool else words != 0
+            values = words.view(place.array.dtype) if place.array.dtype != bool else words != 0
+            place.array[...] = values.reshape(place.array.shape, order="F" if place.near else "C")
 
     def write(self, column: Words) -> None:
         """Copy the structs' arrays into one thread's words."""
         for place in self._kept():
-            values = place.array.reshape(-1)
+            values = place.array.reshape(-1, order="F" if place.near else "C")
             words = values.view(np.uint64) if values.dtype != bool else values.astype(np.uint64)
             column[place.first : place.first + place.words] = words
 
@@ -232,42 +244,33 @@ def _array(
     kind: types.Array,
     shape: tuple[int, ...],
     place: Place | None,
+    near: int = 0,
+    words: int = 0,
 ) -> Value:
     array = context.make_array(kind)(context, builder)
     itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    order = 1 if kind.layout == "F" else -1  # of dimensions, from the one whose elements are neighbours on
     if place is None or place.own:
         slot, unit = 3 if place is None else place.slot, ir.Constant(_I64, itemsize)
         data = builder.load(_slot(builder, block, slot, array.data.type), typ=array.data.type)
     else:
-        unit = _here(builder, builder.load(_slot(builder, block, 1, _I64), typ=_I64))
+        unit = here(builder, builder.load(_slot(builder, block, 1, _I64), typ=_I64))
         first = builder.load(_slot(builder, block, 2, _I64), typ=_I64)
-        address = builder.add(first, builder.mul(unit, ir.Constant(_I64, place.first)))
+        address = builder.add(first, builder.mul(unit, ir.Constant(_I64, near if place.near else place.first)))
+        if place.near:
+            thread, unit = builder.load(_slot(builder, block, 0, _I64), typ=_I64), ir.Constant(_I64, itemsize)
+            address = builder.add(address, builder.mul(thread, ir.Constant(_I64, 8 * (words - 1))))
+            address = builder.add(address, ir.Constant(_I64, 8 * (place.first - near)))
         data = _pointer(builder, address, array.data.type)
     sizes = [1 << 40 if place is None and not axis else size for axis, size in enumerate(shape)]
     strides: list[Value] = []
     elements = 1
-    for size in reversed(sizes):
-        strides.insert(0, builder.mul(unit, ir.Constant(_I64, elements)))
+    for size in sizes[::order]:
+        strides.append(builder.mul(unit, ir.Constant(_I64, elements)))
         elements *= size
+    strides = strides[::order]
     populate_array(array, data, [ir.Constant(_I64, n) for n in sizes], strides, ir.Constant(_I64, itemsize), None)
     return array._getvalue()
-
-
-def _here(builder: IRBuilder, value: Value) -> Value:
-    """The value, which nothing is to be made of before it is needed.
-
-    What is made of the distance, hundreds of addresses, would be made before the loop over time, and take all registers.
-    """
-    return _replaced(builder, HERE, value)
-
-
-def _replaced(builder: IRBuilder, name: str, value: Value) -> Value:
-    """Call a function of one word that on a CPU returns it."""
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I64, [_I64]), name)
-    if function.is_declaration:
-        function.linkage = "linkonce_odr"
-        ir.IRBuilder(function.append_basic_block()).ret(function.args[0])
-    return builder.call(function, [value])
 
 
 def _pointer(builder: IRBuilder, address: Value, kind: ir.Type) -> Value:
@@ -336,50 +339,3 @@ def on_thread(_typing: Context, struct: types.Type) -> Intrinsic:
     """Whether this is one thread's share of a struct: known when a kernel is compiled."""
     known = ir.Constant(ir.IntType(1), int(isinstance(struct, ShareType)))
     return types.boolean(struct), lambda _context, _builder, _sig, _args: known
-
-
-@intrinsic
-def together(_typing: Context, value: types.Type) -> Intrinsic:
-    """The value, a whole number or bool; the threads of a GPU's warp that come here wait for each other."""
-
-    def codegen(context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
-        wide = context.cast(builder, args[0], sig.args[0], types.int64)
-        return context.cast(builder, _replaced(builder, TOGETHER, wide), types.int64, sig.return_type)
-
-    return value(value), codegen
-
-
-@intrinsic
-def word(_typing: Context, address: types.Type) -> Intrinsic:
-    """The word at an address."""
-
-    def codegen(_context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
-        return builder.load(builder.inttoptr(args[0], _I64.as_pointer(_GLOBAL)), typ=_I64)
-
-    return types.int64(types.int64), codegen
-
-
-@intrinsic
-def set_word(_typing: Context, address: types.Type, value: types.Type) -> Intrinsic:
-    """Write the word at an address."""
-
-    def codegen(context: BaseContext, builder: IRBuilder, _sig: Signature, args: list[Value]) -> Value:
-        builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer(_GLOBAL)))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
-
-
-HEAD = 3  # words before the lanes' numbers: how many there are, the threads of the memory, whether to write
-
-
-def columns(memory, buffer, thread, threads):
-    """Copy words of some lanes from or to a buffer (word, lane), which stands after their numbers; one word per thread."""
-    count, lanes = word(buffer), word(buffer + 8)
-    numbers = buffer + 8 * HEAD
-    there = memory + 8 * (thread // count * lanes + word(numbers + 8 * (thread % count)))
-    here = numbers + 8 * (count + thread)
-    if word(buffer + 16):
-        set_word(there, word(here))
-    else:
-        set_word(here, word(there))

@@ -20,7 +20,7 @@ from numba.core.typing import Context, Signature
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
 
-from lstmsim.kernels.reductions import group_sum, lane_bits, lane_max, lane_sum, lowest
+from lstmsim.kernels.reductions import group_sum, lane_bits, lane_max, lane_sum, lowest, magnitude
 from lstmsim.kernels.width import UNITS, Intrinsic, Lanes, Width, WidthType, aligned
 
 __all__ = [
@@ -142,10 +142,18 @@ for _function, _sign in ((operator.lt, "<"), (operator.gt, ">"), (operator.ge, "
 
 
 def _pointer(context: BaseContext, builder: IRBuilder, array_type: types.Array, array: Value, element: Value) -> Value:
-    """Address of an element by its flat position; in an array with gaps the last stride leads from one to the next."""
+    """Address of an element by its flat position; in an array with gaps the last stride leads from one to the next.
+
+    An array in Fortran's order is one lane's (1, row, column), and the position counts along its rows all the same.
+    """
     made = context.make_array(array_type)(context, builder, array)
     if array_type.layout == "C":
         return builder.gep(made.data, [element])
+    if array_type.layout == "F":
+        sizes = (builder.extract_value(made.shape, dim) for dim in (1, 2))
+        rows, columns, number = (builder.trunc(value, _I32) for value in (*sizes, element))  # a GPU divides them sooner
+        first = builder.mul(builder.urem(number, columns), rows)
+        return builder.gep(made.data, [builder.zext(builder.add(first, builder.udiv(number, columns)), _I64)])
     offset = builder.mul(element, builder.extract_value(made.strides, array_type.ndim - 1))
     first = builder.bitcast(made.data, ir.IntType(8).as_pointer())
     return builder.bitcast(builder.gep(first, [offset], source_etype=ir.IntType(8)), made.data.type)
@@ -153,7 +161,7 @@ def _pointer(context: BaseContext, builder: IRBuilder, array_type: types.Array, 
 
 def _is_array(array: types.Type) -> bool:
     """Whether kernels know the array: contiguous, or one thread's share of what many have (`lstmsim.kernels.thread`)."""
-    return isinstance(array, types.Array) and array.layout in "CA" and array.dtype in _DTYPES
+    return isinstance(array, types.Array) and array.layout in "CAF" and array.dtype in _DTYPES
 
 
 def _gathered(
@@ -356,20 +364,6 @@ def fma(_typing: Context, x: types.Type, y: types.Type, z: types.Type) -> Intrin
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
     return vector(x, y, z), codegen
-
-
-@intrinsic
-def magnitude(_typing: Context, x: types.Type) -> Intrinsic:
-    """|x|."""
-    if not (isinstance(x, Lanes) and x.kind == "float"):
-        return None
-
-    def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
-        kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
-        name = f"llvm.fabs.v{sig.args[0].lanes}f64"
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-
-    return x(x), codegen
 
 
 @intrinsic

@@ -16,7 +16,8 @@ from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.cuda import Device
 from lstmsim.kernels.scores import PAUSED, RUNNING, Progress
 from lstmsim.kernels.sequences import rewind
-from lstmsim.kernels.thread import HEAD, Layout, columns, enter, leave, together
+from lstmsim.kernels.thread import Layout, enter, leave
+from lstmsim.kernels.warp import HEAD, columns, together
 from lstmsim.learners import learner
 from lstmsim.learners.base import LaneLearner, StepLearner
 from lstmsim.learners.weights import Floats
@@ -101,6 +102,7 @@ class DeviceSimulation(Simulation):
             table=sequences.targets,
             row=(sequences, "fixed_rows", sequences.slots),
             bulk=[sequences.inputs, sequences.symbol, sequences.event, sequences.learn, sequences.judge],
+            near=self.nets.columns,
         )
         self._columns = sequences.targets.shape[1]
         each = 8 * (self.layout.words + sequences.slots * self._columns)
@@ -217,14 +219,14 @@ class DeviceSimulation(Simulation):
         size = max(1, min(self.threads, _AT_ONCE))
         for first in range(0, len(lanes), size):
             some = np.array(lanes[first : first + size], np.uint64)
-            head = np.array([len(some), self.threads, 0], np.uint64)
+            head = np.array([len(some), self.threads, *self.layout.near, 0], np.uint64)
             self.device.put(self._buffer, np.concatenate([head, some]))
             words = len(some) * self.layout.kept
             self.device.launch(self._copy, self.memory, self._buffer, words)
             there = self._buffer + 8 * (HEAD + len(some))
             content = self.device.get(there, words).reshape(self.layout.kept, len(some))
             ended = [self._attend_one(int(lane), content[:, n]) for n, lane in enumerate(some)]
-            head[2] = 1
+            head[-1] = 1
             self.device.put(self._buffer, head)
             self.device.put(there, content)
             self.device.launch(self._copy, self.memory, self._buffer, words)

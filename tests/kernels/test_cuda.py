@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmsim.kernels import cuda
-from lstmsim.kernels.thread import columns
+from lstmsim.kernels.warp import columns
 
 
 class Driver:

@@ -8,8 +8,9 @@ import numpy as np
 from lstmsim.kernels import random
 from lstmsim.kernels.logistic import logistic4
 from lstmsim.kernels.ptx import optimised, ptx_of
-from lstmsim.kernels.thread import Layout, columns, enter, leave, set_word, word
+from lstmsim.kernels.thread import Layout, enter, leave
 from lstmsim.kernels.vector import Width, lane_sum, load_at, magnitude, select, store_at
+from lstmsim.kernels.warp import columns, set_word, word
 
 WIDTH = Width(8)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from lstmsim.kernels.compile import inlined
 from lstmsim.kernels.logistic import logistic, logistic2, logistic4, logistic_slope
 from lstmsim.kernels.vector import fma, gather, load, scatter, splat, store, store_where
-from lstmsim.learners.lstm.one_hot import take_back
+from lstmsim.learners.lstm.one_hot import clear_partials, take_back
 
 TOGETHER = 4  # steps whose terms one pass over the partials adds
 
@@ -394,7 +394,4 @@ def reset_lane(nets, lane, states, partials):
         state.p_forget[row, lane] = 0.0
     for row in range(state.p_peephole.shape[0]):
         state.p_peephole[row, lane] = 0.0
-    if shape.symbols:
-        for row in range(2 * shape.cells):
-            for i in range(shape.symbol_stride):
-                state.p_symbol[lane, row, i] = 0.0
+    clear_partials(nets, lane)

@@ -7,6 +7,7 @@ E = sum alpha e_s: a step's change of all weights is an addition to E, whatever 
 from __future__ import annotations
 
 from lstmsim.kernels.compile import inlined
+from lstmsim.kernels.thread import on_thread
 from lstmsim.kernels.vector import (
     UNITS,
     fma,
@@ -103,6 +104,20 @@ def make_updates(nets, lane):
         state.deferred[c, lane] = 0.0
     for u in range(blocks + cells):
         state.pending[u, lane] = 0.0
+
+
+@inlined
+def clear_partials(nets, lane):
+    """Partials of one lane's weights from symbols to zero, in the order of its memory."""
+    shape, state = nets.shape, nets.state
+    if on_thread(state):
+        for i in range(shape.symbol_stride):
+            for row in range(2 * shape.cells):
+                state.p_symbol[lane, row, i] = 0.0
+    elif shape.symbols:
+        for row in range(2 * shape.cells):
+            for i in range(shape.symbol_stride):
+                state.p_symbol[lane, row, i] = 0.0
 
 
 @inlined

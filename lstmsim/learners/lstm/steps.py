@@ -7,8 +7,9 @@ from lstmsim.kernels.recording import finish_sequence
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.streams import join
-from lstmsim.kernels.thread import on_thread, together
+from lstmsim.kernels.thread import on_thread
 from lstmsim.kernels.vector import lane_bits, load, lowest, splat, store
+from lstmsim.kernels.warp import together
 from lstmsim.learners.lstm.equations import (
     earlier,
     errors_at_net_inputs,

@@ -6,8 +6,9 @@ from lstmsim.kernels.compile import inlined, kernel
 from lstmsim.kernels.scores import judge_step
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.streams import join
-from lstmsim.kernels.thread import on_thread, together
+from lstmsim.kernels.thread import on_thread
 from lstmsim.kernels.vector import lane_bits, load, lowest
+from lstmsim.kernels.warp import together
 from lstmsim.learners.lstm.descent import after_error, at_end
 from lstmsim.learners.lstm.equations import earlier, errors_at_net_inputs, first_rows, hidden_errors, later, moved_on
 from lstmsim.learners.lstm.gated.equations import (
