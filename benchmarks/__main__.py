@@ -17,6 +17,7 @@ PARTS = (
     "vector",
     "kernel",
     "adding",
+    "check",
     "one-hot",
     "every-step",
     "big-net",
@@ -96,6 +97,7 @@ def main() -> None:
             "JAX, BPTT, batch 32": lambda: programs.jax_nanoseconds(32),
         },
     )
+    measure("check", {"looking through what row 4-1's task writes, 8 lanes": ours.check_of_writing}, "%")
     measure(
         "one-hot",
         {

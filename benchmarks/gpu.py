@@ -10,7 +10,8 @@ Then, where there are a GPU with its driver, Python, NumPy and this repository, 
     python benchmarks/gpu.py run gpu.npz
 
 Sequences are generated, weights learned, outputs judged and the stopping rule asked on the device. A launch takes every
-trial through some 4,000 steps. The median of eight launches is shown, after three; what the host does between them is not in it.
+trial through some 4,000 steps. The median of eight launches is shown, after three; what the host does
+between them is not in it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ take the same clock.
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from lstmsim.campaign.threads import Ensemble, Job
+from lstmsim.kernels import guard
 from lstmsim.kernels.recording import new_record
 from lstmsim.kernels.scores import new_scores
 from lstmsim.kernels.sequences import new_sequences
@@ -67,6 +69,26 @@ def learning_only(name: str, lanes: int, sequences: int, **changes: object) -> f
     start = time.process_time()
     steps = sum(result.steps for result in simulation.run(iter(range(lanes))))
     return (time.process_time() - start) / steps * 1e9
+
+
+def check_of_writing(sequences: int = 12_000) -> float:
+    """Percent of row 4-1's time that looking through what the task writes takes: it is left out for every other stretch."""
+    taken: dict[bool, list[float]] = {True: [], False: []}
+
+    def in_turn(task: Any, written: Any, horizon: int) -> None:
+        checked, steps = len(taken[True]) <= len(taken[False]), int(written.write.sum())
+        start = time.perf_counter()
+        (looked_through if checked else type(task).fill)(task, written, horizon)
+        took = time.perf_counter() - start
+        if steps := int(written.write.sum()) - steps:
+            taken[checked].append(took / steps * 1e9)
+
+    looked_through, guard.write = guard.write, in_turn
+    try:
+        whole = whole_run("4-1", 8, sequences, "none", output="identity", final_test=0)
+    finally:
+        guard.write = looked_through
+    return 100 * (statistics.median(taken[True]) - statistics.median(taken[False])) / whole
 
 
 def threads(workers: int, trials: Sequence[int] = range(64)) -> float:

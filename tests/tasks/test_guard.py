@@ -16,14 +16,14 @@ def written(lanes: int) -> tuple[Sequences, np.ndarray]:
     sequences = task.room(lanes, 64)
     sequences.active[:] = True
     task.fill(sequences, 2 * P)
-    marks = np.empty((4, lanes), np.int64)
-    marks[0], marks[1] = sequences.write, sequences.index
+    marks = sequences.write.copy(), sequences.index.copy()
     task.fill(sequences, 5 * P)
     return sequences, marks
 
 
-def look(sequences: Sequences, marks: np.ndarray) -> tuple[int, int, int, int]:
-    return first_fault(sequences, 5 * P, marks, P + 1, P + 1, True, P, P)
+def look(sequences: Sequences, marks: tuple[np.ndarray, np.ndarray]) -> tuple[int, int, int, int]:
+    last, index = (array.copy() for array in marks)
+    return first_fault(sequences, 5 * P, last, index, P + 1, P + 1, True, P, P)
 
 
 def unjudge(sequences: Sequences, first: int) -> None:
