@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -246,9 +245,8 @@ class Kalman(ProductNet):
         )
         return Nets(shape, net, self.state, history, self.filter, rule.discount)
 
-    def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights, and begin the filter anew."""
-        super().set_weights(lane, weights)
+    def forget(self) -> None:
+        """Begin the filter anew."""
         kalman, variance = self.filter, self.settings.variance
         kalman.P[:] = np.concatenate([np.eye(size).ravel() for size in np.diff(kalman.begins)]) * variance
         kalman.updates[0], kalman.variance[0] = 0, variance

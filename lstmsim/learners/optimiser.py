@@ -215,3 +215,49 @@ def change_rows(method, width, mask, given, w, g, first, second, begin, end, mem
         store_where(mask, w, row, load(width, w, row) + change)
         squares = fma(change, change, squares)
     return squares
+
+
+@inlined
+def squares_of_trained(method, g, trained):
+    """Sum of the squares of a gradient (row, column) where weights are trained, if it matters: see `begin_change`."""
+    total = 0.0
+    if method.clip < np.inf:
+        for m in range(g.shape[0]):
+            for k in range(g.shape[1]):
+                total += trained[m, k] * g[m, k] * g[m, k]
+    return total
+
+
+@inlined
+def change_of(optimiser, g, at):
+    """Change of one weight by its gradient, after `begin_change`; changes what is remembered of it, number `at`."""
+    method, first, second = optimiser.method, optimiser.first, optimiser.second
+    alpha, factor, from_zero, from_zero_second = rates_of(optimiser.now, 0)
+    step = factor * g
+    if method.kind == SGD:
+        return alpha * step
+    if method.kind == MOMENTUM:
+        first[at] = alpha * step + method.momentum * first[at]
+        return first[at]
+    second[at] = v = method.second_moment * second[at] + (1.0 - method.second_moment) * step * step
+    if method.kind == ADAM:
+        first[at] = method.momentum * first[at] + (1.0 - method.momentum) * step
+        step, v = first[at] * from_zero, v * from_zero_second
+    return alpha * step / (v**0.5 + method.epsilon)
+
+
+@inlined
+def change_trained(optimiser, w, g, trained, memory):
+    """Change weights (row, column) where they are trained, after `begin_change`; the sum of the squares of the changes.
+
+    The gradient `g` begins anew. What is remembered of the weights begins at number `memory`.
+    """
+    squares = 0.0
+    for m in range(w.shape[0]):
+        for k in range(w.shape[1]):
+            if trained[m, k] != 0.0:
+                dw = change_of(optimiser, g[m, k], memory + m * w.shape[1] + k)
+                w[m, k] += dw
+                squares += dw * dw
+            g[m, k] = 0.0
+    return squares

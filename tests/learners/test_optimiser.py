@@ -89,12 +89,17 @@ VARIANTS = {
     "rtrl": [{}, {"update": "sequence", "topology": "late"}, {"topology": "direct", "bias": True}],
     "bptt": [{}, {"topology": "layered", "horizon": 4, "interval": 4}],
     "elman": [{}],
+    "taps": [{"order": 2, "feedback": 2}],
+    "leaky": [{}],
+    "second_order": [{}],
+    "block_rtrl": [{"block": 9}],
+    "twinn": [{}],
 }
 CASES = [(name, net) for name, nets in VARIANTS.items() for net in nets]
 
 
 # What else has a learning rate changes its weights in a way of its own; what is new need not be named here.
-OWN_CHANGES = {"chunker", "taps", "block_rtrl", "leaky", "second_order", "twinn", "em"}
+OWN_CHANGES = {"chunker", "em"}
 
 
 def test_who_takes_them():
@@ -122,6 +127,21 @@ def test_conventional_nets_follow_them(name, net, changes):
         g = {group: (one.weights(0)[group] - before) / 0.3 for group, before in weights.items()}
         weights = {group: weights[group] + change for group, change in optimiser.changes(g).items()}
         assert difference(found.weights(0), weights) < 1e-12
+
+
+def test_shares_of_gamma_memories_follow_too():
+    """Adam's first change is the learning rate, whatever the gradient; a share stays within 0 and 1."""
+    kind = learner("taps")
+    for rate in (0.01, 10.0):
+        net = kind(
+            kind.Settings(
+                3, 2, 5, order=3, memory="gamma", train_mu=True, optimiser="adam", epsilon=1e-12, learning_rate=rate
+            )
+        )
+        net.start(0, (0, 0))
+        run(net, examples(3, 2, [6], every=9))
+        changed = np.abs(net.weights(0)["mu"] - 0.5)
+        np.testing.assert_allclose(changed, min(rate, 0.5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -19,6 +19,7 @@ from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.sequences import END, JUDGE, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, load_at, store_at
+from lstmsim.learners.optimiser import Optimiser, begin_change, change_trained, squares_of_trained
 from lstmsim.learners.over_time import input_at, judged, over_time, write_hidden
 
 
@@ -49,9 +50,8 @@ class Net(Struct):
     w_output: Floats
     trained: Floats  # 1.0 for weights that change
     trained_output: Floats
-    change: Floats  # last changes, for the momentum
-    change_output: Floats
-    g_output: Floats  # -dE/dw of the output weights; that of the others is the first row of `State.passed`
+    g: Floats  # -dE/dw: the first row of `State.passed`
+    g_output: Floats
 
 
 class State(Struct):
@@ -90,8 +90,7 @@ class Nets(Struct):
     net: Net
     state: State
     history: History
-    alpha: float
-    momentum: float
+    optimiser: Optimiser
     length: int  # steps of a block; 0: the sequence
     horizon: int  # steps that each target's error is passed back, at once; 0: all of the block
     at_end: bool  # the weights change at the end of the sequence only
@@ -234,25 +233,15 @@ def pass_back(nets, rows, low, partials, share):
 
 @inlined
 def update(nets):
-    """Change the weights by dw = alpha (-dE/dw) + momentum times the last dw, time constants within 0 and 1."""
-    net, state, units, squares = nets.net, nets.state, nets.shape.units, 0.0
-    for q in range(net.w.shape[0]):
-        for k in range(units):
-            change = net.trained[q, k] * nets.alpha * state.passed[0, q * units + k] + nets.momentum * net.change[q, k]
-            net.change[q, k] = change
-            net.w[q, k] += change
-            if q == nets.shape.sources:
-                net.w[q, k] = min(max(net.w[q, k], 0.0), 1.0)
-            squares += change * change
-            state.passed[0, q * units + k] = 0.0
-    for m in range(net.w_output.shape[0]):
-        for k in range(net.w_output.shape[1]):
-            change = net.trained_output[m, k] * nets.alpha * net.g_output[m, k] + nets.momentum * net.change_output[m, k]
-            net.change_output[m, k] = change
-            net.w_output[m, k] += change
-            squares += change * change
-            net.g_output[m, k] = 0.0
-    state.norm[0] = squares
+    """Change the weights by what the optimiser makes of -dE/dw, time constants within 0 and 1."""
+    net, optimiser, method, last = nets.net, nets.optimiser, nets.optimiser.method, nets.shape.sources
+    squares = squares_of_trained(method, net.g, net.trained) + squares_of_trained(method, net.g_output, net.trained_output)
+    begin_change(method, optimiser.now, 0, squares)
+    squares = change_trained(optimiser, net.w, net.g, net.trained, 0)
+    squares += change_trained(optimiser, net.w_output, net.g_output, net.trained_output, net.w.size)
+    for k in range(nets.shape.units):
+        net.w[last, k] = min(max(net.w[last, k], 0.0), 1.0)
+    nets.state.norm[0] = squares
 
 
 @inlined

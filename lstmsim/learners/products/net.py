@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import KW_ONLY
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from lstmsim.kernels.recording import Variable
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import HIDDEN, UPDATE_NORM
+from lstmsim.learners.optimiser import OptimiserSettings, memory, new_optimiser, restart
 from lstmsim.learners.over_time import HistoryLearner, Places, UnitSettings, padded, zeros
 from lstmsim.learners.products.equations import History, Net, Nets, Shape, State, advance, reset
 from lstmsim.learners.weights import not_too_large
@@ -117,13 +119,15 @@ class NetSettings(UnitSettings):
 
 
 @settings
-class ProductSettings(NetSettings):
-    """A recurrent net, and the step width of its learning; the other settings are those of `NetSettings`.
+class ProductSettings(OptimiserSettings, NetSettings):
+    """A recurrent net, and how it learns; the other settings are those of `NetSettings` and `OptimiserSettings`.
 
     Parameters
     ----------
     learning_rate : float
         alpha.
+    optimiser : {"momentum", "sgd", "rmsprop", "adam"}
+        As in `OptimiserSettings`; momentum by default, of 0.
     momentum : float
         Share of the last change of the weights that is made again, below 1.
     update : {"step", "sequence"}
@@ -131,8 +135,10 @@ class ProductSettings(NetSettings):
     """
 
     learning_rate: Annotated[Real, Field(gt=0)] = 0.1
-    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     update: Literal["step", "sequence"] = "step"
+    _: KW_ONLY
+    optimiser: Literal["sgd", "momentum", "rmsprop", "adam"] = "momentum"
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
 
 
 class ProductNet(HistoryLearner):
@@ -156,13 +162,13 @@ class ProductNet(HistoryLearner):
             raise refusal("partial derivatives of the net", kept * size, f"at most {_MAX_PARTIALS:,}; fewer units")
         left, right = np.array(settings.pairs, np.int64).reshape(-1, 2).T.copy()
         hidden, output = (shape.sources + 1, units), (units + 1 if shape.layered else 0, shape.outputs)
-        groups = {"w trained change": hidden, "w_output trained_output change_output g_output": output}
-        self.net = Net(left=left, right=right, **zeros(groups))
         self.state = State(
             **zeros({"y e delta": units, "net squashed": padded(units), "before": shape.inputs, "norm": 1}),
             **zeros({"y_k e_k": (1, padded(shape.outputs)), "p": (kept, size), "passed": (1 + kept, size)}),
             **zeros({"rows waiting begun": 1}, np.int64),
         )
+        groups = {"w trained": hidden, "w_output trained_output g_output": output}
+        self.net = Net(left=left, right=right, g=self.state.passed[0].reshape(hidden), **zeros(groups))
         for name, (array, at) in self._placed(self.net.trained, self.net.trained_output).items():
             array[at] = settings.exists[name]
         self.nets = self._nets(self.room(settings.memory[0]))
@@ -170,13 +176,13 @@ class ProductNet(HistoryLearner):
     def _nets(self, history: History) -> Struct:
         """What the method's step takes."""
         rule, (block, horizon) = self.settings, self.settings.memory
+        self.optimiser = new_optimiser(rule, rule.learning_rate, self.net.w.size + self.net.w_output.size)
         return Nets(
             shape=self.shape,
             net=self.net,
             state=self.state,
             history=history,
-            alpha=rule.learning_rate,
-            momentum=rule.momentum,
+            optimiser=self.optimiser,
             length=block,
             horizon=horizon,
             at_end=rule.update == "sequence",
@@ -206,12 +212,16 @@ class ProductNet(HistoryLearner):
         return self._placed(self.net.w, self.net.w_output)
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights, and forget the last change."""
+        """Give the net its weights; earlier changes are forgotten."""
         self.net.w[-1, self.shape.units - self.shape.hidden :] = self.settings.time_constants
         super().set_weights(lane, weights)
-        self.net.change[:] = self.net.change_output[:] = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        """Have the method forget what it remembers of earlier changes."""
+        restart(self.optimiser, self.settings.learning_rate)
 
     @property
     def lasting(self) -> list[Array]:
-        """The last change of the weights."""
-        return [self.net.change, self.net.change_output]
+        """The optimiser's memory, where it has one."""
+        return memory(self.optimiser)

@@ -13,6 +13,7 @@ from lstmsim.kernels.logistic import logistic
 from lstmsim.kernels.sequences import END, LEARN
 from lstmsim.kernels.struct import Struct
 from lstmsim.kernels.vector import UNITS, load_at, store_at
+from lstmsim.learners.optimiser import Optimiser, begin_change, change_of, change_trained, squares_of_trained
 from lstmsim.learners.over_time import input_at, judged, over_time
 
 
@@ -75,7 +76,7 @@ class Nets(Struct):
     net: Net
     state: State
     history: History
-    alpha: float
+    optimiser: Optimiser
 
 
 @inlined
@@ -173,28 +174,20 @@ def pass_back(nets, last):
 
 
 @inlined
-def change(w, g, trained, alpha):
-    """Change weights by dw = alpha (-dE/dw), those that are trained; returns the squared norm. The gradient begins anew."""
-    squares = 0.0
-    for m in range(w.shape[0]):
-        for k in range(w.shape[1]):
-            dw = alpha * g[m, k] * trained[m, k]
-            w[m, k] += dw
-            squares += dw * dw
-            g[m, k] = 0.0
-    return squares
-
-
-@inlined
 def update(nets):
     """Change the weights, and mu within 0 and 1."""
-    net, alpha = nets.net, nets.alpha
-    squares = change(net.w, net.g, net.trained, alpha) + change(net.w_output, net.g_output, net.trained_output, alpha)
-    if net.learn_mu:
-        for i in range(net.mu.size):
-            mu = min(max(net.mu[i] + alpha * net.g_mu[i], 0.0), 1.0)
-            squares += (mu - net.mu[i]) ** 2
-            net.mu[i], net.g_mu[i] = mu, 0.0
+    net, optimiser, method = nets.net, nets.optimiser, nets.optimiser.method
+    squares = squares_of_trained(method, net.g, net.trained) + squares_of_trained(method, net.g_output, net.trained_output)
+    for i in range(net.mu.size if net.learn_mu else 0):
+        squares += net.g_mu[i] ** 2
+    begin_change(method, optimiser.now, 0, squares)
+    squares = change_trained(optimiser, net.w, net.g, net.trained, 0)
+    squares += change_trained(optimiser, net.w_output, net.g_output, net.trained_output, net.w.size)
+    for i in range(net.mu.size if net.learn_mu else 0):
+        change = change_of(optimiser, net.g_mu[i], net.w.size + net.w_output.size + i)
+        mu = min(max(net.mu[i] + change, 0.0), 1.0)
+        squares += (mu - net.mu[i]) ** 2
+        net.mu[i], net.g_mu[i] = mu, 0.0
     nets.state.norm[0] = squares
 
 

@@ -9,17 +9,18 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from lstmsim.checks import Field, Flag, Real, Whole, refusal, settings
-from lstmsim.kernels.arrays import Floats
+from lstmsim.kernels.arrays import Array, Floats
 from lstmsim.kernels.recording import Variable
 from lstmsim.kernels.vector import aligned
 from lstmsim.learners.base import HIDDEN, UPDATE_NORM, register
+from lstmsim.learners.optimiser import OptimiserSettings, memory, new_optimiser, restart
 from lstmsim.learners.over_time import HistoryLearner, Places, UnitSettings, padded, zeros
 from lstmsim.learners.taps.equations import History, Net, Nets, Shape, State, advance, reset
 from lstmsim.learners.weights import Masks, Weights, not_too_large
 
 
 @settings
-class TapsSettings(UnitSettings):
+class TapsSettings(OptimiserSettings, UnitSettings):
     """A feedforward net on memories of its inputs and outputs, and the step width of its learning.
 
     A time-delay net (Lang, Waibel and Hinton 1990) has an order and no feedback, a gamma net (de Vries and Principe 1991)
@@ -46,6 +47,8 @@ class TapsSettings(UnitSettings):
         f of all units.
     learning_rate : float
         alpha; the weights change at the end of each sequence.
+
+    The others are those of `OptimiserSettings`.
     """
 
     n_hidden: Annotated[Whole, Field(ge=0)] = 5
@@ -160,7 +163,9 @@ class Taps(HistoryLearner[TapsSettings]):
             **zeros({"dz": max(shape.sources, shape.hidden + 1)}),
             **zeros({"waiting last": 1}, np.int64),
         )
-        self.nets = Nets(shape, self.net, self.state, self.room(0), settings.learning_rate)
+        size = self.net.w.size + self.net.w_output.size + self.net.mu.size
+        self.optimiser = new_optimiser(settings, settings.learning_rate, size)
+        self.nets = Nets(shape, self.net, self.state, self.room(0), self.optimiser)
 
     def room(self, steps: int) -> History:
         """An empty history of so many steps."""
@@ -175,9 +180,15 @@ class Taps(HistoryLearner[TapsSettings]):
         return {name: (placed[name], np.s_[:]) for name in self.settings.exists}
 
     def set_weights(self, lane: int | slice, weights: Mapping[str, Floats]) -> None:
-        """Give the net its weights, those that are learned, beside the fixed ones."""
+        """Give the net its weights, those that are learned, beside the fixed ones; earlier changes are forgotten."""
         super().set_weights(lane, weights)
+        restart(self.optimiser, self.settings.learning_rate)
         self.net.w_output[:] += self.settings.fixed.T
+
+    @property
+    def lasting(self) -> list[Array]:
+        """The optimiser's memory, where it has one."""
+        return memory(self.optimiser)
 
     def weights(self, lane: int) -> Weights:
         """Copies of the weights that are learned."""
