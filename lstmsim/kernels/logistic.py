@@ -5,7 +5,6 @@ from __future__ import annotations
 from llvmlite import ir
 from llvmlite.ir import IRBuilder, Value
 from numba import types
-from numba.core import cgutils
 from numba.core.base import BaseContext
 from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
@@ -96,20 +95,6 @@ def exponential(x):
     shifted = fma(x, _LOG2_E, _MAGIC)
     up, down = _halves(fma(x, _LOG2_E, _MAGIC - shifted))
     return up * _power_of_two(shifted) / down
-
-
-@intrinsic
-def square_root(_typing: Context, x: types.Type) -> Intrinsic:
-    """The square root, correctly rounded."""
-    if not (isinstance(x, Lanes) and x.kind == "float"):
-        return None
-
-    def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
-        kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
-        name = f"llvm.sqrt.v{sig.args[0].lanes}f64"
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-
-    return x(x), codegen
 
 
 _PI_PARTS = 1.5707963267948966, 6.123233995736766e-17  # pi / 2, and what that leaves

@@ -1,4 +1,4 @@
-"""Combining the lanes of a vector, in an order that the number of lanes alone decides; absolute values."""
+"""Combining the lanes of a vector, in an order that the number of lanes alone decides; what LLVM does to each."""
 
 from __future__ import annotations
 
@@ -92,15 +92,26 @@ def lowest(_typing: Context, bits: types.Type) -> Intrinsic:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
-def magnitude(_typing: Context, x: types.Type) -> Intrinsic:
-    """|x|."""
+def _of_each(x: types.Type, instruction: str) -> Intrinsic:
+    """An instruction on every lane of a vector of floats."""
     if not (isinstance(x, Lanes) and x.kind == "float"):
         return None
 
     def codegen(_context: BaseContext, builder: IRBuilder, sig: Signature, args: list[Value]) -> Value:
         kind = ir.FunctionType(sig.args[0].llvm, [sig.args[0].llvm])
-        name = f"llvm.fabs.v{sig.args[0].lanes}f64"
+        name = f"llvm.{instruction}.v{sig.args[0].lanes}f64"
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return x(x), codegen
+
+
+@intrinsic
+def magnitude(_typing: Context, x: types.Type) -> Intrinsic:
+    """|x|."""
+    return _of_each(x, "fabs")
+
+
+@intrinsic
+def square_root(_typing: Context, x: types.Type) -> Intrinsic:
+    """The square root, correctly rounded."""
+    return _of_each(x, "sqrt")

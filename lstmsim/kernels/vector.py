@@ -20,7 +20,7 @@ from numba.core.typing import Context, Signature
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
 
-from lstmsim.kernels.reductions import group_sum, lane_bits, lane_max, lane_sum, lowest, magnitude
+from lstmsim.kernels.reductions import group_sum, lane_bits, lane_max, lane_sum, lowest, magnitude, square_root
 from lstmsim.kernels.width import UNITS, Intrinsic, Lanes, Width, WidthType, aligned
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "scatter",
     "select",
     "splat",
+    "square_root",
     "store",
     "store_at",
     "store_where",

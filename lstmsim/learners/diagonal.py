@@ -20,9 +20,9 @@ import numpy as np
 from lstmsim.checks import Field, Real, refusal, settings
 from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
-from lstmsim.kernels.logistic import cosine_sine, exponential, square_root
+from lstmsim.kernels.logistic import cosine_sine, exponential
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, store_at
+from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load_at, splat, square_root, store_at
 from lstmsim.learners.base import register
 from lstmsim.learners.optimiser import zero
 from lstmsim.learners.over_time import padded

@@ -14,9 +14,8 @@ import numpy as np
 from lstmsim.checks import Field, Real, Whole, settings
 from lstmsim.kernels.arrays import Floats
 from lstmsim.kernels.compile import inlined
-from lstmsim.kernels.logistic import square_root
 from lstmsim.kernels.struct import Struct
-from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load, load_at, splat, store_at, store_where
+from lstmsim.kernels.vector import UNITS, aligned, fma, lane_sum, load, load_at, splat, square_root, store_at, store_where
 
 _KINDS = ("sgd", "momentum", "rmsprop", "adam")
 SGD, MOMENTUM, RMSPROP, ADAM = range(4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from lstmsim.kernels.logistic import cosine_sine, exponential, square_root
-from lstmsim.kernels.vector import UNITS, load_at, store_at
+from lstmsim.kernels.logistic import cosine_sine, exponential
+from lstmsim.kernels.vector import UNITS, load_at, square_root, store_at
 
 
 @njit
