@@ -51,7 +51,7 @@ def test_there_are_notebooks():
     }
 
 
-QUICK = {"tour", "cec_over_1000_steps"}
+QUICK = {"tour"}
 
 
 @pytest.mark.timeout(600)
