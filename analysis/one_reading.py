@@ -355,7 +355,7 @@ def table(args: argparse.Namespace) -> None:
             f"{values.mean():,.0f} ({low:,.0f}-{high:,.0f}){' +' if cap < args.cap else ''} | "
             f"{paper:,.0f} | {ratio:.2f} | {'yes' if inside else 'no'} | {f'{wrong / tested:.2%}' if tested else '-'} |"
         )
-        given = f"{len(good)}/{len(lines)}, {ratio:.2f}"
+        given = f"{len(good)}/{len(lines)}" + (f", {ratio:.2f}" if good else "")
         given = f"{given} | {low / paper:.2f}-{high / paper:.2f}"
         others.append(f"| {name} | {paper:,.0f} | {literal(results, name)} | {given} | {best(results, name, args.cap)} |")
     print(

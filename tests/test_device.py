@@ -64,6 +64,10 @@ CASES = {
         ),
         "default",
     ),
+    "one-hot, changes at the end": (
+        experiment("distractors", {"q": 6, "p": 5}, {"n_blocks": 2, "update": "sequence", "learning_rate": 0.5}, wrong=5),
+        "none",
+    ),
     "every step, symbols spelt out": (
         experiment("noise_free", {"p": 5}, {"n_blocks": 2, "forget_gates": True, "peepholes": "live", "learning_rate": 0.5}),
         "none",

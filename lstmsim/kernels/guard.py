@@ -227,7 +227,7 @@ def write(task: Writer, sequences: Sequences, horizon: int) -> None:
         If something is wrong with what the task has written: which sequence, which step, and what is allowed.
     """
     begun, index = sequences.write.copy(), sequences.index.copy()
-    last, latest = begun.copy(), index.copy()  # which take a tenth of the time of one new array that takes them all
+    last, latest = begun.copy(), index.copy()
     outside: Exception | None = None
     _writing[threading.get_ident()] = time.monotonic()
     try:

@@ -25,7 +25,7 @@ class Record(Struct):
     used: Ints  # (lane,) int: rows in use
     begun: Ints  # (lane,) int: tick at which the running sequence began
     tick: Ints  # (1,) int: steps of the common clock since the beginning
-    rows: Floats  # (lane, row, column)
+    rows: Floats  # (lane, row, column); no rows: nothing is recorded
     plan: Ints  # (number,) int: sequences to record besides the rules below, ascending
     place: Ints  # (lane,) int: first entry of the plan not yet passed
     first: int  # record all sequences below this number

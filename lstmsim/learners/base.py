@@ -258,14 +258,14 @@ class LaneLearner(StepLearner[S]):
         `advance`, which begins with `nets`.
     sound : compiled function or None
         Whether all weights of one lane are numbers, from `nets`; None: not on a GPU after all.
-    columns : tuple of ndarray
-        Arrays (lane, row, column) of which a step needs the column of its symbol.
+    symbol_tables : tuple of ndarray
+        Arrays (lane, row, symbol) of which a step needs the column of its symbol.
     """
 
     nets: Struct | tuple[object, ...]
     kernel: ClassVar[Dispatcher]
     sound: ClassVar[Dispatcher | None]
-    columns: tuple[Floats, ...] = ()
+    symbol_tables: tuple[Floats, ...] = ()
 
     def on_thread(self) -> LaneLearner[S]:
         """One net as a thread of a GPU has it: this one, unless other arrays suit a GPU better."""

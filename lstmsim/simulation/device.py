@@ -102,7 +102,7 @@ class DeviceSimulation(Simulation):
             table=sequences.targets,
             row=(sequences, "fixed_rows", sequences.slots),
             bulk=[sequences.inputs, sequences.symbol, sequences.event, sequences.learn, sequences.judge],
-            near=self.nets.columns,
+            near=self.nets.symbol_tables,
         )
         self._columns = sequences.targets.shape[1]
         each = 8 * (self.layout.words + sequences.slots * self._columns)

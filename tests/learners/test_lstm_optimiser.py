@@ -111,7 +111,7 @@ HOWS = {
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 def test_lanes_and_recording_change_no_bit(how):
     config, found = experiment(**how), []
-    for lanes, policy in ((1, "all"), (8, "none"), (8, "every:3,last:2")):
+    for lanes, policy in ((1, "all"), (8, "none"), (16, "every:3,last:2")):
         simulation = Simulation(config, 0, lanes, Policy.parse(policy))
         found.append({result.trial: result for result in simulation.run(iter(range(10)))})
     for results in found[1:]:

@@ -10,7 +10,7 @@ from lstmsim.tasks.lag_sequences import NoiseFree
 P = 10
 
 
-def written(lanes: int) -> tuple[Sequences, np.ndarray]:
+def written(lanes: int) -> tuple[Sequences, tuple[np.ndarray, np.ndarray]]:
     """Five sequences of ten steps in each lane, the first two of which were looked through before."""
     task = NoiseFree(p=P)
     sequences = task.room(lanes, 64)

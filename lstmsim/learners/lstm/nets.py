@@ -79,7 +79,7 @@ class LaneNets(LaneLearner[LSTMSettings]):
         self.nets = new_nets(settings, lanes, symbols=symbols, wait=wait)
         self._columns = self._column_order()
         if self.nets.shape.symbol_stride:
-            self.columns = self.nets.state.p_symbol, self.nets.weights.w_symbol, self.nets.weights.u_symbol
+            self.symbol_tables = self.nets.state.p_symbol, self.nets.weights.w_symbol, self.nets.weights.u_symbol
 
     def on_thread(self) -> LaneNets:
         """One net whose terms do not wait: partials of small nets are registers then, which cost nothing to change."""
